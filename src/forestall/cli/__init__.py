@@ -1,0 +1,1 @@
+"""Face: the command line. One lazily imported file per command."""

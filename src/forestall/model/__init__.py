@@ -1,0 +1,1 @@
+"""The nouns: what crosses a package border, and its JSON. Re-exports nothing, so imports stay small."""

@@ -1,0 +1,79 @@
+"""What guard means to do, why, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from forestall.model.verdict import Subject, Verdict
+
+
+class Mode(StrEnum):
+    """observe: journal only. advise: journal and notify. act: do it."""
+
+    OBSERVE = "observe"
+    ADVISE = "advise"
+    ACT = "act"
+
+
+class ActionKind(StrEnum):
+    CAPTURE = "capture"
+    STOP = "stop"
+    RESTART = "restart"
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One step of a plan. `id` is unique within the plan; `parameters` are the action's own."""
+
+    id: str
+    kind: ActionKind
+    subject: Subject
+    timeout_seconds: float
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What policy answers to a verdict. `actions` in order; empty when `refusals` say why not."""
+
+    SCHEMA = "forestall/plan/1"
+
+    id: str
+    at: float
+    mode: Mode
+    verdict: Verdict
+    actions: tuple[Action, ...]
+    because: tuple[str, ...]
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> Subject:
+        return self.verdict.subject
+
+
+class OutcomeState(StrEnum):
+    """would: not done because of the mode. skipped: an earlier step failed."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    WOULD = "would"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one action. `detail` is a sentence; `evidence` the id of a bundle it made."""
+
+    SCHEMA = "forestall/outcome/1"
+
+    plan_id: str
+    action_id: str
+    kind: ActionKind
+    subject: Subject
+    state: OutcomeState
+    at: float
+    took_seconds: float
+    detail: str
+    evidence: str | None = None

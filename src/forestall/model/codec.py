@@ -1,0 +1,184 @@
+"""Nouns to JSON and back, strictly: a wrong type, a missing or an unknown field is an InputError.
+
+A noun that is written down as a document of its own declares `SCHEMA`, for example
+`forestall/verdict/1`; `to_document` puts it first and `from_document` refuses any other.
+"""
+
+import dataclasses
+import enum
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from forestall.errors import InputError
+
+Json = Any
+"""A JSON value carried as it is."""
+
+Noun = TypeVar("Noun")
+
+
+def encode(value: object) -> Json:
+    """A noun as JSON values. Tuples become lists, enums their value, nested nouns objects."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number that is not finite has no JSON; use None")
+        return value
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+def decode(cls: type[Noun], data: Json) -> Noun:
+    """The noun of `cls` that `data` holds. Raises InputError with the JSON pointer of the fault."""
+    result: Noun = _decode(cls, data, "")
+    return result
+
+
+def to_document(noun: object) -> dict[str, Json]:
+    """A noun as a document that says its own schema."""
+    return {"schema": _schema(type(noun)), **encode(noun)}
+
+
+def from_document(cls: type[Noun], data: Json) -> Noun:
+    """The noun of `cls` in a document. Raises InputError for another schema or a damaged body."""
+    if not isinstance(data, dict):
+        raise InputError(f"expected a JSON object, found {_kind(data)}")
+    body = dict(data)
+    found = body.pop("schema", None)
+    if found != _schema(cls):
+        raise InputError(
+            f"expected schema {_schema(cls)}, found {found!r}",
+            help="the document was written by another version or is of another kind",
+        )
+    return decode(cls, body)
+
+
+def dumps(noun: object) -> str:
+    """One line of JSON for a document."""
+    return json.dumps(to_document(noun), allow_nan=False, separators=(",", ":"))
+
+
+def loads(cls: type[Noun], text: str | bytes) -> Noun:
+    """Inverse of `dumps`. Raises InputError for text that is no JSON."""
+    return from_document(cls, parse_json(text))
+
+
+def parse_json(text: str | bytes) -> Json:
+    """JSON values of `text`. Raises InputError where it is no JSON, with line and column."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise InputError(f"no JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _schema(cls: type) -> str:
+    schema = getattr(cls, "SCHEMA", None)
+    assert isinstance(schema, str), f"{cls.__name__} declares no SCHEMA"
+    return schema
+
+
+def _decode(hint: Any, data: Json, where: str) -> Any:
+    if hint is Any or hint is object:
+        return data
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _decode_union(arguments, data, where)
+    if origin is tuple:
+        _expect(isinstance(data, list), "a list", data, where)
+        return tuple(_decode(arguments[0], item, f"{where}/{i}") for i, item in enumerate(data))
+    if origin is not None and issubclass(origin, Mapping):
+        _expect(isinstance(data, dict), "an object", data, where)
+        return {
+            key: _decode(arguments[1], item, f"{where}/{_escape(key)}")
+            for key, item in data.items()
+        }
+    if dataclasses.is_dataclass(hint):
+        return _decode_dataclass(hint, data, where)
+    return _decode_scalar(hint, data, where)
+
+
+def _decode_union(arguments: tuple[Any, ...], data: Json, where: str) -> Any:
+    if data is None and type(None) in arguments:
+        return None
+    (inner,) = [argument for argument in arguments if argument is not type(None)]
+    return _decode(inner, data, where)
+
+
+def _decode_dataclass(cls: Any, data: Json, where: str) -> Any:
+    _expect(isinstance(data, dict), "an object", data, where)
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for name in data:
+        if name not in fields:
+            raise InputError(f"unknown field {where}/{_escape(name)} in {cls.__name__}")
+    values = {}
+    for name, f in fields.items():
+        if name in data:
+            values[name] = _decode(hints[name], data[name], f"{where}/{name}")
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise InputError(f"missing field {where}/{name} in {cls.__name__}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise InputError(f"bad {cls.__name__} at {where or '/'}: {error}") from None
+
+
+def _decode_scalar(hint: Any, data: Json, where: str) -> Any:
+    if issubclass(hint, enum.Enum):
+        try:
+            return hint(data)
+        except ValueError:
+            known = ", ".join(str(member.value) for member in hint)
+            raise InputError(f"unknown value {data!r} at {where or '/'}: one of {known}") from None
+    if hint is float:
+        _expect(
+            isinstance(data, int | float) and not isinstance(data, bool), "a number", data, where
+        )
+        return float(data)
+    if hint is int:
+        _expect(isinstance(data, int) and not isinstance(data, bool), "a whole number", data, where)
+        return data
+    _expect(isinstance(data, hint), {str: "text", bool: "true or false"}[hint], data, where)
+    return data
+
+
+def _expect(ok: bool, wanted: str, data: Json, where: str) -> None:
+    if not ok:
+        raise InputError(f"expected {wanted} at {where or '/'}, found {_kind(data)}")
+
+
+def _kind(data: Json) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return names.get(type(data), "a number")
+
+
+def _escape(key: str) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
