@@ -1,0 +1,42 @@
+"""Options and output that several commands share."""
+
+import argparse
+import json
+import os
+import sys
+
+from forestall.model.codec import Json
+
+
+def state_folder(option: str | None) -> str:
+    """Where forestall keeps what must not be lost: the option, the environment, then the default."""
+    if option:
+        return option
+    from_environment = os.environ.get("FORESTALL_STATE")
+    if from_environment:
+        return from_environment
+    if os.geteuid() == 0:
+        return "/var/lib/forestall"
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "forestall")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """`--state DIR`, the same for every command that reads or writes what is kept."""
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        help="where forestall keeps its journals and evidence (default: $FORESTALL_STATE, "
+        "/var/lib/forestall as root, ~/.local/state/forestall otherwise)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`, the same for every command."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def print_json(value: Json) -> None:
+    """One JSON value on standard output, indented, valid UTF-8 whatever names it holds."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
