@@ -1,4 +1,7 @@
-"""Bytes and seconds to words and back. Conversion happens at the edges; inside, bytes and seconds."""
+"""Bytes and seconds to words and back.
+
+Conversion happens at the edges; inside, there are only bytes and seconds.
+"""
 
 import re
 

@@ -9,7 +9,7 @@ from forestall.model.codec import Json
 
 
 def state_folder(option: str | None) -> str:
-    """Where forestall keeps what must not be lost: the option, the environment, then the default."""
+    """Where forestall keeps what must not be lost: option, environment, then default."""
     if option:
         return option
     from_environment = os.environ.get("FORESTALL_STATE")

@@ -1,1 +1,4 @@
-"""The nouns: what crosses a package border, and its JSON. Re-exports nothing, so imports stay small."""
+"""The nouns: what crosses a package border, and its JSON.
+
+Re-exports nothing, so that each import stays small.
+"""

@@ -16,6 +16,8 @@ class Mode(StrEnum):
 
 
 class ActionKind(StrEnum):
+    """What guard can do."""
+
     CAPTURE = "capture"
     STOP = "stop"
     RESTART = "restart"

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file of a bundle. `source` says what was read; `redaction_count` how often text was hidden."""
+    """One file of a bundle.
+
+    `source` says what was read; `redaction_count` how often text was hidden.
+    """
 
     name: str
     sha256: str
@@ -32,7 +35,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A sealed bundle on disk. `id` is the sha256 of its SHA256SUMS file, which lists every other file."""
+    """A sealed bundle on disk.
+
+    `id` is the sha256 of its SHA256SUMS file, which lists every other file.
+    """
 
     id: str
     path: str

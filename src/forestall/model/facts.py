@@ -53,7 +53,10 @@ class HolderFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """One host's facts at one time. `sysctls` holds the raw text of each readable one by dotted name."""
+    """One host's facts at one time.
+
+    `sysctls` holds the raw text of each readable one by dotted name.
+    """
 
     SCHEMA = "forestall/host-facts/1"
 

@@ -1,4 +1,7 @@
-"""One tick of a host as it was read: bytes and seconds only. None = this host cannot tell, never 0."""
+"""One tick of a host as it was read: bytes and seconds only.
+
+None = this host cannot tell, never 0.
+"""
 
 from dataclasses import dataclass
 

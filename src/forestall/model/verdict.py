@@ -33,6 +33,8 @@ class VerdictKind(StrEnum):
 
 
 class LimitKind(StrEnum):
+    """Whose limit it is."""
+
     CGROUP = "cgroup"
     HOST = "host"
     GIVEN = "given"
