@@ -1,0 +1,66 @@
+"""The command line's frame: help, unknown commands, errors in one line."""
+
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from forestall.cli import main as cli
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "forestall", *words], capture_output=True, text=True, **options
+    )
+
+
+def test_help_teaches_by_example_and_names_every_command():
+    """`forestall` alone shows what there is and where to start."""
+    shown = run()
+    assert shown.returncode == 0
+    for name, say in cli.COMMANDS:
+        assert name in shown.stdout
+        assert say in shown.stdout
+    assert "forestall look" in shown.stdout
+
+
+@pytest.mark.parametrize("name", [name for name, _ in cli.COMMANDS])
+def test_every_command_exists_and_its_help_shows_an_example(name):
+    """Each listed command is a module, and its --help holds a command line to try."""
+    importlib.import_module(f"forestall.cli.{name}")
+    shown = run(name, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert f"forestall {name}" in shown.stdout.split("\n", 1)[1]
+
+
+def test_an_unknown_command_is_one_clear_line_and_exit_2():
+    """A typing mistake never shows a traceback."""
+    failed = run("loook")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("forestall: no such command: loook")
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("name", [name for name, _ in cli.COMMANDS])
+def test_an_unknown_option_is_exit_2_and_points_to_help(name):
+    """Each command refuses options it does not know, in the same way."""
+    failed = run(name, "--no-such-option-at-all")
+    assert failed.returncode == 2
+    assert "--help" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_reader_that_goes_away_is_not_an_error():
+    """`forestall ... | head -1` ends quietly."""
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.run(
+        [sys.executable, "-m", "forestall", "--help"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert "Traceback" not in process.stderr
