@@ -1,0 +1,88 @@
+"""A real memory limit for the demo's service where this host lets us make one."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOUNTS = (
+    # The memory controller's mount, its limit's file, and its name in /proc/self/cgroup.
+    ("/sys/fs/cgroup", "memory.max", ""),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cage:
+    """A limit of `limit_bytes`; `folder` is its cgroup, or None where it is only stated."""
+
+    limit_bytes: int
+    folder: str | None
+
+    @property
+    def real(self) -> bool:
+        return self.folder is not None
+
+    def admit(self, pid: int) -> None:
+        """Put a process under the limit."""
+        if self.folder is not None:
+            with open(os.path.join(self.folder, "cgroup.procs"), "w", encoding="ascii") as procs:
+                procs.write(str(pid))
+
+
+@contextlib.contextmanager
+def cage(name: str, limit_bytes: int) -> Iterator[Cage]:
+    """A cgroup `name` with the limit, removed at the end; else a merely stated limit."""
+    for mount, limit_file, controller in MOUNTS:
+        for parent in (mount, mount + _own_cgroup(controller)):
+            folder = os.path.join(parent, name)
+            if _make(folder, limit_file, limit_bytes):
+                try:
+                    yield Cage(limit_bytes=limit_bytes, folder=folder)
+                finally:
+                    _remove(folder)
+                return
+    yield Cage(limit_bytes=limit_bytes, folder=None)
+
+
+def _make(folder: str, limit_file: str, limit_bytes: int) -> bool:
+    try:
+        os.mkdir(folder)
+    except OSError:
+        return False
+    try:
+        # Without O_CREAT: where the folder is no cgroup of this controller there is no such file.
+        descriptor = os.open(os.path.join(folder, limit_file), os.O_WRONLY)
+        try:
+            os.write(descriptor, str(limit_bytes).encode())
+        finally:
+            os.close(descriptor)
+    except OSError:
+        _remove(folder)
+        return False
+    return True
+
+
+def _own_cgroup(controller: str) -> str:
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8") as lines:
+            for line in lines:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if controller in controllers.split(",") and path != "/":
+                    return path
+    except (OSError, ValueError):
+        pass
+    return ""
+
+
+def _remove(folder: str) -> None:
+    # A cgroup is busy for a moment after its last process has gone.
+    for _ in range(50):
+        try:
+            os.rmdir(folder)
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.05)
