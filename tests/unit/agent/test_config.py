@@ -1,0 +1,144 @@
+import pytest
+
+from forestall.agent.config import AgentConfig, ServiceConfig, parse_config, read_config
+from forestall.errors import UsageError
+from forestall.model.action import Mode
+from forestall.model.sample import ProcessKey, ProcessSample
+
+FULL = """
+[agent]
+mode = "advise"
+interval_seconds = 2
+listen = "127.0.0.1:9999"
+state = "/srv/forestall"
+memory_limit = "48M"
+
+[policy]
+cooldown_seconds = 600
+
+[[service]]
+name = "feed"
+match = { unit = "feed-sync.service" }
+restart = "systemd"
+limit = "512M"
+
+[[service]]
+match = { process = "batch" }
+restart = ["/usr/bin/supervisorctl", "restart", "batch"]
+allow = false
+
+[notify]
+webhook = "http://127.0.0.1:8080/hook"
+"""
+
+
+def write(tmp_path, text: str) -> str:
+    path = tmp_path / "forestall.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_everything_that_can_be_said_is_read(tmp_path):
+    """Each key of the documented file reaches its field, in bytes and seconds."""
+    assert read_config(write(tmp_path, FULL)) == AgentConfig(
+        mode=Mode.ADVISE,
+        interval_seconds=2.0,
+        listen="127.0.0.1:9999",
+        state="/srv/forestall",
+        rss_bytes_max=48 * 1024 * 1024,
+        policy={"cooldown_seconds": 600},
+        services=(
+            ServiceConfig(
+                name="feed",
+                unit="feed-sync.service",
+                restart="systemd",
+                limit_bytes=512 * 1024 * 1024,
+            ),
+            ServiceConfig(
+                name="batch",
+                process="batch",
+                restart=("/usr/bin/supervisorctl", "restart", "batch"),
+                allow=False,
+            ),
+        ),
+        webhook="http://127.0.0.1:8080/hook",
+    )
+
+
+def test_an_empty_file_is_the_defaults(tmp_path):
+    """Nothing said is the same as no file: observe, each second, on loopback."""
+    config = read_config(write(tmp_path, ""))
+    assert config == AgentConfig()
+    assert (config.mode, config.interval_seconds) == (Mode.OBSERVE, 1.0)
+    assert config.listen == "127.0.0.1:9188"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[agent]\nmod = 'act'", "agent.mod: no such key"),
+        ("[agnet]\nmode = 'act'", "agnet: no such key"),
+        ("[agent]\nmode = 'kill'", "agent.mode: 'kill' is not a valid Mode"),
+        ("[agent]\ninterval_seconds = 0", "agent.interval_seconds: between 0.2 and 60"),
+        ("[agent]\ninterval_seconds = '1'", "agent.interval_seconds: a number, not '1'"),
+        ("[agent]\ninterval_seconds = nan", "agent.interval_seconds: between"),
+        ("[agent]\nlisten_anywhere = 1", "agent.listen_anywhere: true or false"),
+        ("[agent]\nmemory_limit = 'much'", "agent.memory_limit: not a size: 'much'"),
+        ("[agent]\nmemory_limit = 0", "agent.memory_limit: more than 0 bytes"),
+        ("agent = 3", "agent: a table, not 3"),
+        ("[service]\nname = 'x'", "service: an array of tables"),
+        ("[[service]]\nname = 'x'", "service[0].match: one of"),
+        ("[[service]]\nmatch = { pid = '3' }", "service[0].match: one of"),
+        ("[[service]]\nmatch = { unit = 'a', process = 'b' }", "service[0].match: one of"),
+        ("[[service]]\nmatch = { unit = 3 }", "service[0].match.unit: a text, not 3"),
+        ("[[service]]\nmatch = { unit = 'a' }\nlimti = '1G'", "service[0].limti: no such key"),
+        ("[[service]]\nmatch = { unit = 'a' }\nrestart = 'reboot'", "service[0].restart: "),
+        ("[[service]]\nmatch = { unit = 'a' }\nrestart = []", "service[0].restart: "),
+        ("[notify]\nwebhook = ''", "notify.webhook: a text, not ''"),
+        ("mode = ", "no TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_key_and_file(tmp_path, text, said):
+    """Each mistake is one line with the file, the key and what was expected."""
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_config(path)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert said in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_missing_and_a_huge_file_are_one_line_each(tmp_path):
+    """An unreadable file is a usage error; a file of 2 MiB is not read into memory."""
+    with pytest.raises(UsageError, match="No such file"):
+        read_config(str(tmp_path / "absent.toml"))
+    with pytest.raises(UsageError, match="larger than"):
+        read_config(write(tmp_path, "#" * (2 * 1024 * 1024)))
+
+
+def test_too_many_services_are_refused():
+    """The number of services has a limit that is said."""
+    services = [{"match": {"process": f"p{n}"}} for n in range(257)]
+    with pytest.raises(UsageError, match="at most 256 services, found 257"):
+        parse_config({"service": services}, "f.toml")
+
+
+def process(name="p", unit=None, cgroup=None) -> ProcessSample:
+    key = ProcessKey(boot_id="b", pid=1, start_ticks=1)
+    return ProcessSample(key=key, name=name, rss_bytes=1, unit=unit, cgroup=cgroup)
+
+
+def test_a_service_is_found_by_exactly_what_was_said():
+    """A unit, a process name and a cgroup match their own kind, and a cgroup what is below it."""
+    by_unit = ServiceConfig(name="s", unit="a.service")
+    assert by_unit.matches(process(unit="a.service"))
+    assert not by_unit.matches(process(name="a.service"))
+    by_name = ServiceConfig(name="s", process="a")
+    assert by_name.matches(process(name="a"))
+    assert not by_name.matches(process(name="ab"))
+    by_cgroup = ServiceConfig(name="s", cgroup="/batch")
+    assert by_cgroup.matches(process(cgroup="/batch"))
+    assert by_cgroup.matches(process(cgroup="/batch/job-1"))
+    assert not by_cgroup.matches(process(cgroup="/batches"))
+    assert not by_cgroup.matches(process(cgroup=None))
+    assert ServiceConfig(name="s", cgroup="/").matches(process(cgroup="/x"))
