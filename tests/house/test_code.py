@@ -73,8 +73,9 @@ def test_the_product_is_imported_without_importing_anything():
 
 def test_the_project_names_no_machine_and_no_package_registry():
     """What is committed works elsewhere: no home folders, no download addresses."""
+    # The brackets keep this test from finding itself.
     words = re.compile(
-        r"/ro" r"ot/|/home/(?!user|app|alice)[a-z]|/wo" r"rk/|py" r"pi\.org|files\.python" r"hosted"
+        r"/[r]oot/|/[w]ork/|/home/(?!user|app|alice)[a-z]|py[p]i\.org|python[h]osted"
     )
     found = []
     for path in _tracked():
