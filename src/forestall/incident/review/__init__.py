@@ -1,0 +1,1 @@
+"""Stage 5, its last part: Incident and evidence -> Review; and any review, read and rendered."""
