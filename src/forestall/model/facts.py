@@ -55,7 +55,8 @@ class HolderFacts:
 class HostFacts:
     """One host's facts at one time.
 
-    `sysctls` holds the raw text of each readable one by dotted name.
+    `sysctls` holds the raw text of each readable one by dotted name. `guards` names the userspace
+    OOM guards that run (earlyoom, systemd-oomd, ...); () = none seen, None = could not be seen.
     """
 
     SCHEMA = "forestall/host-facts/1"
@@ -87,3 +88,9 @@ class HostFacts:
     process_count: int | None = None
     hidden_processes: bool | None = None
     unseen: Mapping[str, str] = field(default_factory=dict)
+    guards: tuple[str, ...] | None = None
+    databases: tuple[HolderFacts, ...] | None = None
+    commit_limit_bytes: int | None = None
+    committed_bytes: int | None = None
+    hugetlb_bytes: int | None = None
+    zswap: bool | None = None

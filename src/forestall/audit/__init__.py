@@ -1,0 +1,1 @@
+"""Before it happens: HostFacts -> what memory exhaustion means on this host, and Findings."""

@@ -1,0 +1,192 @@
+"""What `look` and the audit rules say of a host: sentences over facts, and where each was read."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from forestall.model.codec import Json
+from forestall.model.facts import HostFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One value that was read: `pointer` (RFC 6901) is its place in the HostFacts document.
+
+    `source` is the file or command on the host that gave it.
+    """
+
+    name: str
+    value: Json
+    pointer: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One whole sentence and the facts it stands on."""
+
+    text: str
+    facts: tuple[Fact, ...] = ()
+
+
+class Outcome(StrEnum):
+    """What the kernel does when memory runs out.
+
+    CGROUP_KILL stays inside one cgroup; ALLOCATION_FAILS is strict overcommit, where programs
+    are refused memory before the OOM killer is needed.
+    """
+
+    KILL = "kill"
+    CGROUP_KILL = "cgroup-kill"
+    ALLOCATION_FAILS = "allocation-fails"
+    PANIC = "panic"
+    PANIC_NOTHING_KILLABLE = "panic-nothing-killable"
+    UNKNOWN = "unknown"
+
+    @property
+    def takes_host_down(self) -> bool:
+        """Whether every service of the host goes with it."""
+        return self in (Outcome.PANIC, Outcome.PANIC_NOTHING_KILLABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process that holds memory, in the words of a report.
+
+    `share` is of the memory it draws on (0..1). `first_pick` says that the OOM killer would take
+    it first as things stand now; `killable` is False where oom_score_adj is -1000.
+    """
+
+    name: str
+    pid: int
+    memory_bytes: int
+    unit: str | None = None
+    share: float | None = None
+    oom_score: int | None = None
+    oom_score_adjust: int | None = None
+    database: bool = False
+    first_pick: bool = False
+    killable: bool | None = None
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhaustion:
+    """What happens when memory runs out, and why.
+
+    `outcome` is for the limit that is reached first, `host_outcome` for the whole host.
+    `stays_down`, `reboot_seconds` and `dump` speak of a panic and are None where none is expected
+    or the host cannot tell. `victim` is who the OOM killer would take now; a leak that grows may
+    overtake it. `guards` are userspace OOM guards that act before the kernel has to.
+    """
+
+    SCHEMA = "forestall/exhaustion/1"
+
+    outcome: Outcome
+    host_outcome: Outcome
+    headline: str
+    because: tuple[Reason, ...]
+    limit_bytes: int | None = None
+    limit_source: str | None = None
+    stays_down: bool | None = None
+    reboot_seconds: int | None = None
+    dump: bool | None = None
+    victim: Holder | None = None
+    guards: tuple[str, ...] = ()
+
+
+class Severity(StrEnum):
+    """CRITICAL takes the host or its database down; WARNING deserves a look; NOTE is to know."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class FindingState(StrEnum):
+    """FAIL was seen; UNKNOWN could not be decided, and is never taken for fine."""
+
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one rule says of one host. `remedy` is what to do; `reference` is whose advice it is."""
+
+    rule: str
+    host: str
+    state: FindingState
+    severity: Severity
+    text: str
+    observed: tuple[Fact, ...]
+    expected: str
+    remedy: str
+    reference: str
+
+
+class Answer(StrEnum):
+    """UNKNOWN is an answer of its own."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One line of a report's list: something that stands in between, or that can be done here."""
+
+    name: str
+    answer: Answer
+    text: str
+    facts: tuple[Fact, ...] = ()
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """What is left, out of what, and who holds it.
+
+    `left_bytes` counts available memory, free swap and, inside a cgroup limit, what that limit
+    leaves; `limit_source` names the limit where it is the tighter one.
+    """
+
+    left_bytes: int | None
+    total_bytes: int | None
+    text: str
+    limit_source: str | None = None
+    holders: tuple[Holder, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One systemd service as far as memory goes. `limited` None = could not be asked."""
+
+    name: str
+    limited: bool | None = None
+    limit_bytes: int | None = None
+    memory_bytes: int | None = None
+    restart: str | None = None
+    database: bool = False
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything `forestall look` says of one host at one time."""
+
+    SCHEMA = "forestall/look/1"
+
+    at: float
+    hostname: str
+    exhaustion: Exhaustion
+    headroom: Headroom
+    services: tuple[Service, ...]
+    services_text: str
+    protected: str
+    between: tuple[Point, ...]
+    abilities: tuple[Point, ...]
+    findings: tuple[Finding, ...]
+    next_step: str
+    facts: HostFacts
