@@ -53,6 +53,11 @@ class Plan:
     def subject(self) -> Subject:
         return self.verdict.subject
 
+    @property
+    def idle(self) -> bool:
+        """Nothing to do and nothing to refuse: not worth a record."""
+        return not self.actions and not self.refusals
+
 
 class OutcomeState(StrEnum):
     """would: not done because of the mode. skipped: an earlier step failed."""

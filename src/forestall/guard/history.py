@@ -1,0 +1,117 @@
+"""What guard remembers when it decides: past plans with their outcomes, folded from the ledger."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
+from forestall.model.sample import ProcessKey
+
+PAST_MAX = 1000
+"""Plans kept in memory; far more than a window can hold under the shipped limits."""
+
+DISRUPTIVE = (ActionKind.STOP, ActionKind.RESTART)
+"""The kinds that take a process down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """One plan and the outcomes recorded for it so far."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """Ids of the actions without an outcome: under way, or forestall died half-way."""
+        answered = {outcome.action_id for outcome in self.outcomes}
+        return tuple(action.id for action in self.plan.actions if action.id not in answered)
+
+    @property
+    def disruptive(self) -> bool:
+        """The plan meant to take a process down, whether or not it came to that."""
+        return any(action.kind in DISRUPTIVE for action in self.plan.actions)
+
+    @property
+    def acted(self) -> bool:
+        """A stop or restart was tried, whatever came of it."""
+        return any(
+            outcome.kind in DISRUPTIVE and outcome.state in (OutcomeState.DONE, OutcomeState.FAILED)
+            for outcome in self.outcomes
+        )
+
+    @property
+    def would(self) -> bool:
+        """A stop or restart was left out only because of the mode."""
+        return any(
+            outcome.kind in DISRUPTIVE and outcome.state is OutcomeState.WOULD
+            for outcome in self.outcomes
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Past plans, oldest first, at most PAST_MAX."""
+
+    past: tuple[Past, ...] = ()
+
+    def with_plan(self, plan: Plan) -> "History":
+        """This history and one more plan."""
+        return History(past=(*self.past, Past(plan=plan))[-PAST_MAX:])
+
+    def with_outcome(self, outcome: Outcome) -> "History":
+        """This history with an outcome added to its plan; unchanged where the plan is not known."""
+        for index in range(len(self.past) - 1, -1, -1):
+            past = self.past[index]
+            if past.plan.id == outcome.plan_id:
+                answered = replace(past, outcomes=(*past.outcomes, outcome))
+                return History(past=(*self.past[:index], answered, *self.past[index + 1 :]))
+        return self
+
+    def knows(self, plan_id: str) -> bool:
+        """Whether a plan of this id was recorded before."""
+        return any(past.plan.id == plan_id for past in self.past)
+
+    def within(self, at: float, seconds: float) -> tuple[Past, ...]:
+        """Plans no further than `seconds` from `at`, in either direction.
+
+        A wall clock that was set back leaves plans in the future: near ones still count, and
+        those of a clock that was wrong by years do not hold guard back for years.
+        """
+        return tuple(past for past in self.past if abs(at - past.plan.at) <= seconds)
+
+
+def fold(records: Iterable[Plan | Outcome]) -> History:
+    """Plans and outcomes in the order they were recorded -> the state they add up to."""
+    past: dict[str, Past] = {}
+    for record in records:
+        if isinstance(record, Plan):
+            past[record.id] = Past(plan=record)
+            if len(past) > PAST_MAX:
+                del past[next(iter(past))]
+        elif record.plan_id in past:
+            before = past[record.plan_id]
+            past[record.plan_id] = replace(before, outcomes=(*before.outcomes, record))
+    return History(past=tuple(past.values()))
+
+
+def disruptions(past: Iterable[Past], mode: Mode) -> tuple[Past, ...]:
+    """Those that count against a limit in `mode`.
+
+    What was only journaled does not hold back a guard that may now act; in the other modes it
+    counts as if it had been done, so that the ledger shows what act would have shown.
+    """
+    return tuple(
+        entry
+        for entry in past
+        if entry.disruptive and (mode is not Mode.ACT or entry.plan.mode is Mode.ACT)
+    )
+
+
+def of_service(past: Iterable[Past], service: str) -> tuple[Past, ...]:
+    """Those about one service."""
+    return tuple(entry for entry in past if entry.plan.subject.service == service)
+
+
+def of_process(past: Iterable[Past], process: ProcessKey | None) -> tuple[Past, ...]:
+    """Those about one process."""
+    return tuple(entry for entry in past if entry.plan.subject.process == process)

@@ -1,0 +1,103 @@
+"""Every reason not to act, as sentences; the words before the colon name the kind of refusal."""
+
+from forestall.guard import protect
+from forestall.guard.history import History, Past, disruptions, of_service
+from forestall.guard.policy import HostState, Policy, Remedy, allowance_of, imminent
+from forestall.guard.recipe import Method
+from forestall.model.action import Mode
+from forestall.model.verdict import Subject, Verdict
+from forestall.units import format_bytes, format_duration
+
+
+def refusals_of(
+    verdict: Verdict, state: HostState, policy: Policy, history: History, remedy: Remedy
+) -> tuple[str, ...]:
+    """All that speaks against acting now; empty = nothing does."""
+    subject = verdict.subject
+    return tuple(
+        sentence
+        for sentence in (
+            _untouchable(subject, state),
+            _not_allowed(subject, state, policy),
+            _no_way(subject, state, remedy),
+            _no_room(verdict, state, policy),
+            _hold(subject, state, policy, history),
+        )
+        if sentence is not None
+    )
+
+
+def _untouchable(subject: Subject, state: HostState) -> str | None:
+    if subject.process is None:
+        return f"No process: the verdict on {subject.name} names no process that could be recycled."
+    return (
+        protect.protected_by_pid(subject.process.pid, state.own_pids)
+        or protect.protected_by_name((subject.name,), state.protected)
+        or protect.protected_by_unit(subject.unit, state.protected)
+    )
+
+
+def _not_allowed(subject: Subject, state: HostState, policy: Policy) -> str | None:
+    if state.mode is not Mode.ACT or allowance_of(subject, policy) is not None:
+        return None
+    return f"Not allowed: the owner has not named {subject.service} as a service guard may act on."
+
+
+def _no_way(subject: Subject, state: HostState, remedy: Remedy) -> str | None:
+    if remedy is not Remedy.RESTART:
+        return None
+    if state.recipe is None:
+        return (
+            f"No way to restart: {subject.service} is no systemd service, and no command or "
+            f"supervisor was given for it."
+        )
+    if state.recipe.method is Method.SYSTEMD:
+        return protect.protected_by_unit(state.recipe.unit, state.protected) or protect.shared_unit(
+            state.recipe.unit
+        )
+    return None
+
+
+def _no_room(verdict: Verdict, state: HostState, policy: Policy) -> str | None:
+    free = state.evidence_free_bytes
+    if free is None or free >= policy.evidence_bytes_min or imminent(verdict, policy):
+        return None
+    return (
+        f"No room for evidence: {format_bytes(free)} is free, "
+        f"{format_bytes(policy.evidence_bytes_min)} is needed before anything is taken down."
+    )
+
+
+def _hold(subject: Subject, state: HostState, policy: Policy, history: History) -> str | None:
+    """The limits of the window: what was done did not help, so a person is needed."""
+    window = disruptions(history.within(state.at, policy.window_seconds), state.mode)
+    own = of_service(window, subject.service)
+    span = format_duration(policy.window_seconds)
+    if len(own) >= policy.service_actions_max:
+        return (
+            f"Hold and page: guard planned for {subject.service} {len(own)} times within {span}"
+            f" ({_tally(own)}), and the trouble is back; once more would not help."
+        )
+    if len(window) >= policy.host_actions_max:
+        return (
+            f"Hold and page: guard planned {len(window)} times on this host within {span}"
+            f" ({_tally(window)}), and its limit is {policy.host_actions_max}."
+        )
+    return None
+
+
+def _tally(past: tuple[Past, ...]) -> str:
+    acted = sum(entry.acted for entry in past)
+    would = sum(entry.would and not entry.acted for entry in past)
+    neither = len(past) - acted - would
+    parts = (
+        f"{acted} carried out" if acted else "",
+        f"{would} only journaled" if would else "",
+        f"{neither} stopped before acting" if neither else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def kind_of(refusal: str) -> str:
+    """The words before the colon: what kind of refusal it is, whatever its numbers."""
+    return refusal.partition(":")[0]

@@ -1,0 +1,1 @@
+"""Beside stage 3: tells people. A pure protocol and tiny senders, standard library only."""
