@@ -57,6 +57,10 @@ class HostFacts:
 
     `sysctls` holds the raw text of each readable one by dotted name. `guards` names the userspace
     OOM guards that run (earlyoom, systemd-oomd, ...); () = none seen, None = could not be seen.
+    `databases` holds the main process of each database server, by the same rule. `container` and
+    `virtualization` are None where there is no sign of one. `hugetlb_bytes` is reserved for huge
+    pages and no use to anybody else; `zswap` = a compressed cache stands before the swap devices.
+    `process_count` counts processes with memory of their own. Keys of `unseen` are field names.
     """
 
     SCHEMA = "forestall/host-facts/1"

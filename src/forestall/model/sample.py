@@ -54,7 +54,10 @@ class ProcessSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupSample:
-    """Memory of one cgroup, v1 or v2. No limit is None, as is what this version does not tell."""
+    """Memory of one cgroup, v1 or v2. No limit is None, as is what this version does not tell.
+
+    `file_bytes` is the page cache that the kernel can take back; tmpfs is not in it.
+    """
 
     path: str
     current_bytes: int | None = None
@@ -65,6 +68,15 @@ class CgroupSample:
     swap_bytes: int | None = None
     oom_kill_count: int | None = None
     pressure: Pressure | None = None
+    swap_max_bytes: int | None = None
+
+    @property
+    def headroom_bytes(self) -> int | None:
+        """What is left below the limit once the page cache is dropped; None without a limit."""
+        if self.max_bytes is None or self.current_bytes is None:
+            return None
+        held = max(0, self.current_bytes - (self.file_bytes or 0))
+        return max(0, self.max_bytes - held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
