@@ -76,6 +76,7 @@ def healthy(**changes):
         process_count=120,
         hidden_processes=False,
         guards=("earlyoom",),
+        databases=(),
     )
     return replace(facts, **changes)
 
@@ -127,6 +128,7 @@ def seed_like(**changes):
             holder("postgres", 800, 9 * GIB, 250, 0, "postgresql.service"),
             holder("python", 900, 14 * GIB, 410, 0, "feed-sync.service", GIB),
         ),
+        databases=(holder("postgres", 800, 9 * GIB, 250, 0, "postgresql.service"),),
     )
     facts = with_sysctls(facts, vm__panic_on_oom="1", kernel__panic="0")
     return replace(facts, **changes)

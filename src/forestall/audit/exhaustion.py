@@ -16,6 +16,13 @@ from forestall.units import format_bytes, format_duration
 
 STRICT_OVERCOMMIT = 2
 
+PROMPT_GUARDS = ("earlyoom", "nohang", "oomd")
+"""Guards that act on the host as a whole by default.
+
+systemd-oomd only touches units that asked for it (ManagedOOM...=kill), and `forestall watch`
+only acts with --mode act; neither may be counted on from its presence alone.
+"""
+
 
 def exhaustion(facts: HostFacts) -> Exhaustion:
     """What happens to a process started where these facts were read: own limit or whole host."""
@@ -39,7 +46,7 @@ def host_exhaustion(facts: HostFacts) -> Exhaustion:
         reboot_seconds=reboot_seconds,
         dump=facts.crash_kernel_loaded if outcome.takes_host_down else None,
         victim=victim,
-        guards=facts.guards or (),
+        guards=prompt_guards(facts),
     )
 
 
@@ -109,6 +116,11 @@ def tightest_limit(facts: HostFacts) -> int | None:
         if (left := cgroup_left_bytes(cgroup)) is not None
     ]
     return min(limited)[1] if limited else None
+
+
+def prompt_guards(facts: HostFacts) -> tuple[str, ...]:
+    """The userspace OOM guards here that act by themselves."""
+    return tuple(name for name in facts.guards or () if name in PROMPT_GUARDS)
 
 
 def cgroup_left_bytes(cgroup: CgroupSample) -> int | None:
@@ -209,9 +221,8 @@ def _victim_clause(facts: HostFacts, victim: Holder | None) -> str:
 
 
 def _guard_clause(facts: HostFacts) -> str:
-    if not facts.guards:
-        return ""
-    return f"; {' and '.join(facts.guards)} should act before that"
+    guards = prompt_guards(facts)
+    return f"; {' and '.join(guards)} should act before that" if guards else ""
 
 
 def _host_reasons(facts: HostFacts, outcome: Outcome, victim: Holder | None) -> list[Reason]:
@@ -223,9 +234,9 @@ def _host_reasons(facts: HostFacts, outcome: Outcome, victim: Holder | None) -> 
     if outcome is not Outcome.PANIC:
         reasons += _victim_reasons(facts, victim)
     reasons += _unkillable_reasons(facts)
-    if facts.guards:
+    if guards := prompt_guards(facts):
         text = (
-            f"{' and '.join(facts.guards)} runs here and kills before the kernel has to, "
+            f"{' and '.join(guards)} runs here and kills a process before the kernel has to, "
             "if it is quick enough."
         )
         reasons.append(Reason(text=text, facts=(fact(facts, "/guards"),)))

@@ -7,21 +7,6 @@ processes share, such as PostgreSQL's shared buffers, is in the RSS of each.
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Holder
 
-DATABASES = {
-    "postgres": "PostgreSQL",
-    "postmaster": "PostgreSQL",
-    "mysqld": "MySQL",
-    "mariadbd": "MariaDB",
-    "mongod": "MongoDB",
-    "oracle": "Oracle",
-    "redis-server": "Redis",
-    "valkey-server": "Valkey",
-    "sqlservr": "SQL Server",
-    "clickhouse-serv": "ClickHouse",
-    "etcd": "etcd",
-}
-"""Process names (at most 15 characters, as the kernel keeps them) of programs that keep data."""
-
 UNKILLABLE = -1000
 """oom_score_adj that exempts a process from the OOM killer altogether."""
 
@@ -33,7 +18,7 @@ def holders(facts: HostFacts) -> tuple[Holder, ...]:
     """The processes that `facts` knows, largest first, as the OOM killer sees them."""
     first = first_pick_index(facts)
     found = [
-        _holder(facts, index, holder, first=index == first)
+        described(facts, holder, pointer=f"/holders/{index}", first=index == first)
         for index, holder in enumerate(facts.holders)
     ]
     return tuple(sorted(found, key=lambda holder: -holder.memory_bytes))
@@ -55,11 +40,35 @@ def first_pick_index(facts: HostFacts) -> int | None:
     return -max(candidates)[2] if candidates else None
 
 
-def database_product(name: str) -> str | None:
-    """What kind of database a process of this name is, None for any other process."""
-    if name.startswith("ora_"):
-        return "Oracle"
-    return DATABASES.get(name)
+def main_database(facts: HostFacts) -> int | None:
+    """Index in `facts.databases` of the one that holds most, None where none is seen."""
+    databases = facts.databases or ()
+    if not databases:
+        return None
+    return max(range(len(databases)), key=lambda index: database_bytes(facts, databases[index]))
+
+
+def database_bytes(facts: HostFacts, database: HolderFacts) -> int:
+    """What a database holds: its unit's memory where systemd tells it, else its largest process."""
+    for unit in facts.units or ():
+        if unit.name == database.process.unit and unit.memory_current_bytes is not None:
+            return unit.memory_current_bytes
+    return largest_process_bytes(facts, database)
+
+
+def largest_process_bytes(facts: HostFacts, database: HolderFacts) -> int:
+    """The largest process of a database: the one the OOM killer compares with others."""
+    same = [holder for holder in facts.holders if holder.process.name == database.process.name]
+    return max(counted_bytes(holder) for holder in [*same, database])
+
+
+def is_database(facts: HostFacts, holder: HolderFacts) -> bool:
+    """Whether a process is one of a database's: by name, or by the unit it belongs to."""
+    databases = facts.databases or ()
+    if holder.process.name in {database.process.name for database in databases}:
+        return True
+    units = {database.process.unit for database in databases} - {None}
+    return holder.process.unit in units or holder.process.name.startswith("ora_")
 
 
 def counted_bytes(holder: HolderFacts) -> int:
@@ -82,12 +91,10 @@ def nothing_killable(facts: HostFacts) -> bool:
     return bool(large) and all(holder.oom_score_adjust == UNKILLABLE for holder in large)
 
 
-def _is_large(facts: HostFacts, holder: HolderFacts) -> bool:
-    total = facts.memory.mem_total_bytes
-    return bool(total) and counted_bytes(holder) >= LARGE_SHARE * (total or 0)
-
-
-def _holder(facts: HostFacts, index: int, holder: HolderFacts, *, first: bool) -> Holder:
+def described(
+    facts: HostFacts, holder: HolderFacts, *, pointer: str, first: bool = False
+) -> Holder:
+    """One process in the words of a report; `pointer` is its place in the HostFacts document."""
     total = facts.memory.mem_total_bytes
     adjust = holder.oom_score_adjust
     return Holder(
@@ -98,8 +105,13 @@ def _holder(facts: HostFacts, index: int, holder: HolderFacts, *, first: bool) -
         share=counted_bytes(holder) / total if total else None,
         oom_score=holder.oom_score,
         oom_score_adjust=adjust,
-        database=database_product(holder.process.name) is not None,
+        database=is_database(facts, holder),
         first_pick=first,
         killable=None if adjust is None else adjust != UNKILLABLE,
-        pointer=f"/holders/{index}",
+        pointer=pointer,
     )
+
+
+def _is_large(facts: HostFacts, holder: HolderFacts) -> bool:
+    total = facts.memory.mem_total_bytes
+    return bool(total) and counted_bytes(holder) >= LARGE_SHARE * (total or 0)

@@ -69,7 +69,7 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
     kexec_loaded = procfs.read_number(host, "sys/kernel/kexec_crash_loaded")
     if kexec_loaded is None:
         unseen["crash_kernel_loaded"] = "this kernel shows no sys/kernel/kexec_crash_loaded"
-    holders = heapq.nlargest(HOLDER_LIMIT, seen, key=lambda process: process.memory_bytes)
+    holders = _largest_and_first(host, seen)
     return HostFacts(
         at=clock.now(),
         hostname=host.hostname,
@@ -228,6 +228,26 @@ def _see(host: Host, pid: int) -> Seen | None:
         return None
     stat = procfs.read_stat(host, pid)
     return None if stat is None else Seen(stat, sizes, procfs.read_status(host, pid))
+
+
+def _largest_and_first(host: Host, seen: list[Seen]) -> list[Seen]:
+    """The largest processes, and the one the OOM killer would take first if it is none of them.
+
+    A small process that volunteers (a high oom_score_adj) is taken before every large one.
+    """
+    largest = heapq.nlargest(HOLDER_LIMIT, seen, key=lambda process: process.memory_bytes)
+    scores = [
+        (procfs.read_number(host, f"proc/{process.stat.pid}/oom_score") or 0, index)
+        for index, process in enumerate(seen)
+        if process.stat.pid != 1
+    ]
+    highest = max((score for score, _ in scores), default=0)
+    if highest == 0:
+        return largest
+    # Many processes share the score of "nothing special", and the largest of them counts.
+    equals = [seen[index] for score, index in scores if score == highest]
+    first = max(equals, key=lambda process: process.memory_bytes)
+    return largest if first in largest else [*largest, first]
 
 
 def _holder(host: Host, process: Seen, boot_id: str | None, cgroups: Cgroups | None) -> HolderFacts:

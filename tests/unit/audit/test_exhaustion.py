@@ -98,7 +98,8 @@ def test_the_unkillable_and_init_are_never_victims():
 
 def test_a_database_as_victim_is_named_as_one():
     """The reader must see at once that the database is who dies."""
-    facts = healthy(holders=(holder("postgres", 800, 9 * GIB, 870, 0),))
+    postgres = (holder("postgres", 800, 9 * GIB, 870, 0),)
+    facts = healthy(holders=postgres, databases=postgres)
     assert "as things stand postgres (pid 800), the database" in host_exhaustion(facts).headline
 
 
@@ -207,6 +208,14 @@ def test_guards_act_first():
     """A running userspace guard is named in the headline, and none is invented."""
     assert "earlyoom should act before that" in exhaustion(healthy()).headline
     assert "should act" not in exhaustion(healthy(guards=None)).headline
+
+
+@pytest.mark.parametrize("guard", ["systemd-oomd", "forestall"])
+def test_guards_that_must_be_told_to_act_are_not_counted_on(guard):
+    """systemd-oomd acts only on units that opted in, forestall only in act mode."""
+    found = exhaustion(healthy(guards=(guard,)))
+    assert found.guards == ()
+    assert "should act" not in found.headline
 
 
 @pytest.mark.parametrize("facts", [healthy(), seed_like(), seed_like(container="docker")])
