@@ -173,14 +173,13 @@ class Journal:
         self.close()
 
     def _open_file(self) -> int:
-        existed = os.path.exists(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self.path, flags, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise JournalError(f"{self.path} is no regular file", help="name another path")
-            if not existed:
-                sync_folder(os.path.dirname(self.path) or ".")
+            # Always: the process that created it may have died before its name was durable.
+            sync_folder(os.path.dirname(self.path) or ".")
         except BaseException:
             os.close(descriptor)
             raise
