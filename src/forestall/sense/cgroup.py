@@ -10,7 +10,9 @@ from forestall.sense import procfs, psi
 from forestall.sense.host import Host, decode
 
 MOUNTS_LIMIT_BYTES = 4 * 1024 * 1024
+PATHS_LIMIT_BYTES = 16 * 1024
 DEPTH_LIMIT = 32
+RESOLVED_LIMIT = 4096
 
 NO_LIMIT_BYTES = 1 << 62
 """v1 has no word for `no limit`: it prints the largest page count times the page size
@@ -33,6 +35,11 @@ class Hierarchy(NamedTuple):
 
     version: int
     mount: Mount
+
+    @property
+    def controller(self) -> str:
+        """How /proc/PID/cgroup names it: the unified hierarchy has no name."""
+        return "memory" if self.version == 1 else ""
 
 
 def parse_mountinfo(data: bytes, path: str = "proc/self/mountinfo") -> Iterator[Mount]:
@@ -114,6 +121,7 @@ class Cgroups:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.problem: str | None = None
+        self._resolved: dict[bytes, str] = {}
         self.hierarchy = self._find()
 
     @property
@@ -128,8 +136,14 @@ class Cgroups:
         """
         if self.hierarchy is None:
             return None
-        paths = procfs.read_cgroup(self._host, pid)
-        path = paths.get("memory" if self.hierarchy.version == 1 else "")
+        where = f"proc/{pid}/cgroup"
+        data = self._host.read_record(where, PATHS_LIMIT_BYTES)
+        if not data:
+            return None
+        known = self._resolved.get(data)
+        if known is not None:
+            return known
+        path = procfs.parse_cgroup(data, where).get(self.hierarchy.controller)
         if path is None:
             return None
         root = self.hierarchy.mount.root
@@ -138,6 +152,10 @@ class Cgroups:
         # `/..` at the front is how the kernel names a cgroup outside the reader's namespace.
         if path.startswith("/..") or not self._host.is_folder(self._folder(path)):
             return "/"
+        # A service's processes, and an idle host's, say the same each time.
+        if len(self._resolved) >= RESOLVED_LIMIT:
+            self._resolved.clear()
+        self._resolved[data] = path
         return path
 
     def read(self, path: str) -> CgroupSample | None:

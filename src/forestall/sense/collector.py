@@ -32,14 +32,19 @@ Select = Callable[[str, int, str | None], bool]
 
 
 class _Watched:
-    """One process between two ticks. `statm` are the bytes that `sample` was made from."""
+    """One process between two ticks.
 
-    __slots__ = ("cgroup", "descriptor", "key", "sample", "slow_at", "statm", "unit")
+    `statm` are the bytes that `sample` was made from; `slow` is what stat and statm said when
+    the slow tier last looked.
+    """
+
+    __slots__ = ("cgroup", "descriptor", "key", "sample", "slow", "slow_at", "statm", "unit")
 
     def __init__(self, key: ProcessKey, descriptor: int | None) -> None:
         self.key = key
         self.descriptor = descriptor
         self.statm = b""
+        self.slow: tuple[ProcessStat, bytes] | None = None
         self.sample: ProcessSample | None = None
         self.slow_at = 0.0
         self.cgroup: str | None = None
@@ -80,6 +85,8 @@ class Collector:
         self.overflow_count = 0
         self._kept = 0
         self._turn = 0
+        self._last_pid = b""
+        self._listed_at = 0.0
         self._moved = True
         self._watched: dict[int, _Watched] = {}
         self._passed_over: dict[int, float] = {}
@@ -102,7 +109,8 @@ class Collector:
         """One sample of now. Processes that ended are left out; nothing is carried on for them."""
         monotonic = self._clock.monotonic()
         at = self._clock.now()
-        self._follow(self._host.pids(), monotonic)
+        if self._may_have_changed(monotonic):
+            self._follow(self._host.pids(), monotonic)
         self._read_sizes()
         self._read_slowly(monotonic)
         processes = tuple(
@@ -129,8 +137,22 @@ class Collector:
         after = procfs.read_key(self._host, key.pid, self.boot_id)
         return found if before == after == key else None
 
+    def _may_have_changed(self, monotonic: float) -> bool:
+        """Whether /proc must be listed: a pid was given out since, or the last time is long ago.
+
+        The kernel prints the last pid it gave out at the end of loadavg; listing a thousand
+        processes costs as much as reading the memory of five hundred.
+        """
+        data = self._host.read_record("proc/loadavg", 128)
+        last_pid = data.split()[-1] if data else b""
+        if last_pid == self._last_pid != b"" and monotonic < self._listed_at + self._slow_seconds:
+            return False
+        self._last_pid = last_pid
+        return True
+
     def _follow(self, pids: list[int], monotonic: float) -> None:
         """Forget who is gone, meet who is new."""
+        self._listed_at = monotonic
         present = set(pids)
         for pid in self._watched.keys() - present:
             self._drop(pid)
@@ -246,7 +268,8 @@ class Collector:
 
     def _read_slowly(self, monotonic: float) -> None:
         """Tier 2 for the processes whose turn it is, and for suspects."""
-        self.suspects.intersection_update([watched.key for watched in self._watched.values()])
+        if self.suspects:
+            self.suspects.intersection_update(one.key for one in self._watched.values())
         suspects = sorted(self.suspects, key=_pid_of)[:SUSPECT_LIMIT]
         due = {self._watched[key.pid] for key in suspects}
         due.update(watched for watched in self._watched.values() if watched.slow_at <= monotonic)
@@ -268,6 +291,11 @@ class Collector:
     def _slow(self, watched: _Watched, stat: ProcessStat, statm: bytes) -> None:
         pid = stat.pid
         path = self._cgroups.path_of(pid)
+        if watched.slow == (stat, statm) and path == watched.cgroup:
+            # It neither ran, faulted nor lost a page since the last look: status and io would
+            # say the same, and most processes of a host are idle.
+            return
+        watched.slow = (stat, statm)
         if path != watched.cgroup:
             watched.cgroup, watched.unit = path, unit_of(path)
             self._moved = True
@@ -281,9 +309,7 @@ class Collector:
             self._host.ticks_per_second,
         )
         watched.statm = statm
-        # An idle process has the same sample as before; two equal ones would be kept in vain.
-        if sample != watched.sample:
-            watched.sample = sample
+        watched.sample = sample
 
     def _read_host(self) -> HostSample:
         try:

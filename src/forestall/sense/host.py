@@ -111,6 +111,25 @@ class Host:
         finally:
             os.close(descriptor)
 
+    def read_record(self, relative: str, limit: int = 4096) -> bytes | None:
+        """`read_bytes` in a single read, for a file the kernel prints in one piece.
+
+        That is each small file of one process; a second read, only to meet the end, would cost
+        as much again.
+        """
+        descriptor = self.open(relative)
+        if descriptor is None:
+            return None
+        try:
+            return os.read(descriptor, limit)
+        except PermissionError:
+            self._deny(relative)
+            return None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
     def read_text(self, relative: str, limit: int = FILE_LIMIT_BYTES) -> str | None:
         """`read_bytes` as valid Unicode, without surrounding white space."""
         data = self.read_bytes(relative, limit)

@@ -52,6 +52,7 @@ class ProcessStat(NamedTuple):
     state: str
     parent_pid: int
     flags: int
+    fault_count: int
     cpu_ticks: int
     thread_count: int
     start_ticks: int
@@ -126,6 +127,7 @@ def parse_stat(data: bytes, path: str = "proc/PID/stat") -> ProcessStat:
             state=rest[0].decode("ascii"),
             parent_pid=int(rest[1]),
             flags=int(rest[6]),
+            fault_count=int(rest[7]) + int(rest[9]),
             cpu_ticks=int(rest[11]) + int(rest[12]),
             thread_count=int(rest[17]),
             start_ticks=int(rest[19]),
@@ -327,28 +329,28 @@ def read_sysctls(host: Host, names: tuple[str, ...] = SYSCTLS) -> dict[str, str]
 def read_stat(host: Host, pid: int) -> ProcessStat | None:
     """/proc/PID/stat; None once the process is gone."""
     path = f"proc/{pid}/stat"
-    data = host.read_bytes(path, 4096)
+    data = host.read_record(path)
     return parse_stat(data, path) if data else None
 
 
 def read_status(host: Host, pid: int) -> ProcessStatus | None:
     """/proc/PID/status; None once the process is gone."""
     path = f"proc/{pid}/status"
-    data = host.read_bytes(path, 16 * KIB)
+    data = host.read_record(path)
     return parse_status(data, path) if data else None
 
 
 def read_statm(host: Host, pid: int) -> tuple[int, int] | None:
     """(RSS, anonymous) in bytes; None once the process is gone."""
     path = f"proc/{pid}/statm"
-    data = host.read_bytes(path, 256)
+    data = host.read_record(path)
     return parse_statm(data, host.page_bytes, path) if data else None
 
 
 def read_io(host: Host, pid: int) -> tuple[int | None, int | None]:
     """(read, written) bytes; None twice without the right to ask, which needs the same user."""
     path = f"proc/{pid}/io"
-    data = host.read_bytes(path, 1024)
+    data = host.read_record(path)
     return parse_io(data, path) if data else (None, None)
 
 
