@@ -1,7 +1,7 @@
 """cgroup v1, v2 and the hybrid of both: where memory is controlled, what is used, what binds."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from forestall.errors import InputError
@@ -12,7 +12,7 @@ from forestall.sense.host import Host, decode
 MOUNTS_LIMIT_BYTES = 4 * 1024 * 1024
 PATHS_LIMIT_BYTES = 16 * 1024
 DEPTH_LIMIT = 32
-RESOLVED_LIMIT = 4096
+PLACES_LIMIT = 4096
 
 NO_LIMIT_BYTES = 1 << 62
 """v1 has no word for `no limit`: it prints the largest page count times the page size
@@ -40,6 +40,16 @@ class Hierarchy(NamedTuple):
     def controller(self) -> str:
         """How /proc/PID/cgroup names it: the unified hierarchy has no name."""
         return "memory" if self.version == 1 else ""
+
+
+class Place(NamedTuple):
+    """Where a process lies: the path of its memory cgroup, and its systemd unit."""
+
+    cgroup: str | None
+    unit: str | None
+
+
+NOWHERE = Place(None, None)
 
 
 def parse_mountinfo(data: bytes, path: str = "proc/self/mountinfo") -> Iterator[Mount]:
@@ -77,6 +87,15 @@ def unit_of(path: str | None) -> str | None:
     if units[0].startswith("user@") and len(units) > 1 and units[1] != "init.scope":
         return units[1]
     return units[0]
+
+
+def unit_in(paths: Mapping[str, str]) -> str | None:
+    """The unit by the paths of /proc/PID/cgroup, which need not agree.
+
+    systemd keeps a hierarchy of its own on v1. The controllers there follow it only for units
+    that are accounted for: on RHEL 7 most services lie in the root of the memory hierarchy.
+    """
+    return unit_of(paths.get("name=systemd", paths.get("")))
 
 
 def is_user_unit(path: str | None) -> bool:
@@ -121,30 +140,38 @@ class Cgroups:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.problem: str | None = None
-        self._resolved: dict[bytes, str] = {}
+        self._places: dict[bytes, Place] = {}
         self.hierarchy = self._find()
 
     @property
     def version(self) -> int | None:
         return self.hierarchy.version if self.hierarchy else None
 
-    def path_of(self, pid: int | str) -> str | None:
-        """The memory cgroup of a process (`self` for this one), as `read` takes it.
+    def place_of(self, pid: int | str) -> Place:
+        """Where a process (`self` for this one) lies; both parts None once it is gone."""
+        where = f"proc/{pid}/cgroup"
+        data = self._host.read_record(where, PATHS_LIMIT_BYTES)
+        if not data:
+            return NOWHERE
+        known = self._places.get(data)
+        if known is not None:
+            return known
+        paths = procfs.parse_cgroup(data, where)
+        place = Place(self._visible(paths), unit_in(paths))
+        # A service's processes, and an idle host's, say the same each time.
+        if len(self._places) >= PLACES_LIMIT:
+            self._places.clear()
+        self._places[data] = place
+        return place
+
+    def _visible(self, paths: Mapping[str, str]) -> str | None:
+        """The memory cgroup as `read` takes it.
 
         A path that is not below the mount means that a cgroup namespace hides it; what is
         visible of that namespace is then the root of the mount.
         """
-        if self.hierarchy is None:
-            return None
-        where = f"proc/{pid}/cgroup"
-        data = self._host.read_record(where, PATHS_LIMIT_BYTES)
-        if not data:
-            return None
-        known = self._resolved.get(data)
-        if known is not None:
-            return known
-        path = procfs.parse_cgroup(data, where).get(self.hierarchy.controller)
-        if path is None:
+        path = paths.get(self.hierarchy.controller) if self.hierarchy else None
+        if self.hierarchy is None or path is None:
             return None
         root = self.hierarchy.mount.root
         if root != "/" and (path == root or path.startswith(root + "/")):
@@ -152,10 +179,6 @@ class Cgroups:
         # `/..` at the front is how the kernel names a cgroup outside the reader's namespace.
         if path.startswith("/..") or not self._host.is_folder(self._folder(path)):
             return "/"
-        # A service's processes, and an idle host's, say the same each time.
-        if len(self._resolved) >= RESOLVED_LIMIT:
-            self._resolved.clear()
-        self._resolved[data] = path
         return path
 
     def read(self, path: str) -> CgroupSample | None:

@@ -14,7 +14,7 @@ from forestall.clock import Clock
 from forestall.errors import InputError
 from forestall.model.sample import CgroupSample, HostSample, ProcessKey, ProcessSample, Sample
 from forestall.sense import procfs, psi
-from forestall.sense.cgroup import Cgroups, ancestors, unit_of
+from forestall.sense.cgroup import NOWHERE, Cgroups, ancestors
 from forestall.sense.host import Host
 from forestall.sense.procfs import ProcessStat
 
@@ -38,7 +38,7 @@ class _Watched:
     the slow tier last looked.
     """
 
-    __slots__ = ("cgroup", "descriptor", "key", "sample", "slow", "slow_at", "statm", "unit")
+    __slots__ = ("descriptor", "key", "place", "sample", "slow", "slow_at", "statm")
 
     def __init__(self, key: ProcessKey, descriptor: int | None) -> None:
         self.key = key
@@ -47,8 +47,7 @@ class _Watched:
         self.slow: tuple[ProcessStat, bytes] | None = None
         self.sample: ProcessSample | None = None
         self.slow_at = 0.0
-        self.cgroup: str | None = None
-        self.unit: str | None = None
+        self.place = NOWHERE
 
 
 class Collector:
@@ -206,7 +205,7 @@ class Collector:
             return False
         if self._select is None:
             return True
-        if self._select(stat.name, stat.pid, self._cgroups.path_of(stat.pid)):
+        if self._select(stat.name, stat.pid, self._cgroups.place_of(stat.pid).cgroup):
             return True
         # Asked again later: a process gets its name and its cgroup after it was forked.
         self._passed_over[stat.pid] = monotonic + self._slow_seconds
@@ -290,14 +289,14 @@ class Collector:
 
     def _slow(self, watched: _Watched, stat: ProcessStat, statm: bytes) -> None:
         pid = stat.pid
-        path = self._cgroups.path_of(pid)
-        if watched.slow == (stat, statm) and path == watched.cgroup:
+        place = self._cgroups.place_of(pid)
+        if watched.slow == (stat, statm) and place == watched.place:
             # It neither ran, faulted nor lost a page since the last look: status and io would
             # say the same, and most processes of a host are idle.
             return
         watched.slow = (stat, statm)
-        if path != watched.cgroup:
-            watched.cgroup, watched.unit = path, unit_of(path)
+        if place != watched.place:
+            watched.place = place
             self._moved = True
         sample = procfs.process_sample(
             watched.key,
@@ -305,7 +304,7 @@ class Collector:
             procfs.parse_statm(statm, self._host.page_bytes, f"proc/{pid}/statm"),
             procfs.read_status(self._host, pid),
             procfs.read_io(self._host, pid),
-            (watched.cgroup, watched.unit),
+            place,
             self._host.ticks_per_second,
         )
         watched.statm = statm
@@ -328,7 +327,7 @@ class Collector:
             self._moved = False
             self._plan_groups(monotonic)
         watched = (self._watched.get(key.pid) for key in self.suspects)
-        urgent = set(_with_ancestors(one.cgroup for one in watched if one is not None))
+        urgent = set(_with_ancestors(one.place.cgroup for one in watched if one is not None))
         for path, due_at in self._group_at.items():
             if due_at > monotonic and path not in urgent:
                 continue
@@ -347,7 +346,7 @@ class Collector:
 
     def _plan_groups(self, monotonic: float) -> None:
         """Which cgroups are read when; only needed after a process came, went or moved."""
-        paths = {watched.cgroup for watched in self._watched.values()}
+        paths = {watched.place.cgroup for watched in self._watched.values()}
         wanted = sorted(set(_with_ancestors(paths)))[:CGROUP_LIMIT]
         before = self._group_at
         self._group_at = {path: before.get(path, monotonic) for path in wanted}

@@ -12,7 +12,7 @@ from forestall.errors import InputError
 from forestall.model.facts import HolderFacts, HostFacts, SwapDevice
 from forestall.model.sample import CgroupSample, HostSample
 from forestall.sense import place, procfs, psi, systemd
-from forestall.sense.cgroup import Cgroups, unit_of
+from forestall.sense.cgroup import NOWHERE, Cgroups
 from forestall.sense.host import NEEDS_ROOT, Host
 from forestall.sense.procfs import ProcessStat
 
@@ -160,7 +160,7 @@ def _own_cgroups(
 ) -> tuple[Cgroups | None, tuple[CgroupSample, ...]]:
     try:
         cgroups = Cgroups(host)
-        chain = cgroups.chain(cgroups.path_of("self"))
+        chain = cgroups.chain(cgroups.place_of("self").cgroup)
     except InputError as error:
         unseen["own_cgroups"] = error.message
         return None, ()
@@ -252,7 +252,7 @@ def _largest_and_first(host: Host, seen: list[Seen]) -> list[Seen]:
 
 def _holder(host: Host, process: Seen, boot_id: str | None, cgroups: Cgroups | None) -> HolderFacts:
     pid = process.stat.pid
-    path = cgroups.path_of(pid) if cgroups else None
+    place_of = cgroups.place_of(pid) if cgroups else NOWHERE
     return HolderFacts(
         process=procfs.process_sample(
             procfs.key_of(process.stat, boot_id),
@@ -260,7 +260,7 @@ def _holder(host: Host, process: Seen, boot_id: str | None, cgroups: Cgroups | N
             process.sizes,
             process.status,
             io=procfs.read_io(host, pid),
-            cgroup=(path, unit_of(path)),
+            place=place_of,
             ticks_per_second=host.ticks_per_second,
         ),
         oom_score=procfs.read_number(host, f"proc/{pid}/oom_score"),

@@ -405,18 +405,18 @@ def process_sample(
     sizes: tuple[int, int],
     status: ProcessStatus | None,
     io: tuple[int | None, int | None],
-    cgroup: tuple[str | None, str | None],
+    place: tuple[str | None, str | None],
     ticks_per_second: int,
 ) -> ProcessSample:
-    """One process out of what its files said; `sizes` from statm, `cgroup` its path and unit."""
+    """One process out of what its files said; `sizes` from statm, `place` its cgroup and unit."""
     return ProcessSample(
         key=key,
         name=stat.name,
         rss_bytes=sizes[0],
         anon_bytes=sizes[1],
         swap_bytes=status.swap_bytes if status else None,
-        cgroup=cgroup[0],
-        unit=cgroup[1],
+        cgroup=place[0],
+        unit=place[1],
         uid=status.uid if status else None,
         cpu_seconds=stat.cpu_ticks / ticks_per_second,
         thread_count=stat.thread_count,

@@ -37,8 +37,8 @@ def _signal(
 
 
 def _metric(noun: str, name: str, counter: bool) -> str:
-    """A counter ends in `_total`, and its name does not say `count` as well."""
-    stem = name.removesuffix("_count") + "s" if name.endswith("_count") and counter else name
+    """A counter ends in `_total`; what is counted is named in the plural, without `count`."""
+    stem = name.removesuffix("_count") + "s" if name.endswith("_count") else name
     return f"forestall_{noun}_{stem}" + ("_total" if counter else "")
 
 
