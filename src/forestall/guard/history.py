@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.sample import ProcessKey
 
-PAST_MAX = 1000
-"""Plans kept in memory; far more than a window can hold under the shipped limits."""
+PAST_MAX = 256
+"""Plans kept in memory, where the agent has to stay small."""
 
 DISRUPTIVE = (ActionKind.STOP, ActionKind.RESTART)
 """The kinds that take a process down."""
@@ -50,19 +50,33 @@ class Past:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Past plans, oldest first, at most PAST_MAX."""
+    """Past plans, oldest first, at most PAST_MAX.
+
+    Where there are more, the oldest that took nothing down is forgotten first: however many
+    refusals there are, those that count against a limit stay.
+    """
 
     past: tuple[Past, ...] = ()
 
     def with_plan(self, plan: Plan) -> "History":
-        """This history and one more plan."""
-        return History(past=(*self.past, Past(plan=plan))[-PAST_MAX:])
+        """This history and one more plan; unchanged where it is known already."""
+        if self.knows(plan.id):
+            return self
+        past = [*self.past, Past(plan=plan)]
+        if len(past) > PAST_MAX:
+            _forget_one(past)
+        return History(past=tuple(past))
 
     def with_outcome(self, outcome: Outcome) -> "History":
-        """This history with an outcome added to its plan; unchanged where the plan is not known."""
+        """This history with an outcome added to its plan.
+
+        Unchanged where the plan is not known, or has an outcome for this action already.
+        """
         for index in range(len(self.past) - 1, -1, -1):
             past = self.past[index]
             if past.plan.id == outcome.plan_id:
+                if any(known.action_id == outcome.action_id for known in past.outcomes):
+                    return self
                 answered = replace(past, outcomes=(*past.outcomes, outcome))
                 return History(past=(*self.past[:index], answered, *self.past[index + 1 :]))
         return self
@@ -80,18 +94,15 @@ class History:
         return tuple(past for past in self.past if abs(at - past.plan.at) <= seconds)
 
 
-def fold(records: Iterable[Plan | Outcome]) -> History:
+def fold(records: Iterable[Plan | Outcome], history: History | None = None) -> History:
     """Plans and outcomes in the order they were recorded -> the state they add up to."""
-    past: dict[str, Past] = {}
+    folded = History() if history is None else history
     for record in records:
         if isinstance(record, Plan):
-            past[record.id] = Past(plan=record)
-            if len(past) > PAST_MAX:
-                del past[next(iter(past))]
-        elif record.plan_id in past:
-            before = past[record.plan_id]
-            past[record.plan_id] = replace(before, outcomes=(*before.outcomes, record))
-    return History(past=tuple(past.values()))
+            folded = folded.with_plan(record)
+        else:
+            folded = folded.with_outcome(record)
+    return folded
 
 
 def disruptions(past: Iterable[Past], mode: Mode) -> tuple[Past, ...]:
@@ -115,3 +126,8 @@ def of_service(past: Iterable[Past], service: str) -> tuple[Past, ...]:
 def of_process(past: Iterable[Past], process: ProcessKey | None) -> tuple[Past, ...]:
     """Those about one process."""
     return tuple(entry for entry in past if entry.plan.subject.process == process)
+
+
+def _forget_one(past: list[Past]) -> None:
+    index = next((i for i, entry in enumerate(past) if not entry.disruptive), 0)
+    del past[index]

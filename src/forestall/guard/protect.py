@@ -115,17 +115,23 @@ def protected_by_pid(pid: int, own_pids: Iterable[int]) -> str | None:
     return None
 
 
-def names_of(comm: str, words: tuple[str, ...]) -> tuple[str, ...]:
-    """Every name a process goes by: the kernel's, its program's and, interpreted, its script's.
+def script_of(words: tuple[str, ...]) -> str | None:
+    """The script or module an interpreter runs, without its folder; None for other programs.
 
     A Patroni started as `python3 /usr/bin/patroni` is `python3` to the kernel.
     """
-    names = [comm]
-    if words:
-        program = os.path.basename(words[0])
-        # A title that a program sets itself (`postgres: checkpointer`) comes as one word.
-        names += [program, words[0]]
-        if any(fnmatchcase(program, pattern) for pattern in _INTERPRETERS):
-            script = next((word for word in words[1:8] if word and not word.startswith("-")), "")
-            names += [os.path.basename(script), script.partition(".")[0]]
+    if not words:
+        return None
+    program = os.path.basename(words[0])
+    if not any(fnmatchcase(program, pattern) for pattern in _INTERPRETERS):
+        return None
+    script = next((word for word in words[1:8] if word and not word.startswith("-")), None)
+    return None if script is None else os.path.basename(script).removesuffix(".py")
+
+
+def names_of(comm: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Every name a process goes by: the kernel's, its program's and, interpreted, its script's."""
+    # A title that a program sets itself (`postgres: checkpointer`) comes as one word.
+    program = (os.path.basename(words[0]), words[0]) if words else ()
+    names = (comm, *program, script_of(words) or "")
     return tuple(dict.fromkeys(name for name in names if name))

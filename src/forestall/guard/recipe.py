@@ -48,7 +48,8 @@ class Recipe:
         if self.method is Method.SYSTEMD:
             return f"by `systemctl restart {self.unit}`"
         if self.method is Method.COMMAND:
-            return f"by the given command {json.dumps(list(self.command))}"
+            # Only the program: its further words may hold a secret, and notices travel.
+            return f"by the given command {self.command[0]}"
         return "by SIGTERM, then SIGKILL, expecting its supervisor to start it again"
 
 

@@ -1,1 +1,1 @@
-"""Beside stage 3: tells people. A pure protocol and tiny senders, standard library only."""
+"""Notify: beside stage 3, tells people. A pure protocol and tiny senders, standard library only."""

@@ -1,0 +1,234 @@
+"""Capture: the evidence that an action would destroy, in one bundle, before the action.
+
+It only reads, so the service is never stopped for it. What the agent holds in memory comes
+first, then what /proc shows of the process, the costliest last: when the time is up, what was
+not read is named in the bundle as missing.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from forestall.clock import Clock
+from forestall.evidence import redact
+from forestall.evidence.bundle import BundleWriter, verify
+from forestall.guard.bounded import OverdueError, within
+from forestall.guard.handler import Done, Step
+from forestall.guard.live import Processes
+from forestall.model.action import Action, Plan
+from forestall.model.bundle import Bundle
+from forestall.model.codec import Json, encode, to_document
+from forestall.model.facts import HostFacts
+from forestall.model.sample import ProcessKey, Sample
+from forestall.model.series import Series
+from forestall.model.verdict import Subject
+from forestall.sense import procfs
+from forestall.sense.host import Host
+from forestall.units import KIB, MIB, format_bytes
+
+PROCESS_FILES = {
+    "stat": 4 * KIB,
+    "status": 64 * KIB,
+    "limits": 64 * KIB,
+    "cgroup": 64 * KIB,
+    "oom_score": 4 * KIB,
+    "oom_score_adj": 4 * KIB,
+    "cmdline": procfs.CMDLINE_LIMIT_BYTES,
+    "environ": procfs.ENVIRON_LIMIT_BYTES,
+    "maps": 2 * MIB,
+    "smaps_rollup": 64 * KIB,
+}
+"""Files of /proc/PID and the bytes that are read at most; those that walk its memory come last."""
+
+HOST_FILES = {
+    "meminfo": 64 * KIB,
+    "vmstat": 64 * KIB,
+    "swaps": 64 * KIB,
+    "pressure/memory": 4 * KIB,
+}
+
+READ_SHARE = 0.3
+"""The part of the timeout that each of three readings may take; the rest is for the disk."""
+
+
+class Recent(Protocol):
+    """What the agent holds in memory already; None where it holds nothing."""
+
+    def sample(self) -> Sample | None:
+        """The last tick."""
+        ...
+
+    def facts(self) -> HostFacts | None:
+        """The host's facts, read not long ago."""
+        ...
+
+    def series(self, subject: Subject) -> Series | None:
+        """The recent memory of the subject, in bytes."""
+        ...
+
+
+class CaptureHandler:
+    """Writes a bundle below `folder`; `clock` stamps it. Retention is the agent's business."""
+
+    def __init__(
+        self, folder: str, *, host: Host, processes: Processes, recent: Recent, clock: Clock
+    ) -> None:
+        self._folder = folder
+        self._host = host
+        self._processes = processes
+        self._recent = recent
+        self._clock = clock
+
+    def precondition(self, step: Step) -> str | None:
+        # What cannot be read is missing in the bundle, and no reason to keep none.
+        return None
+
+    def do(self, step: Step) -> Done:
+        # Also a disk can hang, so the whole is waited for no longer than its timeout.
+        timeout = step.action.timeout_seconds
+        bundle = within(timeout, "the capture", partial(self._capture, step, timeout * READ_SHARE))
+        size = format_bytes(sum(entry.size_bytes for entry in bundle.manifest.entries))
+        detail = f"Kept {len(bundle.manifest.entries)} files, {size}."
+        if bundle.manifest.missing:
+            detail += f" Missing: {'; '.join(bundle.manifest.missing)}."
+        return Done(detail=detail, evidence=bundle.id)
+
+    def verify(self, step: Step, done: Done) -> str | None:
+        assert done.evidence is not None
+        problems = verify(os.path.join(self._folder, done.evidence))
+        if problems:
+            return f"The bundle does not verify: {problems[0].name}: {problems[0].what}."
+        return None
+
+    def _capture(self, step: Step, share_seconds: float) -> Bundle:
+        subject = step.plan.subject
+        with BundleWriter(
+            self._folder, host=subject.host, subject=subject.service, clock=self._clock
+        ) as writer:
+            writer.add_json("verdict.json", step.plan.verdict, source="forestall detect")
+            writer.add_json("plan.json", _without_secrets(step.plan), source="forestall guard")
+            self._add_memory(writer, subject, share_seconds)
+            self._add_process(writer, subject.process, share_seconds)
+            self._add_host(writer, share_seconds)
+            return writer.seal()
+
+    def _add_memory(self, writer: BundleWriter, subject: Subject, seconds: float) -> None:
+        found: dict[str, Json] = {}
+
+        def gather() -> None:
+            found["sample.json"] = _document(self._recent.sample())
+            found["series.json"] = series_document(self._recent.series(subject))
+            found["host-facts.json"] = _document(self._recent.facts())
+
+        late = _late(seconds, "reading what the agent holds", gather)
+        for name in ("sample.json", "series.json", "host-facts.json"):
+            if found.get(name) is None:
+                writer.missing(f"{name}: {late or 'the agent holds none'}")
+            else:
+                writer.add_json(name, found[name], source="forestall sense")
+
+    def _add_process(self, writer: BundleWriter, key: ProcessKey | None, seconds: float) -> None:
+        if key is None or not self._is(key):
+            writer.missing("process: it had ended, or its pid was another's, before the capture")
+            return
+        found: dict[str, bytes] = {}
+        folder = f"proc/{key.pid}"
+        late = _late(
+            seconds, f"reading {folder}", partial(self._read, folder, PROCESS_FILES, found)
+        )
+        if not self._is(key):
+            # What was read may be of the process that has its pid now, which was not judged.
+            writer.missing("process: it ended while it was read")
+            return
+        self._say_missing(writer, folder, PROCESS_FILES, found, "process", late)
+        environ = procfs.parse_words(found.pop("environ", b""))
+        cmdline = found.pop("cmdline", None)
+        if cmdline is not None:
+            words = redact.command_line(procfs.parse_words(cmdline), environ=environ)
+            _add_words(writer, "process/cmdline.json", words, f"/{folder}/cmdline")
+        if environ:
+            hidden = redact.environment(environ)
+            _add_words(writer, "process/environ.json", hidden, f"/{folder}/environ")
+        for name, data in found.items():
+            writer.add(f"process/{name}", data, source=f"/{folder}/{name}")
+
+    def _add_host(self, writer: BundleWriter, seconds: float) -> None:
+        found: dict[str, bytes] = {}
+        late = _late(seconds, "reading proc", partial(self._read, "proc", HOST_FILES, found))
+        self._say_missing(writer, "proc", HOST_FILES, found, "host", late)
+        for name, data in found.items():
+            writer.add(f"host/{name}", data, source=f"/proc/{name}")
+
+    def _read(self, folder: str, limits: Mapping[str, int], found: dict[str, bytes]) -> None:
+        for name, limit in limits.items():
+            data = self._host.read_bytes(f"{folder}/{name}", limit)
+            if data is not None:
+                found[name] = data
+
+    def _say_missing(
+        self,
+        writer: BundleWriter,
+        folder: str,
+        limits: Mapping[str, int],
+        found: Mapping[str, bytes],
+        prefix: str,
+        late: str | None,
+    ) -> None:
+        for name, limit in limits.items():
+            if name not in found:
+                denied = self._host.was_denied(f"{folder}/{name}")
+                why = "no right to read it" if denied else "this kernel does not show it"
+                writer.missing(f"{prefix}/{name}: {late or why}")
+            elif len(found[name]) >= limit:
+                writer.missing(f"{prefix}/{name}: only its first {format_bytes(limit)} were read")
+
+    def _is(self, key: ProcessKey) -> bool:
+        live = self._processes.look(key.pid)
+        return live is not None and live.key == key
+
+
+def series_document(series: Series | None) -> Json:
+    """A series as JSON: columns of times in seconds and values in the signal's unit."""
+    if series is None:
+        return None
+    return {
+        "schema": "forestall/series/1",
+        "subject": encode(series.subject),
+        "signal": series.signal,
+        "times": list(series.times),
+        "values": [int(value) if value.is_integer() else value for value in series.values],
+    }
+
+
+def _document(noun: Sample | HostFacts | None) -> Json:
+    return None if noun is None else to_document(noun)
+
+
+def _late(seconds: float, what: str, work: Callable[[], None]) -> str | None:
+    """Do `work`; why it is not finished if it was too slow."""
+    try:
+        within(seconds, what, work)
+    except OverdueError as error:
+        return error.message
+    return None
+
+
+def _add_words(writer: BundleWriter, name: str, words: redact.Redacted, source: str) -> None:
+    document = {"schema": "forestall/words/1", "words": list(words.words)}
+    writer.add_json(name, document, source=source, redaction_count=words.count)
+
+
+def _without_secrets(plan: Plan) -> Plan:
+    """The plan with the words of a given command redacted as every command line is."""
+    return replace(plan, actions=tuple(_redacted(action) for action in plan.actions))
+
+
+def _redacted(action: Action) -> Action:
+    command = action.parameters.get("command")
+    if command is None:
+        return action
+    words = redact.command_line(tuple(json.loads(command))).words
+    return replace(action, parameters={**action.parameters, "command": json.dumps(list(words))})

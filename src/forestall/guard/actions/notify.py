@@ -1,0 +1,91 @@
+"""Notify: people are told what was done, what was not, and why."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from forestall.clock import Clock
+from forestall.errors import ForestallError
+from forestall.guard.bounded import within
+from forestall.guard.handler import Done, Step
+from forestall.guard.history import DISRUPTIVE
+from forestall.model.action import ActionKind, Outcome, OutcomeState
+from forestall.model.notice import Notice, Urgency
+from forestall.notify.protocol import Notifier
+
+NOTIFIERS_MAX = 8
+
+_VERBS = {ActionKind.STOP: "stopped", ActionKind.RESTART: "restarted"}
+
+
+class NotifyHandler:
+    """Tells through every notifier, each for its share of the timeout; one failure fails none else.
+
+    `clock` stamps the notice.
+    """
+
+    def __init__(self, notifiers: Sequence[Notifier], *, clock: Clock) -> None:
+        assert len(notifiers) <= NOTIFIERS_MAX
+        self._notifiers = tuple(notifiers)
+        self._clock = clock
+
+    def precondition(self, step: Step) -> str | None:
+        return None if self._notifiers else "Nobody to tell: no notifier is configured."
+
+    def do(self, step: Step) -> Done:
+        notice = notice_of(step, self._clock.now())
+        share = step.action.timeout_seconds / len(self._notifiers)
+        told, faults = [], []
+        for notifier in self._notifiers:
+            try:
+                within(share, notifier.name, partial(notifier.send, notice))
+                told.append(notifier.name)
+            except ForestallError as error:
+                faults.append(error.message)
+            except OSError as error:
+                faults.append(f"{notifier.name}: {error.strerror or error}")
+        if faults:
+            reached = f" Told through {', '.join(told)}." if told else ""
+            raise ForestallError(f"{'; '.join(faults)}.{reached}")
+        return Done(detail=f"Told through {', '.join(told)}.")
+
+    def verify(self, step: Step, done: Done) -> str | None:
+        # A notifier raises where a notice did not arrive; nothing more can be known here.
+        return None
+
+
+def notice_of(step: Step, at: float) -> Notice:
+    """What people are told about a plan after all but the telling of it was done, or not."""
+    plan = step.plan
+    subject = plan.subject
+    wrong = [o for o in step.before if o.state not in (OutcomeState.DONE, OutcomeState.WOULD)]
+    acted = any(o.kind in DISRUPTIVE and o.state is OutcomeState.DONE for o in step.before)
+    lines = [*plan.because, *plan.refusals]
+    lines += [f"{o.kind.value}: {o.state.value}. {o.detail}" for o in step.before]
+    return Notice(
+        at=at,
+        host=subject.host,
+        service=subject.service,
+        urgency=Urgency.INFORM if acted and not wrong else Urgency.PAGE,
+        title=_title(step, wrong, acted),
+        lines=tuple(lines),
+        plan_id=plan.id,
+        evidence=tuple(o.evidence for o in step.before if o.evidence is not None),
+    )
+
+
+def _title(step: Step, wrong: list[Outcome], acted: bool) -> str:
+    plan = step.plan
+    where = f"{plan.subject.service} on {plan.subject.host}"
+    kind = plan.verdict.kind.value
+    if plan.refusals:
+        return f"{where} is {kind} and needs a person: {plan.refusals[0]}"
+    verb = next((_VERBS[a.kind] for a in plan.actions if a.kind in _VERBS), "recycled")
+    if acted and not wrong:
+        return f"{where} was {kind} and has been {verb}."
+    if acted:
+        return f"{where} was {kind} and has been {verb}, but {wrong[0].kind.value} failed."
+    if wrong:
+        return (
+            f"{where} is {kind} and was not {verb}: {wrong[0].kind.value} {wrong[0].state.value}."
+        )
+    return f"{where} is {kind} and would have been {verb}; the mode is {plan.mode.value}."
