@@ -40,7 +40,7 @@ def stored(folder: str | os.PathLike[str]) -> list[Stored]:
     name = os.fspath(folder)
     try:
         names = [entry for entry in os.listdir(name) if ID.fullmatch(entry)]
-        found = [_look_at(os.path.join(name, entry)) for entry in names]
+        looked = [_look_at(os.path.join(name, entry)) for entry in names]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -48,6 +48,7 @@ def stored(folder: str | os.PathLike[str]) -> list[Stored]:
             f"{error.filename or name}: cannot be looked at: {error.strerror}",
             help="run as the user that keeps the evidence, or name another folder with --state",
         ) from None
+    found = [bundle for bundle in looked if bundle is not None]
     return sorted(found, key=lambda bundle: (bundle.created_at, bundle.id))
 
 
@@ -79,15 +80,23 @@ def prune(
     return Pruned(tuple(removed), tuple(left))
 
 
-def _look_at(path: str) -> Stored:
+def _look_at(path: str) -> Stored | None:
+    """What is known of one bundle; None when another process has removed it meanwhile."""
     size = 0
     for inside, _, files in os.walk(path):
-        size += sum(os.lstat(os.path.join(inside, file)).st_size for file in files)
+        for file in files:
+            try:
+                size += os.lstat(os.path.join(inside, file)).st_size
+            except FileNotFoundError:
+                pass  # Removed meanwhile.
     try:
         bundle = open_bundle(path)
         created_at = bundle.manifest.created_at
     except EvidenceError:
-        bundle, created_at = None, os.stat(path).st_mtime
+        try:
+            bundle, created_at = None, os.stat(path).st_mtime
+        except FileNotFoundError:
+            return None
     return Stored(os.path.basename(path), path, size, created_at, bundle)
 
 
