@@ -1,0 +1,162 @@
+"""A review bundle opened: the nouns in it, and where each of them lies.
+
+timeline.json            the Incident document
+ledger.json              guard's plans and outcomes about it, as they were journaled
+draft.json               when, by which version and on which clock the review was drafted
+site.toml                what no sensor knows; empty where there is none
+captured/<id>/...        every file of each bundle captured during the incident
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from forestall.errors import InputError
+from forestall.incident import site as sites
+from forestall.incident import zones
+from forestall.incident.review.facts import Book, Fact, Source, local
+from forestall.model import codec
+from forestall.model.codec import Noun
+from forestall.model.event import EventKind, TimelineEvent
+from forestall.model.facts import HostFacts
+from forestall.model.incident import Incident
+from forestall.model.sample import ProcessSample, Sample
+from forestall.model.verdict import Verdict
+
+TIMELINE = "timeline.json"
+LEDGER = "ledger.json"
+PARAMETERS = "draft.json"
+SITE = "site.toml"
+CAPTURED = "captured"
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What the draft itself adds. `clock_scale` is None on a clock that is not scaled."""
+
+    SCHEMA = "forestall/draft/1"
+
+    drafted_at: float
+    version: str
+    clock_scale: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An event of the timeline and the pointer to it."""
+
+    event: TimelineEvent
+    pointer: str
+
+
+class Case:
+    """What a review bundle says, as nouns; None where it does not say.
+
+    Raises InputError for a bundle that is not a review's.
+    """
+
+    def __init__(self, entries: Mapping[str, bytes]) -> None:
+        for name in (TIMELINE, PARAMETERS, SITE):
+            if name not in entries:
+                raise InputError(
+                    f"no {name} in the bundle",
+                    help="`forestall review draft` writes the bundle of a review",
+                )
+        self.book = Book(entries)
+        self.incident = self._noun(Incident, TIMELINE)
+        self.parameters = self._noun(Parameters, PARAMETERS)
+        self.site = sites.parse(entries[SITE], SITE)
+        self.folder = self._best_capture()
+        self.host_facts = self._captured(HostFacts, "host-facts.json")
+        self.sample = self._captured(Sample, "sample.json")
+        self.verdict_place, self.verdict = self._find_verdict()
+        self.zone = self._shown_zone()
+
+    def events(self, *kinds: EventKind) -> list[Placed]:
+        """The events of these kinds in order of time."""
+        return [
+            Placed(event=event, pointer=f"/timeline/{index}")
+            for index, event in enumerate(self.incident.timeline)
+            if event.kind in kinds
+        ]
+
+    def captured(self, name: str, pointer: str = "") -> Source:
+        """A place in the bundle that was captured."""
+        return Source(entry=f"{self.folder}/{name}", pointer=pointer)
+
+    def verdict_at(self, pointer: str) -> Source:
+        """A place in the verdict that this review is about."""
+        assert self.verdict_place is not None
+        base = self.verdict_place
+        return Source(entry=base.entry, pointer=base.pointer + pointer)
+
+    def fact(self, name: str, derivation: str, *sources: Source) -> Fact:
+        """See Book.fact."""
+        return self.book.fact(name, derivation, *sources)
+
+    def time(self, name: str, source: Source) -> Fact:
+        """A time as prose shows it: with its date only where it is not the day of detection."""
+        return self.book.fact(name, "local time", source, self.detected, parameter=self.zone)
+
+    @property
+    def detected(self) -> Source:
+        return Source(entry=TIMELINE, pointer="/detected_at")
+
+    def process(self) -> tuple[int, ProcessSample] | None:
+        """The judged process in the captured sample, with its index there."""
+        if self.sample is None or self.verdict is None:
+            return None
+        for index, process in enumerate(self.sample.processes):
+            if process.key == self.verdict.subject.process:
+                return index, process
+        return None
+
+    def cgroup_index(self) -> int | None:
+        """The judged cgroup in the captured sample, if it has a limit."""
+        if self.sample is None or self.verdict is None:
+            return None
+        for index, cgroup in enumerate(self.sample.cgroups):
+            if cgroup.path == self.verdict.subject.cgroup and cgroup.max_bytes is not None:
+                return index
+        return None
+
+    def _noun(self, cls: type[Noun], entry: str) -> Noun:
+        try:
+            return codec.from_document(cls, self.book.document(entry))
+        except InputError as error:
+            raise InputError(f"{entry}: {error.message}", help=error.help) from None
+
+    def _captured(self, cls: type[Noun], name: str) -> Noun | None:
+        entry = f"{self.folder}/{name}"
+        return self._noun(cls, entry) if entry in self.book.entries else None
+
+    def _best_capture(self) -> str:
+        """The first captured bundle that holds a verdict; else the first; else a name of none."""
+        folders = [f"{CAPTURED}/{one}" for one in self.incident.evidence]
+        present = [folder for folder in folders if f"{folder}/{SUMS}" in self.book.entries]
+        with_verdict = [one for one in present if f"{one}/verdict.json" in self.book.entries]
+        return next(iter(with_verdict or present), CAPTURED)
+
+    def _find_verdict(self) -> tuple[Source | None, Verdict | None]:
+        """The verdict that detected it; else the one captured with the evidence."""
+        for placed in self.events(EventKind.DETECTED):
+            if placed.event.data:
+                verdict = codec.from_document(Verdict, dict(placed.event.data))
+                return Source(entry=TIMELINE, pointer=f"{placed.pointer}/data"), verdict
+        return self.captured("verdict.json"), self._captured(Verdict, "verdict.json")
+
+    def _shown_zone(self) -> str:
+        """The incident's zone where a reader can tell it from the page alone, else UTC.
+
+        An abbreviation means nothing without a place; a place that contradicts it is worse.
+        """
+        at, zone = self.incident.detected_at, self.incident.zone
+        place = self.site.location.place if self.site.location else None
+        if at is None or zone == "UTC":
+            return "UTC"
+        moment = local(at, zone)
+        try:
+            found = zones.resolve(moment.tzname() or "", place, moment.replace(tzinfo=None))
+        except InputError:
+            return "UTC"
+        return zone if local(at, found).utcoffset() == moment.utcoffset() else "UTC"
