@@ -9,7 +9,7 @@ that is a plain word, given to a program that is not in the table below, stays r
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 REDACTED = "[redacted]"
 
@@ -17,11 +17,12 @@ MAX_WORD_CHARS = 8192
 """A longer word is hidden whole: no pattern runs over unbounded hostile text."""
 
 
-class Redacted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Redacted:
     """The same number of words with secrets replaced, and how often something was replaced."""
 
     words: tuple[str, ...]
-    redaction_count: int
+    count: int
 
 
 _HARMLESS = re.compile(
