@@ -29,7 +29,7 @@ class ServiceConfig:
 
     Exactly one of `unit`, `process` (its name) and `cgroup` (its path, or one above) finds it.
     `restart` is "systemd", "signal" or a command; `limit_bytes` a limit that the host does not
-    state; `allow` False keeps every action from it.
+    state; without `allow` nothing is done to it, whatever the mode.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ServiceConfig:
     cgroup: str | None = None
     restart: str | tuple[str, ...] | None = None
     limit_bytes: int | None = None
-    allow: bool = True
+    allow: bool = False
 
     def matches(self, process: ProcessSample) -> bool:
         if self.unit is not None:
@@ -147,7 +147,7 @@ def _service(table: "_Table") -> ServiceConfig:
         cgroup=pattern if kind == "cgroup" else None,
         restart=table.take("restart", _restart, None),
         limit_bytes=table.take("limit", _bytes, None),
-        allow=table.take("allow", _bool, True),
+        allow=table.take("allow", _bool, False),
     )
     table.finish()
     return service

@@ -5,6 +5,7 @@ import time
 from typing import TextIO
 
 from forestall.clock import Clock
+from forestall.model.notice import Notice, Urgency
 
 LINE_CHARACTERS_MAX = 2000
 
@@ -46,6 +47,19 @@ class Log:
         except (OSError, ValueError):
             # A closed or full standard error must not stop the agent from watching.
             self.lost_count += 1
+
+
+class LogNotifier:
+    """Tells people through the agent's own log: the way that always works."""
+
+    name = "log"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def send(self, notice: Notice) -> None:
+        tell = self._log.warning if notice.urgency is Urgency.PAGE else self._log.info
+        tell(" ".join((notice.title, *notice.lines)))
 
 
 def one_line(text: str) -> str:

@@ -1,0 +1,188 @@
+"""From a bad verdict to a plan, its outcomes and their events; guard decides and acts."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from forestall.agent.config import ServiceConfig
+from forestall.agent.hands import EVIDENCE_FOLDER
+from forestall.agent.log import Log
+from forestall.agent.troubles import Trouble, Troubles
+from forestall.clock import Clock
+from forestall.errors import EvidenceError, JournalError, UsageError
+from forestall.guard.decision import decide
+from forestall.guard.executor import Executor
+from forestall.guard.handler import ActionHandler
+from forestall.guard.ledger import LEDGER_NAME, Ledger
+from forestall.guard.live import HostProcesses, own_pids
+from forestall.guard.policy import Allowance, HostState, Policy
+from forestall.guard.recheck import Recheck
+from forestall.guard.recipe import Method, Recipe
+from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
+from forestall.model.event import TimelineEvent
+from forestall.model.verdict import Subject
+from forestall.sense.cgroup import is_user_unit
+from forestall.sense.host import Host
+
+RETRY_SECONDS = 30.0
+
+Tell = Callable[[Sequence[TimelineEvent]], None]
+"""Takes the events of what was planned and done."""
+
+
+class Acting:
+    """Guard's policy and executor on one host, with their record in the folder `state`.
+
+    Without a folder nothing is planned: nothing is done before the plan is on disk.
+    `error_count` counts failures to open or write the ledger; `problem` is the present one.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: Host,
+        clock: Clock,
+        mode: Mode,
+        policy: Policy,
+        state: str | None,
+        handlers: Mapping[ActionKind, ActionHandler],
+        troubles: Troubles,
+        log: Log,
+    ) -> None:
+        self._host = host
+        self._clock = clock
+        self._mode = mode
+        self._policy = policy
+        self._state = state
+        self._handlers = handlers
+        self._troubles = troubles
+        self._log = log
+        self._ledger: Ledger | None = None
+        self._executor: Executor | None = None
+        self._own_pids = own_pids(host)
+        self._retry_at = float("-inf")
+        self.error_count = 0
+        self.problem: str | None = None
+        self.counts: dict[tuple[ActionKind, OutcomeState], int] = {}
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The open ledger; None where there is no folder, or it cannot be written now."""
+        return self._ledger
+
+    def open(self) -> list[TimelineEvent]:
+        """Open the ledger and close what an earlier agent left half-done; its events."""
+        if self._state is None or self._clock.monotonic() < self._retry_at:
+            return []
+        try:
+            self._ledger = Ledger(os.path.join(self._state, LEDGER_NAME))
+        except JournalError as error:
+            self._retry_at = self._clock.monotonic() + RETRY_SECONDS
+            self.error_count += 1
+            self.problem = error.message
+            return []
+        self.problem = None
+        processes = HostProcesses(self._host)
+        self._executor = Executor(
+            self._handlers,
+            ledger=self._ledger,
+            recheck=Recheck(processes=processes, own_pids=self._own_pids),
+            clock=self._clock,
+        )
+        return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
+
+    def unspooled(self, spooled: set[str], since: float) -> list[TimelineEvent]:
+        """Events of plans since then that are in the ledger and not in the spool.
+
+        An agent that was killed between the two has told the ledger only.
+        """
+        events: list[TimelineEvent] = []
+        for past in self._ledger.history.past if self._ledger else ():
+            if past.plan.at >= since:
+                found = [self._troubles.planned(past.plan)]
+                found += [self._troubles.ended(outcome) for outcome in past.outcomes]
+                events += [event for event in found if event.id not in spooled]
+        return events
+
+    def consider(self, trouble: Trouble, service: ServiceConfig | None, tell: Tell) -> Plan | None:
+        """Decide about one trouble now, and carry out what was decided; None = nothing to do."""
+        if self._executor is None:
+            tell(self.open())
+        if self._executor is None or self._ledger is None or trouble.bad_since is None:
+            return None
+        subject = trouble.subject
+        state = HostState(
+            at=self._clock.now(),
+            mode=self._mode,
+            troubled_since=trouble.bad_since,
+            own_pids=self._own_pids,
+            recipe=recipe_of(subject, service),
+            evidence_free_bytes=_free_bytes(self._state),
+        )
+        policy = _with_allowance(self._policy, subject, service)
+        plan = decide(trouble.verdict, state, policy, self._ledger.history)
+        if plan.idle:
+            return None
+        outcomes = self._executor.execute(plan)
+        events = [self._troubles.planned(plan)]
+        for outcome in outcomes:
+            events.append(self._troubles.ended(outcome))
+            counted = (outcome.kind, outcome.state)
+            self.counts[counted] = self.counts.get(counted, 0) + 1
+            if outcome.evidence is not None:
+                self._prune(outcome.evidence)
+        for event in events:
+            self._log.warning(event.text)
+        tell(events)
+        return plan
+
+    def _prune(self, just_made: str) -> None:
+        """Keep all evidence within its limit, now that a bundle was added."""
+        from forestall.evidence.retention import prune
+
+        assert self._state is not None, "evidence is kept below the state folder"
+        try:
+            pruned = prune(os.path.join(self._state, EVIDENCE_FOLDER), just_made=just_made)
+        except EvidenceError as error:
+            self._log.error(error.message)
+            return
+        for bundle in pruned.removed:
+            self._log.info(f"evidence {bundle.id} was removed to stay within the limit")
+
+    def close(self) -> None:
+        """Give the ledger back."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = self._executor = None
+
+
+def recipe_of(subject: Subject, service: ServiceConfig | None) -> Recipe | None:
+    """How this service is restarted: as its owner says, else by systemd if it is a unit of it."""
+    said = service.restart if service is not None else None
+    if said == "signal":
+        return Recipe(method=Method.SIGNAL)
+    if isinstance(said, tuple):
+        return Recipe(method=Method.COMMAND, command=said)
+    if said == "systemd" or not is_user_unit(subject.cgroup):
+        try:
+            return Recipe(method=Method.SYSTEMD, unit=subject.unit)
+        except UsageError:
+            # Not a service of systemd: a scope, or no unit at all.
+            return None
+    return None
+
+
+def _with_allowance(policy: Policy, subject: Subject, service: ServiceConfig | None) -> Policy:
+    """The policy with the owner's word about this one service, taken literally."""
+    if service is None or not service.allow:
+        return policy
+    literal = "".join(f"[{c}]" if c in "*?[" else c for c in subject.service)
+    return replace(policy, allow=(*policy.allow, Allowance(service=literal)))
+
+
+def _free_bytes(folder: str | None) -> int | None:
+    try:
+        status = os.statvfs(folder) if folder is not None else None
+    except OSError:
+        return None
+    return None if status is None else status.f_bavail * status.f_frsize

@@ -1,0 +1,217 @@
+"""One judge per process: fed from the samples, at the pace its suspicion deserves."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from forestall.agent.config import ServiceConfig
+from forestall.agent.limits import Limits
+from forestall.agent.recall import Recall, Segment
+from forestall.clock import Clock
+from forestall.detect.rules import Rules
+from forestall.detect.stream import Judge
+from forestall.model.sample import ProcessKey, ProcessSample, Sample
+from forestall.model.series import Series
+from forestall.model.verdict import Limit, Subject, Verdict, VerdictKind
+from forestall.sense.host import Host
+from forestall.sense.ring import MEMORY, SUBJECT_LIMIT, Ring
+
+FEED_SECONDS = 10.0
+
+SUSPICIOUS = (VerdictKind.GROWING, VerdictKind.LEAKING, VerdictKind.EXHAUSTING)
+
+
+class _Judged:
+    """One process between two feeds. `low_bytes` is the least it held since the last one."""
+
+    __slots__ = (
+        "feed_at",
+        "judge",
+        "key",
+        "limit",
+        "low_bytes",
+        "raw",
+        "ring",
+        "service",
+        "subject",
+        "verdict",
+    )
+
+    def __init__(self, subject: Subject, judge: Judge, ring: Ring | None, feed_at: float) -> None:
+        assert subject.process is not None
+        self.key: ProcessKey = subject.process
+        self.subject = subject
+        self.judge = judge
+        self.service: ServiceConfig | None = None
+        self.feed_at = feed_at
+        self.low_bytes: int | None = None
+        self.limit: Limit | None = None
+        self.raw: Verdict | None = None
+        self.verdict: Verdict | None = None
+        self.ring = ring
+
+
+class Judging:
+    """The judges of a host. A process that is gone is forgotten with its judge.
+
+    `given` is a limit for every process, in bytes; a service's own comes from its configuration.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        clock: Clock,
+        *,
+        rules: Rules,
+        recall: Recall,
+        services: tuple[ServiceConfig, ...] = (),
+        given: Mapping[str, int] | None = None,
+        cgroup_file: str,
+        feed_seconds: float = FEED_SECONDS,
+    ) -> None:
+        self._host = host
+        self._clock = clock
+        self._rules = rules
+        self._recall = recall
+        self._services = services
+        self._given = dict(given or {})
+        self._cgroup_file = cgroup_file
+        self._feed_seconds = feed_seconds
+        self._judged: dict[int, _Judged] = {}
+        self._saved: dict[ProcessKey, list[Segment]] = {}
+        self.suspects: set[ProcessKey] = set()
+        self.verdicts: dict[ProcessKey, Verdict] = {}
+        self.gone: list[ProcessKey] = []
+
+    def remember(self, segments: Iterable[Segment]) -> int:
+        """Take what an earlier agent saved; it is fed to the judge when its process is met."""
+        count = 0
+        for segment in segments:
+            self._saved.setdefault(segment.process, []).append(segment)
+            count += 1
+        return count
+
+    def feed(self, sample: Sample) -> list[Verdict]:
+        """Judge one sample: the verdicts that are new since the last one.
+
+        `gone` then names the processes that ended since, and `suspects` those worth a closer
+        look. Each process is fed every `feed_seconds`, a suspect at every sample.
+        """
+        limits = Limits(sample, self._cgroup_file)
+        new: list[Verdict] = []
+        self.gone = []
+        judged = self._judged
+        for process in sample.processes:
+            one = judged.get(process.key.pid)
+            if one is None or one.key != process.key:
+                if one is not None:
+                    self._forget(one)
+                one = self._meet(process, sample, limits)
+            memory_bytes = process.memory_bytes
+            if one.low_bytes is None or memory_bytes < one.low_bytes:
+                one.low_bytes = memory_bytes
+            if sample.monotonic >= one.feed_at or one.key in self.suspects:
+                verdict = self._feed(one, process, sample, limits)
+                if verdict is not None:
+                    new.append(verdict)
+        if len(judged) > len(sample.processes):
+            present = {process.key for process in sample.processes}
+            for one in [one for one in judged.values() if one.key not in present]:
+                self._forget(one)
+        return new
+
+    def limit_of(self, process: ProcessKey) -> Limit | None:
+        """The nearest limit at the last feed."""
+        one = self._judged.get(process.pid)
+        return one.limit if one is not None and one.key == process else None
+
+    def service_of(self, process: ProcessKey) -> ServiceConfig | None:
+        """What the configuration says about the service this process belongs to."""
+        one = self._judged.get(process.pid)
+        return one.service if one is not None and one.key == process else None
+
+    def series_of(self, process: ProcessKey) -> Series | None:
+        """The recent memory of a process in bytes, as the judge was given it."""
+        one = self._judged.get(process.pid)
+        if one is None or one.key != process or one.ring is None:
+            return None
+        times, values = one.ring.columns()
+        return Series(subject=one.subject, signal=MEMORY, times=times, values=values)
+
+    def _feed(
+        self, one: _Judged, process: ProcessSample, sample: Sample, limits: Limits
+    ) -> Verdict | None:
+        assert one.low_bytes is not None
+        if self._services:
+            # Asked each time: a process gets its unit and its name after it was forked.
+            one.service = next((s for s in self._services if s.matches(process)), None)
+        one.limit = limits.nearest(process, self._limits_given(one.service))
+        raw = one.judge.observe(sample.at, one.low_bytes, one.limit)
+        if sample.monotonic >= one.feed_at:
+            one.feed_at = sample.monotonic + self._feed_seconds
+            if one.ring is not None:
+                one.ring.add(sample.at, one.low_bytes)
+            self._recall.note(one.key, sample.at, one.low_bytes)
+        one.low_bytes = None
+        if raw is one.raw:
+            return None
+        one.raw = raw
+        # A process may rename itself or move to another cgroup; it is still the same process.
+        subject = _subject(self._host.hostname, process)
+        one.verdict = raw if subject == raw.subject else replace(raw, subject=subject)
+        self.verdicts[one.key] = one.verdict
+        if raw.kind in SUSPICIOUS:
+            self.suspects.add(one.key)
+        else:
+            self.suspects.discard(one.key)
+        return one.verdict
+
+    def _meet(self, process: ProcessSample, sample: Sample, limits: Limits) -> _Judged:
+        subject = _subject(self._host.hostname, process)
+        judge = Judge(subject, self._rules, started_at=self._started_at(process, sample))
+        # The pid's last digit spreads the judges of what was met at once over the ticks.
+        spread = self._feed_seconds * (process.key.pid % 10) / 10
+        ring = Ring() if len(self._judged) < SUBJECT_LIMIT else None
+        one = _Judged(subject, judge, ring, sample.monotonic + spread)
+        self._judged[process.key.pid] = one
+        limit = limits.nearest(process, self._given)
+        for segment in self._saved.pop(process.key, ()):
+            for at, value in zip(segment.times, segment.values, strict=True):
+                if at < sample.at:
+                    one.raw = judge.observe(at, int(value), limit)
+                    if ring is not None:
+                        ring.add(at, int(value))
+        return one
+
+    def _forget(self, one: _Judged) -> None:
+        del self._judged[one.key.pid]
+        self.suspects.discard(one.key)
+        self.verdicts.pop(one.key, None)
+        self.gone.append(one.key)
+
+    def _limits_given(self, service: ServiceConfig | None) -> Mapping[str, int]:
+        if service is None or service.limit_bytes is None:
+            return self._given
+        return {**self._given, f"the configuration of {service.name}": service.limit_bytes}
+
+    def _started_at(self, process: ProcessSample, sample: Sample) -> float | None:
+        """When the process started by this agent's clock; None where the host cannot tell.
+
+        From its age and not from the boot time: only a difference is right on any clock.
+        """
+        text = self._host.read_text("proc/uptime", 128)
+        try:
+            up_seconds = float((text or "").split()[0])
+        except (IndexError, ValueError):
+            return None
+        age = up_seconds - process.key.start_ticks / self._host.ticks_per_second
+        return sample.at - age if 0 <= age <= up_seconds else None
+
+
+def _subject(hostname: str, process: ProcessSample) -> Subject:
+    return Subject(
+        host=hostname,
+        name=process.name,
+        process=process.key,
+        unit=process.unit,
+        cgroup=process.cgroup,
+    )

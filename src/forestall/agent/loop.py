@@ -1,0 +1,273 @@
+"""The loop: once per tick it reads, judges, decides, acts if it may, and records."""
+
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+
+from forestall.agent.acting import Acting
+from forestall.agent.budget import Budget, OverBudgetError
+from forestall.agent.config import AgentConfig
+from forestall.agent.hands import Memory, make_handlers
+from forestall.agent.judging import Judging
+from forestall.agent.limits import cgroup_file
+from forestall.agent.log import Log
+from forestall.agent.recall import RECALL_SECONDS, SERIES_FILE, Recall, recall
+from forestall.agent.spool import SPOOL_FILE, Spool
+from forestall.agent.troubles import Troubles
+from forestall.clock import Clock, SystemClock
+from forestall.detect.rules import RULES, Rules
+from forestall.errors import ForestallError, InputError, JournalError
+from forestall.guard.policy import Policy
+from forestall.journal import read
+from forestall.model.codec import from_document
+from forestall.model.event import TimelineEvent
+from forestall.model.sample import ProcessKey, Sample
+from forestall.model.verdict import Verdict
+from forestall.notify.protocol import Notifier
+from forestall.sense.cgroup import Cgroups
+from forestall.sense.collector import Collector, Select
+from forestall.sense.host import Host
+
+DECIDE_SECONDS = 10.0
+FAULTS_IN_A_ROW_MAX = 10
+
+OnTick = Callable[[Sample, Mapping[ProcessKey, Verdict]], None]
+"""Called after each tick with the sample and the present verdict on each process."""
+
+
+class Watch:
+    """One agent on one host. `start`, then `run` or `tick` at one's own pace, then `close`.
+
+    `clock` is the time that thresholds and stamps live in, and may run faster than the host's;
+    `host_clock` is the host's own, by which processes end and start. `pause` waits that many
+    seconds of `clock`. `state` None keeps nothing on disk and plans nothing. `given` are limits
+    in bytes by where they were given. `select` restricts what is watched.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        host: Host,
+        clock: Clock,
+        log: Log,
+        state: str | None = None,
+        policy: Policy | None = None,
+        rules: Rules = RULES,
+        given: Mapping[str, int] | None = None,
+        select: Select | None = None,
+        notifiers: Sequence[Notifier] = (),
+        host_clock: Clock | None = None,
+        pause: Callable[[float], None] | None = None,
+        budget: Budget | None = None,
+        on_tick: OnTick | None = None,
+    ) -> None:
+        self.config = config
+        self.log = log
+        self.state = state
+        self.budget = budget
+        self._clock = clock
+        self._pause = pause or clock.sleep
+        self._on_tick = on_tick
+        self.collector = Collector(host, clock, select=select)
+        self.recall = Recall(_inside(state, SERIES_FILE))
+        self.spool = Spool(_inside(state, SPOOL_FILE), clock)
+        self.judging = Judging(
+            host,
+            clock,
+            rules=rules,
+            recall=self.recall,
+            services=config.services,
+            given=given,
+            cgroup_file=cgroup_file(Cgroups(host).version),
+        )
+        # One set for both: a suspect is read more closely and judged more often.
+        self.collector.suspects = self.judging.suspects
+        self.troubles = Troubles(host.hostname)
+        self.acting = Acting(
+            host=host,
+            clock=clock,
+            mode=config.mode,
+            policy=policy or Policy(),
+            state=state,
+            handlers=make_handlers(
+                state,
+                host=host,
+                clock=clock,
+                host_clock=host_clock or SystemClock(),
+                memory=Memory(host, clock, self.judging, lambda: self.sample),
+                notifiers=notifiers,
+            ),
+            troubles=self.troubles,
+            log=log,
+        )
+        self.sample: Sample | None = None
+        self.tick_count = 0
+        self.tick_seconds = 0.0
+        self.fault_count = 0
+        self._faults_in_a_row = 0
+        self._decide_at = float("-inf")
+        self._oom_kills: int | None = None
+        self._said: dict[str, str | None] = {}
+        self.stopped = False
+
+    def start(self) -> None:
+        """Open what is kept, and go on where an earlier agent of this folder stopped."""
+        spooled: set[str] = set()
+        since = self._clock.now() - RECALL_SECONDS
+        if self.state is not None:
+            try:
+                self._restore(self.state, spooled, since)
+            except JournalError as error:
+                self.log.error(f"what an earlier agent kept is not read: {error.message}")
+            # A disk that is full now is tried again later; it is no reason not to watch.
+            self._tell(self.acting.open())
+            self._tell(self.acting.unspooled(spooled, since))
+        self._complain()
+
+    def run(self, *, ticks: int | None = None) -> None:
+        """Tick until asked to stop, or `ticks` times.
+
+        Raises OverBudgetError when the agent is larger than it may be, and ForestallError when
+        FAULTS_IN_A_ROW_MAX ticks failed one after the other.
+        """
+        next_at = self._clock.monotonic()
+        while not self.stopped and (ticks is None or self.tick_count < ticks):
+            self.tick_safely()
+            slowdown = self.budget.slowdown if self.budget is not None else 1
+            next_at += self.config.interval_seconds * slowdown
+            now = self._clock.monotonic()
+            # After a long action the missed ticks are left out, not caught up with.
+            next_at = max(next_at, now)
+            if not self.stopped and (ticks is None or self.tick_count < ticks):
+                self._pause(next_at - now)
+
+    def stop(self) -> None:
+        """Ask for an end after the present tick."""
+        self.stopped = True
+
+    def tick_safely(self) -> None:
+        """One tick; a fault in it is recorded and counted, a bounded number of times in a row."""
+        try:
+            self.tick()
+            self._faults_in_a_row = 0
+        except OverBudgetError:
+            raise
+        except Exception as error:
+            # The one catch-all: a fault in one tick must not end the watch over a dying host.
+            self.fault_count += 1
+            self._faults_in_a_row += 1
+            self.log.error(f"a tick failed: {describe_fault(error)}")
+            if self._faults_in_a_row >= FAULTS_IN_A_ROW_MAX:
+                raise ForestallError(
+                    f"{FAULTS_IN_A_ROW_MAX} ticks failed one after the other, "
+                    f"the last with: {describe_fault(error)}",
+                    help="please report this; the agent ends, to be started afresh",
+                ) from error
+
+    def tick(self) -> Sample:
+        """Read, judge, decide, act if allowed, and record, once."""
+        started = self._clock.monotonic()
+        sample = self.sample = self.collector.tick()
+        events: list[TimelineEvent] = []
+        verdicts = self.judging.feed(sample)
+        for verdict in verdicts:
+            events += self.troubles.judged(verdict)
+        events += self._departures(sample)
+        for event in events:
+            self.log.warning(event.text)
+        self.spool.add(events)
+        self._decide()
+        self.spool.flush()
+        if self.recall.due(sample.at):
+            self.recall.save(sample.at, self.judging.suspects)
+        self._complain()
+        self.tick_count += 1
+        self.tick_seconds = self._clock.monotonic() - started
+        if self.budget is not None:
+            said = self.budget.check()
+            if said is not None:
+                self.log.warning(said)
+        if self._on_tick is not None:
+            self._on_tick(sample, self.judging.verdicts)
+        return sample
+
+    def close(self) -> None:
+        """Write what waits and give everything back."""
+        self.recall.save(self._clock.now(), self.judging.suspects)
+        self.spool.close()
+        self.acting.close()
+        self.collector.close()
+        self._complain()
+
+    def _restore(self, state: str, spooled: set[str], since: float) -> None:
+        for entry in read(os.path.join(state, SPOOL_FILE)):
+            try:
+                event = from_document(TimelineEvent, entry.data)
+            except InputError:
+                continue  # Of another version; the incident side reports it.
+            spooled.add(event.id)
+            self.troubles.restore(event)
+        alive = {process.key for process in self.collector.tick().processes}
+        count = self.judging.remember(recall(os.path.join(state, SERIES_FILE), alive, since))
+        if count:
+            self.log.info(f"{count} pieces of saved series belong to processes that still run")
+        for trouble in self.troubles.open():
+            process = trouble.subject.process
+            if process is not None and process not in alive:
+                self._tell(self.troubles.vanished(process, self._clock.now(), oom_kills=None))
+
+    def _departures(self, sample: Sample) -> list[TimelineEvent]:
+        """The events of processes in trouble that ended, and of the successors of earlier ones."""
+        before, now = self._oom_kills, sample.host.oom_kill_count
+        kills = None if before is None or now is None else max(0, now - before)
+        self._oom_kills = now
+        events: list[TimelineEvent] = []
+        for process in self.judging.gone:
+            events += self.troubles.vanished(process, sample.at, oom_kills=kills)
+        if self.troubles.waiting:
+            events += self.troubles.seen(sample.processes, sample.at)
+        return events
+
+    def _decide(self) -> None:
+        """Ask guard about every open trouble, at once when it is new and then every few seconds."""
+        now = self._clock.monotonic()
+        due = now >= self._decide_at
+        if due:
+            self._decide_at = now + DECIDE_SECONDS
+        for trouble in self.troubles.open():
+            process = trouble.subject.process
+            if process is None or trouble.bad_since is None or trouble.gone_at is not None:
+                continue
+            if due or trouble.asked is not trouble.verdict:
+                trouble.asked = trouble.verdict
+                self.acting.consider(trouble, self.judging.service_of(process), self._tell)
+
+    def _tell(self, events: Sequence[TimelineEvent]) -> None:
+        self.spool.add(events)
+
+    def _complain(self) -> None:
+        """Say once what cannot be kept, and once when it can be again."""
+        for name, problem in (
+            ("spool", self.spool.problem),
+            ("series", self.recall.problem),
+            ("ledger", self.acting.problem),
+        ):
+            if problem == self._said.get(name):
+                continue
+            self._said[name] = problem
+            if problem is None:
+                self.log.info(f"the {name} is written again")
+            else:
+                self.log.error(f"the {name} cannot be written, and watching goes on: {problem}")
+
+
+def describe_fault(error: BaseException) -> str:
+    """A fault in one line: what, and where in our own code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _inside(state: str | None, name: str) -> str | None:
+    return None if state is None else os.path.join(state, name)
