@@ -1,0 +1,83 @@
+"""Read a review into a record, whatever it holds.
+
+What is written in the review's shape becomes fields; everything else is kept as it is, and
+said on standard error with its line. `render` gives the same bytes back. A time whose zone
+cannot be told from its place and date is refused: exit code 1, and --zone says what was meant.
+
+examples:
+  forestall review parse INC-20260302-001.md
+  forestall review parse INC-20260302-001.md --json > review.json
+  forestall review parse - --zone Europe/Berlin --json < review.md
+"""
+
+import argparse
+import sys
+
+from forestall.cli.options import add_json
+from forestall.errors import InputError
+from forestall.incident.review import document, render
+from forestall.incident.review import parse as parsing
+from forestall.incident.review.parse import Parsed
+
+REMARKS_SHOWN_MAX = 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """FILE, `--zone` and `--json`."""
+    add_document(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the record, or a summary; 1 when a time was refused."""
+    parsed = read_document(args)
+    show_remarks(parsed, args.file)
+    if args.json:
+        sys.stdout.write(document.dump(parsed.review))
+    else:
+        _summarize(parsed)
+    return 1 if parsed.is_refused else 0
+
+
+def add_document(parser: argparse.ArgumentParser) -> None:
+    """FILE and `--zone`, the same for every command that reads a review."""
+    parser.add_argument("file", metavar="FILE", help="the document; - for standard input")
+    parser.add_argument(
+        "--zone", metavar="ZONE", help="the IANA zone of its times, for example America/Chicago"
+    )
+
+
+def read_document(args: argparse.Namespace) -> Parsed:
+    """The document of `add_document`, read no further than a review may be long."""
+    data = read_bounded(args.file, parsing.BYTES_MAX)
+    try:
+        return parsing.parse(data, zone=args.zone)
+    except InputError as error:
+        raise InputError(f"{args.file}: {error.message}", help=error.help) from error
+
+
+def read_bounded(path: str, bytes_max: int) -> bytes:
+    """The bytes of a file, or of standard input for `-`; one more than `bytes_max` at most."""
+    if path == "-":
+        return sys.stdin.buffer.read(bytes_max + 1)
+    with open(path, "rb") as file:
+        return file.read(bytes_max + 1)
+
+
+def show_remarks(parsed: Parsed, name: str) -> None:
+    """What was kept or refused, a line each, on standard error; refusals before the rest."""
+    remarks = sorted(parsed.remarks, key=lambda remark: (not remark.refused, remark.line))
+    for remark in remarks[:REMARKS_SHOWN_MAX]:
+        sys.stderr.write(f"{name}:{remark.line}: {remark.why}\n")
+    if len(remarks) > REMARKS_SHOWN_MAX:
+        rest = len(remarks) - REMARKS_SHOWN_MAX
+        sys.stderr.write(f"{name}: and {rest} more; the record's `residual` has them all\n")
+
+
+def _summarize(parsed: Parsed) -> None:
+    review = parsed.review
+    leaves = len(render.places(review))
+    kept = sum(len(patch.insert) for patch in review.residual)
+    print(f"{review.number or 'no number'}: {review.name or 'no name'}")
+    print(f"{leaves} leaves read, {kept} lines kept as they are")
+    print("add --json for the record")
