@@ -34,42 +34,39 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     """
     trigger, calls = _trigger(verdict, policy)
     if not calls:
-        return _plan(verdict, state, (trigger,))
+        return _plan(verdict, state, trigger)
     waiting = _waiting(verdict, state, policy, history)
     if waiting is not None:
-        return _plan(verdict, state, (trigger, waiting))
+        return _plan(verdict, state, (*trigger, waiting))
     remedy = remedy_of(verdict.subject, policy)
     refusals = refusals_of(verdict, state, policy, history, remedy)
     said = _said_already(verdict, state, policy, history, refusals)
     if said is not None:
-        return _plan(verdict, state, (trigger, said))
+        return _plan(verdict, state, (*trigger, said))
     if refusals:
-        because = (trigger, "Nothing is done to it; a person is told.")
+        because = (*trigger, "Nothing is done to it; people are told.")
         notify = _notify("1-notify", verdict.subject, policy)
         return _plan(verdict, state, because, (notify,), refusals)
     return _act(verdict, state, policy, remedy, trigger)
 
 
-def _trigger(verdict: Verdict, policy: Policy) -> tuple[str, bool]:
-    """The sentence that says what the verdict amounts to, and whether it calls for action."""
-    service = verdict.subject.service
+def _trigger(verdict: Verdict, policy: Policy) -> tuple[tuple[str, ...], bool]:
+    """The sentences that say what the verdict amounts to, and whether it calls for action."""
     if verdict.kind not in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING):
-        return f"{service} is {verdict.kind.value}, which calls for no action.", False
-    sentence = describe(verdict)
+        service = verdict.subject.service
+        return (f"{service} is {verdict.kind.value}, which calls for no action.",), False
+    said = describe(verdict)
     if verdict.kind is VerdictKind.EXHAUSTING:
-        return sentence, True
+        return (said, "Guard acts on every service that is EXHAUSTING."), True
     low, used = soonest(verdict), used_share(verdict)
+    horizon = format_duration(policy.act_within_seconds)
     if low is not None and low <= policy.act_within_seconds:
-        limit = format_duration(policy.act_within_seconds)
-        return f"{sentence} That is within the {limit} in which guard acts.", True
+        return (said, f"Exhaustion may come within the {horizon} in which guard acts."), True
+    share = f"{policy.used_share_max:.0%}"
     if used is not None and used >= policy.used_share_max:
-        limit = f"{policy.used_share_max:.0%}"
-        return f"{sentence} That is {used:.0%} of it, and guard acts from {limit}.", True
-    waits = (
-        f"Guard acts when exhaustion may come within "
-        f"{format_duration(policy.act_within_seconds)}, or {policy.used_share_max:.0%} is used."
-    )
-    return f"{sentence} {waits}", False
+        return (said, f"{used:.0%} of the limit is used, and guard acts from {share}."), True
+    waits = f"Guard acts when exhaustion may come within {horizon}, or {share} is used."
+    return (said, waits), False
 
 
 def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: History) -> str | None:
@@ -113,26 +110,27 @@ def _said_already(
     )
 
 
-def _act(verdict: Verdict, state: HostState, policy: Policy, remedy: Remedy, trigger: str) -> Plan:
+def _act(
+    verdict: Verdict, state: HostState, policy: Policy, remedy: Remedy, trigger: tuple[str, ...]
+) -> Plan:
     subject = verdict.subject
     low = soonest(verdict)
     timeout = policy.capture_timeout_seconds
     if low is not None:
         # Evidence may use a quarter of the time that is left, and is worth two seconds always.
         timeout = max(2.0, min(timeout, low / 4))
-    because = [trigger]
+    because = list(trigger)
     parameters = {"grace_seconds": f"{policy.stop_grace_seconds:g}"}
     if remedy is Remedy.RESTART:
         assert state.recipe is not None
         parameters |= to_parameters(state.recipe)
-        because.append(f"It is restarted {state.recipe.sentence}, once its evidence is kept.")
+        how = f"restart it {state.recipe.sentence}"
         kind, limit = ActionKind.RESTART, policy.restart_timeout_seconds
     else:
-        because.append(
-            f"It is stopped by SIGTERM, and by SIGKILL after "
-            f"{format_duration(policy.stop_grace_seconds)}, once its evidence is kept."
-        )
+        grace = format_duration(policy.stop_grace_seconds)
+        how = f"stop it by SIGTERM, and by SIGKILL after {grace}"
         kind, limit = ActionKind.STOP, policy.stop_timeout_seconds
+    because.append(f"The plan: keep its evidence, {how}, tell people.")
     if imminent(verdict, policy):
         reason = (
             f"exhaustion may come within {format_duration(policy.without_evidence_within_seconds)}"

@@ -125,10 +125,11 @@ class CaptureHandler:
 
         late = _late(seconds, "reading what the agent holds", gather)
         for name in ("sample.json", "series.json", "host-facts.json"):
-            if found.get(name) is None:
+            document = found.get(name)
+            if document is None:
                 writer.missing(f"{name}: {late or 'the agent holds none'}")
             else:
-                writer.add_json(name, found[name], source="forestall sense")
+                writer.add_json(name, document, source="forestall sense")
 
     def _add_process(self, writer: BundleWriter, key: ProcessKey | None, seconds: float) -> None:
         if key is None or not self._is(key):
@@ -139,6 +140,8 @@ class CaptureHandler:
         late = _late(
             seconds, f"reading {folder}", partial(self._read, folder, PROCESS_FILES, found)
         )
+        # A copy: the reader that was left behind may still add to its own.
+        found = dict(found)
         if not self._is(key):
             # What was read may be of the process that has its pid now, which was not judged.
             writer.missing("process: it ended while it was read")
@@ -158,6 +161,7 @@ class CaptureHandler:
     def _add_host(self, writer: BundleWriter, seconds: float) -> None:
         found: dict[str, bytes] = {}
         late = _late(seconds, "reading proc", partial(self._read, "proc", HOST_FILES, found))
+        found = dict(found)
         self._say_missing(writer, "proc", HOST_FILES, found, "host", late)
         for name, data in found.items():
             writer.add(f"host/{name}", data, source=f"/proc/{name}")
@@ -218,7 +222,7 @@ def _late(seconds: float, what: str, work: Callable[[], None]) -> str | None:
 
 def _add_words(writer: BundleWriter, name: str, words: redact.Redacted, source: str) -> None:
     document = {"schema": "forestall/words/1", "words": list(words.words)}
-    writer.add_json(name, document, source=source, redaction_count=words.count)
+    writer.add_json(name, document, source=source, redaction_count=words.redaction_count)
 
 
 def _without_secrets(plan: Plan) -> Plan:
