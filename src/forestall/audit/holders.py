@@ -24,20 +24,41 @@ def holders(facts: HostFacts) -> tuple[Holder, ...]:
     return tuple(sorted(found, key=lambda holder: -holder.memory_bytes))
 
 
-def first_pick_index(facts: HostFacts) -> int | None:
+def first_pick_index(facts: HostFacts, within: str = "/") -> int | None:
     """Index in `facts.holders` of the process the OOM killer would take now; None if unknown.
 
+    `within` is the path of the cgroup that runs out; "/" is the whole host, or the container.
+
     The kernel takes the highest /proc/PID/oom_score, never one whose oom_score_adj is -1000,
-    never PID 1. The file is coarser than the kernel's own points, so of equals the larger counts.
+    never the host's PID 1 (that of a container is a process like any other). The file is coarser
+    than the kernel's own points, so of equals the larger counts.
     """
     candidates = [
         (holder.oom_score, counted_bytes(holder), -index)
         for index, holder in enumerate(facts.holders)
         if holder.oom_score is not None
         and holder.oom_score_adjust != UNKILLABLE
-        and holder.process.key.pid != 1
+        and (facts.container is not None or holder.process.key.pid != 1)
+        and _is_inside(holder.process.cgroup, within)
     ]
     return -max(candidates)[2] if candidates else None
+
+
+def first_pick(facts: HostFacts, index: int) -> Holder:
+    """The holder at `index`, described as the one that the OOM killer would take."""
+    return described(facts, facts.holders[index], pointer=f"/holders/{index}", first=True)
+
+
+def stands_out(facts: HostFacts, index: int, total_bytes: int | None = None) -> bool:
+    """Whether a holder is taken for what it is now, rather than for what a leak will be by then.
+
+    `total_bytes` is the limit that runs out; None = the host's memory.
+    """
+    holder = facts.holders[index]
+    if (holder.oom_score_adjust or 0) > 0:
+        return True
+    total = total_bytes or facts.memory.mem_total_bytes
+    return total is not None and counted_bytes(holder) >= LARGE_SHARE * total
 
 
 def main_database(facts: HostFacts) -> int | None:
@@ -110,6 +131,12 @@ def described(
         killable=None if adjust is None else adjust != UNKILLABLE,
         pointer=pointer,
     )
+
+
+def _is_inside(cgroup: str | None, within: str) -> bool:
+    if within == "/":
+        return True
+    return cgroup is not None and (cgroup == within or cgroup.startswith(f"{within}/"))
 
 
 def _is_large(facts: HostFacts, holder: HolderFacts) -> bool:

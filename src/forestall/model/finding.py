@@ -73,7 +73,8 @@ class Holder:
 class Exhaustion:
     """What happens when memory runs out, and why.
 
-    `outcome` is for the limit that is reached first, `host_outcome` for the whole host.
+    `outcome` and `headline` are for the limit that is reached first, `host_outcome` and
+    `host_headline` for the whole host; without a tighter limit they are the same.
     `stays_down`, `reboot_seconds` and `dump` speak of a panic and are None where none is expected
     or the host cannot tell. `victim` is who the OOM killer would take now; a leak that grows may
     overtake it. `guards` are userspace OOM guards that act before the kernel has to.
@@ -84,6 +85,7 @@ class Exhaustion:
     outcome: Outcome
     host_outcome: Outcome
     headline: str
+    host_headline: str
     because: tuple[Reason, ...]
     limit_bytes: int | None = None
     limit_source: str | None = None
@@ -161,13 +163,17 @@ class Headroom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One systemd service as far as memory goes. `limited` None = could not be asked."""
+    """One systemd service as far as memory goes. `limited` None = could not be asked.
+
+    `own` tells the site's unit from the distribution's.
+    """
 
     name: str
     limited: bool | None = None
     limit_bytes: int | None = None
     memory_bytes: int | None = None
     restart: str | None = None
+    own: bool = False
     database: bool = False
     pointer: str = ""
 

@@ -239,7 +239,6 @@ def _largest_and_first(host: Host, seen: list[Seen]) -> list[Seen]:
     scores = [
         (procfs.read_number(host, f"proc/{process.stat.pid}/oom_score") or 0, index)
         for index, process in enumerate(seen)
-        if process.stat.pid != 1
     ]
     highest = max((score for score, _ in scores), default=0)
     if highest == 0:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.fakes.facts import GIB, cgroup, healthy, holder, seed_like, with_sysctls
+from tests.fakes.facts import GIB, cgroup, healthy, holder, process, seed_like, with_sysctls
 
 from forestall.audit.exhaustion import cgroup_exhaustion, exhaustion, host_exhaustion
 from forestall.model.codec import from_document, to_document
@@ -142,9 +142,10 @@ def test_a_containers_limit_comes_first():
     assert found.limit_bytes == 512 * MIB
     assert found.headline == (
         "This container's limit of 512 MiB is reached first: "
-        "the kernel kills ONE process inside it, and the host goes on"
+        "the kernel kills ONE process inside it, and the host goes on; "
+        "as things stand python (pid 900)"
     )
-    assert any("If the whole host runs out: PANIC" in r.text for r in found.because)
+    assert found.host_headline.startswith("PANIC, not an OOM kill")
 
 
 def test_panic_on_oom_2_panics_for_a_cgroup_too():
@@ -195,7 +196,20 @@ def test_any_cgroup_can_be_asked_about():
     """The review asks about the service's own cgroup, which is not among the reader's own."""
     found = cgroup_exhaustion(healthy(), cgroup("/feed-sync", max_bytes=256 * MIB))
     assert found.outcome is Outcome.CGROUP_KILL
-    assert found.headline.startswith("The cgroup /feed-sync's limit of 256 MiB")
+    assert found.headline == (
+        "At the limit of 256 MiB on cgroup /feed-sync the kernel kills ONE process inside it, "
+        "and the host goes on"
+    )
+
+
+def test_only_processes_inside_a_cgroup_die_for_its_limit():
+    """The victim of a cgroup's limit is the highest score inside, not that of the whole host."""
+    inside = replace(holder("worker", 6, GIB, 500), process=process("worker", 6, cgroup="/a/b"))
+    beside = replace(holder("other", 7, GIB, 900), process=process("other", 7, cgroup="/ab"))
+    facts = healthy(holders=(beside, inside))
+    victim = cgroup_exhaustion(facts, cgroup("/a", max_bytes=GIB)).victim
+    assert victim is not None
+    assert victim.name == "worker"
 
 
 def test_v1_names_its_own_file():

@@ -1,0 +1,218 @@
+"""What stands between a leak and the database: HostFacts -> Points."""
+
+from forestall.audit.exhaustion import host_exhaustion
+from forestall.audit.headroom import swap_kinds, zram_bytes
+from forestall.audit.holders import (
+    UNKILLABLE,
+    database_bytes,
+    largest_process_bytes,
+    main_database,
+)
+from forestall.audit.limits import tightest_limit
+from forestall.audit.reading import fact, sysctl, sysctl_number
+from forestall.audit.services import services
+from forestall.audit.settings import STRICT_OVERCOMMIT, prompt_guards
+from forestall.model.facts import HolderFacts, HostFacts
+from forestall.model.finding import Answer, Fact, Point
+from forestall.units import format_bytes
+
+
+def between(facts: HostFacts) -> tuple[Point, ...]:
+    """Swap, overcommit, limits, guards, the database's score, and forestall itself."""
+    points = [
+        _swap(facts),
+        _overcommit(facts),
+        _limits(facts),
+        _guards(facts),
+        _score(facts),
+        _forestall(facts),
+    ]
+    return tuple(point for point in points if point is not None)
+
+
+def protected_text(facts: HostFacts) -> str:
+    """Whom this is about: the database, or why none is named."""
+    index = main_database(facts)
+    if index is not None:
+        database = (facts.databases or ())[index]
+        unit = f", {database.process.unit}" if database.process.unit else ""
+        size = format_bytes(database_bytes(facts, database))
+        others = len(facts.databases or ()) - 1
+        more = f"; {others} more {'is' if others == 1 else 'are'} smaller" if others else ""
+        return f"{database.process.name} (pid {database.process.key.pid}, {size}{unit}){more}."
+    if facts.databases is None:
+        return "Whether a database runs here could not be seen."
+    seen = "No database is seen here"
+    if facts.hidden_processes:
+        return f"{seen}, but other users' processes are hidden."
+    running = services(facts)
+    largest = max(running, key=lambda service: service.memory_bytes or 0, default=None)
+    if largest is None or not largest.memory_bytes:
+        return f"{seen}; what follows holds for whatever runs here."
+    size = format_bytes(largest.memory_bytes)
+    return f"{seen}. The largest service is {largest.name} ({size})."
+
+
+def _swap(facts: HostFacts) -> Point:
+    limit = tightest_limit(facts)
+    if facts.container and limit is not None and facts.own_cgroups[limit].swap_max_bytes == 0:
+        pointer = f"/own_cgroups/{limit}/swap_max_bytes"
+        text = "this container may not use any."
+        own = (fact(facts, pointer, source="memory.swap.max"),)
+        return Point(name="swap", answer=Answer.NO, text=text, facts=own)
+    total, free = facts.memory.swap_total_bytes, facts.memory.swap_free_bytes
+    read = (fact(facts, "/memory/swap_total_bytes"), fact(facts, "/memory/swap_free_bytes"))
+    if total is None:
+        return Point(name="swap", answer=Answer.UNKNOWN, text="SwapTotal could not be read.")
+    if total == 0:
+        text = "none: nothing slows a leak down before memory is gone."
+        return Point(name="swap", answer=Answer.NO, text=text, facts=read)
+    kinds = f" ({kind})" if (kind := swap_kinds(facts)) else ""
+    text = f"{format_bytes(total)}{kinds}, {format_bytes(free or 0)} free"
+    if zram_bytes(facts) >= total:
+        text += ": kept in memory itself, so it delays the end only a little."
+    elif not free or free < total / 10:
+        text += ": nearly used up."
+        return Point(name="swap", answer=Answer.NO, text=text, facts=read)
+    else:
+        text += ": the host slows down before it runs out."
+    return Point(name="swap", answer=Answer.YES, text=text, facts=read)
+
+
+def _overcommit(facts: HostFacts) -> Point:
+    number = sysctl_number(facts, "vm.overcommit_memory")
+    read: tuple[Fact, ...] = (sysctl(facts, "vm.overcommit_memory"),)
+    name = "overcommit"
+    if number is None:
+        text = "vm.overcommit_memory could not be read."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    if number == STRICT_OVERCOMMIT:
+        text = "vm.overcommit_memory=2: programs are refused memory before it is gone"
+        limit, committed = facts.commit_limit_bytes, facts.committed_bytes
+        if limit is not None and committed is not None:
+            read += (fact(facts, "/committed_bytes"), fact(facts, "/commit_limit_bytes"))
+            text += f" ({format_bytes(committed)} of {format_bytes(limit)} promised)"
+        text += "; the database may be the one refused."
+        return Point(name=name, answer=Answer.YES, text=text, facts=read)
+    how = "no request is ever refused" if number == 1 else "only absurd requests are refused"
+    text = f"vm.overcommit_memory={number}: {how}; a leak is not."
+    if number == 1:
+        text = f"vm.overcommit_memory=1: {how}."
+    return Point(name=name, answer=Answer.NO, text=text, facts=read)
+
+
+def _limits(facts: HostFacts) -> Point:
+    name = "memory limits"
+    index = tightest_limit(facts)
+    if facts.container and index is not None:
+        size = format_bytes(facts.own_cgroups[index].max_bytes or 0)
+        text = f"this container may take {size}; a leak in here ends in here."
+        own = (fact(facts, f"/own_cgroups/{index}/max_bytes", source="cgroup"),)
+        return Point(name=name, answer=Answer.YES, text=text, facts=own)
+    if facts.units is None:
+        why = facts.unseen.get("units", "systemd could not be asked")
+        return Point(name=name, answer=Answer.UNKNOWN, text=f"{why}.")
+    running = [service for service in services(facts) if not service.database]
+    ours = [service for service in running if service.own]
+    unlimited = [service for service in ours or running if service.limited is False]
+    read = tuple(
+        fact(facts, f"{service.pointer}/memory_max_bytes", source="systemctl show")
+        for service in unlimited[:3]
+    )
+    whose = "the site's own services" if ours else "the running services"
+    if not running:
+        return Point(name=name, answer=Answer.NO, text="no other service of systemd runs here.")
+    if not unlimited:
+        if any(service.limited is None for service in ours or running):
+            return Point(name=name, answer=Answer.UNKNOWN, text="systemd did not tell them.")
+        return Point(name=name, answer=Answer.YES, text=f"each of {whose} has one.")
+    names = ", ".join(service.name for service in unlimited[:3])
+    more = f" and {len(unlimited) - 3} more" if len(unlimited) > 3 else ""
+    text = f"{names}{more} may take all that is left: no limit."
+    return Point(name=name, answer=Answer.NO, text=text, facts=read)
+
+
+def _guards(facts: HostFacts) -> Point:
+    name = "OOM guard"
+    read = (fact(facts, "/guards"),)
+    if facts.guards is None:
+        return Point(name=name, answer=Answer.UNKNOWN, text="processes could not be seen.")
+    prompt = prompt_guards(facts)
+    if prompt:
+        text = f"{' and '.join(prompt)} runs: it kills one process a little before the kernel."
+        return Point(name=name, answer=Answer.YES, text=text, facts=read)
+    if "systemd-oomd" in facts.guards:
+        text = "systemd-oomd runs, but only touches units with ManagedOOM...=kill; see oomctl."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    if facts.hidden_processes:
+        text = "none is seen, but other users' processes are hidden."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    if facts.container:
+        text = "none in this container; the host's cannot be seen from here."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    text = "none runs (earlyoom, nohang, systemd-oomd)."
+    return Point(name=name, answer=Answer.NO, text=text, facts=read)
+
+
+def _score(facts: HostFacts) -> Point | None:
+    index = main_database(facts)
+    if index is None:
+        return None
+    name = "oom_score_adj"
+    database = (facts.databases or ())[index]
+    adjust = database.oom_score_adjust
+    source = f"/proc/{database.process.key.pid}/oom_score_adj"
+    read = (fact(facts, f"/databases/{index}/oom_score_adjust", source=source),)
+    who = database.process.name
+    if host_exhaustion(facts).outcome.takes_host_down:
+        text = f"{who} has {adjust}, which does not help here: the host panics instead."
+        return Point(name=name, answer=Answer.NO, text=text, facts=read)
+    if adjust is None:
+        text = f"that of {who} could not be read."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    if adjust == UNKILLABLE:
+        text = f"{who} has -1000: the OOM killer never takes it."
+        return Point(name=name, answer=Answer.YES, text=text, facts=read)
+    return _compared(facts, database, adjust, read=read)
+
+
+def _compared(
+    facts: HostFacts, database: HolderFacts, adjust: int, *, read: tuple[Fact, ...]
+) -> Point:
+    """Who dies first, the database or a leak that began small and took all that is left."""
+    name, who = "oom_score_adj", database.process.name
+    total, left = facts.memory.mem_total_bytes, facts.memory.headroom_bytes
+    if total is None or left is None:
+        text = f"{who} has {adjust}; who dies first cannot be told."
+        return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
+    # Each point of oom_score_adj weighs a thousandth of memory and swap (oom_badness).
+    weight = adjust * (total + (facts.memory.swap_total_bytes or 0)) / 1000
+    threshold = largest_process_bytes(facts, database) + weight
+    if threshold <= 0:
+        text = f"{who} has {adjust}: any leak elsewhere is killed first."
+        return Point(name=name, answer=Answer.YES, text=text, facts=read)
+    if left < threshold:
+        text = (
+            f"{who} has {adjust}: a new leak elsewhere can take the {format_bytes(left)} that is "
+            f"left, less than {who} weighs ({format_bytes(threshold)}), so {who} is killed for it."
+        )
+        return Point(name=name, answer=Answer.NO, text=text, facts=read)
+    text = (
+        f"{who} has {adjust}: a leak elsewhere is killed first only once it holds more than "
+        f"{format_bytes(threshold)}; {format_bytes(left)} is left."
+    )
+    return Point(name=name, answer=Answer.YES, text=text, facts=read)
+
+
+def _forestall(facts: HostFacts) -> Point:
+    read = (fact(facts, "/guards"),)
+    if facts.guards is not None and "forestall" in facts.guards:
+        text = "forestall watch runs; whether it may act is its --mode."
+        return Point(name="forestall", answer=Answer.UNKNOWN, text=text, facts=read)
+    if facts.guards is None or facts.hidden_processes:
+        text = "whether forestall watch runs could not be seen."
+        return Point(name="forestall", answer=Answer.UNKNOWN, text=text, facts=read)
+    text = "not running: nobody notices a leak before it is over."
+    return Point(
+        name="forestall", answer=Answer.NO, text=text, facts=read, remedy="forestall watch"
+    )

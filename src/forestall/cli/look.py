@@ -1,0 +1,86 @@
+"""What happens on this host when memory runs out, who holds it, and what stands in between.
+
+Reads /proc, /sys and systemd; needs no root, no configuration and no history, changes nothing,
+and takes at most two seconds.
+
+examples:
+  forestall look                     this host, in plain words
+  sudo forestall look                the same, with every user's processes where /proc hides them
+  forestall look --json              one JSON document: facts, what follows from them, findings
+  forestall look --root /tmp/tree    files copied from elsewhere (tree/proc, tree/sys, tree/etc),
+                                     for example an unpacked sosreport
+
+exit codes: 0 nothing to look at, 1 a finding that deserves a look, 3 /proc could not be read
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+
+from forestall.audit.findings import needs_a_look
+from forestall.audit.look import look
+from forestall.cli.look_text import Style, render
+from forestall.cli.options import add_json, print_json
+from forestall.clock import SystemClock
+from forestall.errors import ForestallError
+from forestall.model.codec import to_document
+from forestall.model.facts import HostFacts
+from forestall.sense.facts import read_facts
+from forestall.sense.host import Host
+
+WIDTH_LIMIT = 100
+WIDTH_ELSEWHERE = 80
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `forestall look`."""
+    add_json(parser)
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="read the files below DIR (DIR/proc, DIR/sys, DIR/etc) instead of this host's",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was seen; returns 1 if anything graver than a note was found."""
+    host = Host() if args.root is None else Host.from_tree(args.root)
+    if not host.exists("proc/meminfo"):
+        raise ForestallError(
+            f"cannot read {host.path('proc/meminfo')}: no Linux /proc here",
+            help="forestall look reads Linux hosts; give a copied tree with --root DIR"
+            if args.root is None
+            else f"put at least {args.root}/proc/meminfo and {args.root}/proc/sys/vm there",
+        )
+    seen = look(_without_self(read_facts(host, SystemClock()), host))
+    if args.json:
+        print_json(to_document(seen))
+    else:
+        sys.stdout.write(render(seen, _style(), live=args.root is None))
+    return 1 if needs_a_look(seen.findings) else 0
+
+
+def _without_self(facts: HostFacts, host: Host) -> HostFacts:
+    """The facts without this short-lived process, which would only stand in its own picture."""
+    if not host.live:
+        return facts
+    others = tuple(held for held in facts.holders if held.process.key.pid != os.getpid())
+    return dataclasses.replace(facts, holders=others)
+
+
+def _style() -> Style:
+    """How standard output wants its text."""
+    terminal = sys.stdout.isatty()
+    width = WIDTH_ELSEWHERE
+    if terminal:
+        try:
+            width = max(60, min(WIDTH_LIMIT, os.get_terminal_size(sys.stdout.fileno()).columns))
+        except OSError:
+            pass
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Style(
+        width=width,
+        color=terminal and not plain,
+        encoding=sys.stdout.encoding or "ascii",
+    )
