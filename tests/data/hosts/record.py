@@ -1,0 +1,109 @@
+"""Record the part of this host that forestall reads, as a tree of plain files.
+
+    python tests/data/hosts/record.py FOLDER --pid PID [--as OLD=NEW ...]
+
+Only the given processes are recorded, without command lines and environments; of the mounts only
+those of cgroups and of the root. Each `--as` replaces a text everywhere, in paths too.
+"""
+
+import argparse
+from pathlib import Path
+
+from forestall.sense import procfs
+from forestall.sense.cgroup import MOUNTS_LIMIT_BYTES, Cgroups, ancestors
+from forestall.sense.host import Host
+
+HOST_FILES = (
+    "proc/meminfo",
+    "proc/vmstat",
+    "proc/swaps",
+    "proc/loadavg",
+    "proc/pressure/memory",
+    "proc/self/cgroup",
+    "proc/sys/kernel/hostname",
+    "proc/sys/kernel/arch",
+    "proc/sys/kernel/osrelease",
+    "proc/sys/kernel/random/boot_id",
+    "etc/os-release",
+    "sys/class/dmi/id/sys_vendor",
+    "sys/class/dmi/id/product_name",
+    "sys/kernel/kexec_crash_loaded",
+    "sys/kernel/kexec_crash_size",
+    "sys/module/zswap/parameters/enabled",
+    "proc/2/comm",
+    ".dockerenv",
+    "run/.containerenv",
+    "run/systemd/container",
+)
+PROCESS_FILES = ("stat", "statm", "status", "cgroup", "oom_score", "oom_score_adj")
+CGROUP_FILES = (
+    "memory.current",
+    "memory.max",
+    "memory.high",
+    "memory.swap.current",
+    "memory.swap.max",
+    "memory.events",
+    "memory.pressure",
+    "memory.usage_in_bytes",
+    "memory.limit_in_bytes",
+    "memory.memsw.limit_in_bytes",
+    "memory.oom_control",
+    "memory.stat",
+    "cgroup.controllers",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pid", type=int, action="append", default=[])
+    parser.add_argument("--as", dest="renames", action="append", default=[], metavar="OLD=NEW")
+    arguments = parser.parse_args()
+    renames = [rename.split("=", 1) for rename in arguments.renames]
+    host = Host()
+
+    def keep(path: str, data: bytes | None) -> None:
+        if data is None:
+            return
+        for old, new in renames:
+            data, path = data.replace(old.encode(), new.encode()), path.replace(old, new)
+        target = arguments.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+    for path in HOST_FILES:
+        keep(path, host.read_bytes(path))
+    keep("proc/stat", _lines(host.read_bytes("proc/stat"), b"btime", b"processes"))
+    keep("proc/cpuinfo", _lines(host.read_bytes("proc/cpuinfo"), b"model name", b"flags"))
+    keep("proc/self/mountinfo", _mounts(host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)))
+    for name in procfs.SYSCTLS:
+        path = "proc/sys/" + name.replace(".", "/")
+        keep(path, host.read_bytes(path))
+    for pid in (1, *arguments.pid):
+        for name in PROCESS_FILES:
+            keep(f"proc/{pid}/{name}", host.read_bytes(f"proc/{pid}/{name}"))
+    cgroups = Cgroups(host)
+    own = cgroups.place_of("self").cgroup
+    if cgroups.hierarchy is not None and own is not None:
+        point = cgroups.hierarchy.mount.point.lstrip("/")
+        for path in ancestors(own):
+            for name in CGROUP_FILES:
+                file = point + path.rstrip("/") + "/" + name
+                keep(file, host.read_bytes(file))
+
+
+def _lines(data: bytes | None, *starts: bytes) -> bytes | None:
+    """The first line that begins with each of `starts`."""
+    lines = (data or b"").splitlines(keepends=True)
+    found = [next((line for line in lines if line.startswith(start)), b"") for start in starts]
+    return b"".join(found) or None
+
+
+def _mounts(data: bytes | None) -> bytes | None:
+    lines = (data or b"").splitlines(keepends=True)
+    kept = [line for line in lines if b" - cgroup" in line or line.split()[4] == b"/"]
+    return b"".join(kept) or None
+
+
+if __name__ == "__main__":
+    main()
