@@ -316,8 +316,7 @@ def read(path: str | os.PathLike[str], *, damaged: list[Damage] | None = None) -
         raise _failed(name, "cannot read the journal", error) from None
     last = 0
     try:
-        for segment, descriptor in segments:
-            size = os.fstat(descriptor).st_size
+        for segment, descriptor, size in segments:
             for piece in _pieces(descriptor, size):
                 data = _decode(piece.body) if piece.sequence > last else None
                 if data is not None:
@@ -330,7 +329,7 @@ def read(path: str | os.PathLike[str], *, damaged: list[Damage] | None = None) -
     except OSError as error:
         raise _failed(name, "cannot read the journal", error) from None
     finally:
-        for _, descriptor in segments:
+        for _, descriptor, _ in segments:
             os.close(descriptor)
 
 
@@ -449,8 +448,8 @@ def _lines(descriptor: int, size: int) -> Iterator[tuple[int, int, bytes]]:
         yield begin, position - begin, held
 
 
-def _open_segments(path: str) -> list[tuple[str, int]]:
-    """(path, descriptor) oldest first; all opened at once, so that rotation cannot take one away.
+def _open_segments(path: str) -> list[tuple[str, int, int]]:
+    """(path, descriptor, size) oldest first; all opened now, so that none can be taken away.
 
     The current file is opened before the older ones are listed: what a rotation in between made
     an older segment is then found twice, never missed, and is told by its inode.
@@ -471,7 +470,7 @@ def _open_segments(path: str) -> list[tuple[str, int]]:
         for _, descriptor in opened:
             os.close(descriptor)
         raise
-    return opened
+    return [(name, descriptor, os.fstat(descriptor).st_size) for name, descriptor in opened]
 
 
 def _open_to_read(path: str) -> int | None:
