@@ -1,0 +1,220 @@
+"""The replay: a leaking service and its repaired twin, watched by the shipped agent as it is.
+
+The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones; the
+services, their memory, the limit, the evidence and the restart are real.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+
+from forestall.agent.config import AgentConfig, ServiceConfig
+from forestall.agent.log import Log, LogNotifier
+from forestall.agent.loop import Watch
+from forestall.agent.spool import SPOOL_FILE
+from forestall.clock import ScaledClock
+from forestall.demo.limit import Cage, cage
+from forestall.demo.supervisor import Service, running
+from forestall.demo.view import Scene, View
+from forestall.errors import ForestallError
+from forestall.incident.intake import collect
+from forestall.incident.review.draft import draft
+from forestall.incident.site import load
+from forestall.journal import read
+from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
+from forestall.model.codec import Json, from_document
+from forestall.model.event import EventKind, TimelineEvent
+from forestall.model.sample import ProcessKey, Sample
+from forestall.model.verdict import Verdict
+from forestall.sense.host import Host
+from forestall.units import HOUR, MIB, MINUTE
+
+LEAKY, CONTROL = "feed-sync", "feed-sync-fixed"
+SCALE = 60.0
+LIMIT_BYTES = 512 * MIB
+REQUESTS_PER_SECOND = 100.0
+INTERVAL_SECONDS = 5.0
+# The service would fill its limit in about two hours of the demo's clock.
+GIVE_UP_SECONDS = 3 * HOUR
+# Long enough after the restart to see that the service serves again and the control is well.
+EPILOGUE_SECONDS = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What the demo prints with --json. `seconds` is wall time from start to end."""
+
+    caught: bool
+    headroom_bytes: int | None
+    limit_bytes: int
+    seconds: float
+    verdict: str | None
+    review: str | None
+    bundle: str | None
+    incident: str | None
+    control_touched: bool
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+class _Sink:
+    """Takes the agent's log lines, and gives them to the scene with the demo's time."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def write(self, line: str) -> int:
+        _, _, text = line.rstrip("\n").split(" ", 2)
+        self._scene.events.append((self._scene.at, text))
+        return len(line)
+
+    def flush(self) -> None:
+        pass
+
+
+class Play:
+    """One run of the demo in the folder `state`, which must be empty or new."""
+
+    def __init__(self, state: str, view: View, *, scale: float = SCALE) -> None:
+        self.state = state
+        self._view = view
+        self._clock = ScaledClock(scale)
+        self._started_at = self._clock.now()
+        self._acted_at: float | None = None
+
+    def run(self) -> Result:
+        """Play to the end; returns what came of it, and leaves evidence and review behind."""
+        began = time.monotonic()
+        name = f"forestall-demo-{os.getpid()}"
+        with cage(name, LIMIT_BYTES) as leaky_cage, cage(f"{name}-control", LIMIT_BYTES) as other:
+            leaky = Service(LEAKY, REQUESTS_PER_SECOND, fixed=False, cage=leaky_cage)
+            control = Service(CONTROL, REQUESTS_PER_SECOND, fixed=True, cage=other)
+            self._scene = Scene(
+                scale=self._clock.scale, limit_bytes=LIMIT_BYTES, limit_is_real=leaky_cage.real
+            )
+            with self._view, running(leaky, control):
+                self._watch(leaky, control, leaky_cage)
+                control_starts = control.starts
+        plan, outcomes = self._acted()
+        number, review, bundle = self._write_review()
+        done = {outcome.kind for outcome in outcomes if outcome.state is OutcomeState.DONE}
+        forecast = plan.verdict.forecast if plan else None
+        return Result(
+            caught={ActionKind.CAPTURE, ActionKind.RESTART} <= done,
+            headroom_bytes=forecast.limit.headroom_bytes if forecast else None,
+            limit_bytes=LIMIT_BYTES,
+            seconds=round(time.monotonic() - began, 1),
+            verdict=plan.verdict.kind.value if plan else None,
+            review=review,
+            bundle=bundle,
+            incident=number,
+            control_touched=control_starts != 1 or self._planned_for(CONTROL),
+        )
+
+    def _watch(self, leaky: Service, control: Service, limits: Cage) -> None:
+        services = (leaky, control)
+        log = Log(_Sink(self._scene), self._clock, journald=False)  # type: ignore[arg-type]
+        watch = Watch(
+            self._config(limits),
+            host=Host(),
+            clock=self._clock,
+            log=log,
+            notifiers=(LogNotifier(log),),
+            state=self.state,
+            select=lambda name, pid, cgroup: pid in [service.pid for service in services],
+            on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
+        )
+        watch.start()
+        try:
+            while not self._over(watch):
+                watch.run(ticks=watch.tick_count + 1)
+                self._clock.sleep(INTERVAL_SECONDS)
+        finally:
+            watch.close()
+
+    def _config(self, limits: Cage) -> AgentConfig:
+        """What an owner would write for these services; the control may be acted on as well."""
+        return AgentConfig(
+            mode=Mode.ACT,
+            interval_seconds=INTERVAL_SECONDS,
+            listen=None,
+            services=tuple(
+                ServiceConfig(
+                    name=name,
+                    process=name,
+                    restart="signal",
+                    allow=True,
+                    limit_bytes=None if limits.real else limits.limit_bytes,
+                )
+                for name in (LEAKY, CONTROL)
+            ),
+        )
+
+    def _over(self, watch: Watch) -> bool:
+        now = self._clock.now()
+        if watch.fault_count:
+            raise ForestallError(
+                "the agent failed while the demo ran", help=f"its last words are in {self.state}"
+            )
+        if self._acted_at is None and watch.acting.counts:
+            self._acted_at = now
+        if self._acted_at is not None and not watch.troubles.open():
+            return now - self._acted_at > EPILOGUE_SECONDS
+        return now - self._started_at > GIVE_UP_SECONDS
+
+    def _show(
+        self,
+        sample: Sample,
+        verdicts: Mapping[ProcessKey, Verdict],
+        leaky: Service,
+        control: Service,
+    ) -> None:
+        scene = self._scene
+        scene.at = sample.at - self._started_at
+        for process in sample.processes:
+            verdict = verdicts.get(process.key)
+            if process.key.pid == leaky.pid:
+                scene.memory.append((scene.at, process.memory_bytes))
+                scene.verdict = verdict
+            elif process.key.pid == control.pid:
+                scene.control_bytes, scene.control_verdict = process.memory_bytes, verdict
+        self._view.show(scene)
+
+    def _events(self) -> list[TimelineEvent]:
+        path = os.path.join(self.state, SPOOL_FILE)
+        return [from_document(TimelineEvent, record.data) for record in read(path)]
+
+    def _acted(self) -> tuple[Plan | None, list[Outcome]]:
+        """The first plan that acted on the leaking service, and its outcomes."""
+        events = self._events()
+        plans = [from_document(Plan, e.data) for e in events if e.kind is EventKind.PLAN]
+        plan = next((p for p in plans if p.actions and p.subject.name == LEAKY), None)
+        outcomes = [from_document(Outcome, e.data) for e in events if e.kind is EventKind.OUTCOME]
+        return plan, [one for one in outcomes if plan is not None and one.plan_id == plan.id]
+
+    def _planned_for(self, name: str) -> bool:
+        plans = [e for e in self._events() if e.kind is EventKind.PLAN]
+        return any(from_document(Plan, event.data).subject.name == name for event in plans)
+
+    def _write_review(self) -> tuple[str | None, str | None, str | None]:
+        """Number, review and bundle of the incident; Nones where there was none."""
+        site_file = os.path.join(self.state, "site.toml")
+        text = resources.files("forestall.demo").joinpath("site.toml").read_text(encoding="utf-8")
+        with open(site_file, "w", encoding="utf-8") as file:
+            file.write(text)
+        site, _ = load(site_file, self.state)
+        incidents = collect(self.state, site, self._clock)
+        mine = next((one for one in incidents if one.service == LEAKY), None)
+        if mine is None:
+            return None, None, None
+        drafted = draft(
+            self.state,
+            mine.number,
+            site_path=site_file,
+            clock=self._clock,
+            clock_scale=self._clock.scale,
+        )
+        return mine.number, drafted.review_path, drafted.bundle.path
