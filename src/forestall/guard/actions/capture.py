@@ -222,7 +222,7 @@ def _late(seconds: float, what: str, work: Callable[[], None]) -> str | None:
 
 def _add_words(writer: BundleWriter, name: str, words: redact.Redacted, source: str) -> None:
     document = {"schema": "forestall/words/1", "words": list(words.words)}
-    writer.add_json(name, document, source=source, redaction_count=words.redaction_count)
+    writer.add_json(name, document, source=source, redaction_count=words.count)
 
 
 def _without_secrets(plan: Plan) -> Plan:

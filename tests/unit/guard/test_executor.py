@@ -1,0 +1,407 @@
+"""The executor as a playbook: what is recorded, what is done, and in which order."""
+
+import dataclasses
+
+import pytest
+from tests.fakes.guard import ALLOWED, OWN_PID, Stage, state_of, verdict_of
+
+from forestall.errors import ForestallError
+from forestall.guard.decision import decide
+from forestall.guard.history import History, fold
+from forestall.guard.recipe import Method, Recipe
+from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
+from forestall.units import HOUR, MINUTE
+
+ALL_WENT_WELL = [
+    "record plan",
+    "do capture 4711",
+    "record capture done",
+    "do restart 4711",
+    "record restart done",
+    "do notify 4711",
+    "record notify done",
+]
+
+
+def plan_for(subject, mode=Mode.ACT, **options):
+    low = options.pop("low", 40 * MINUTE)
+    return decide(verdict_of(subject, low=low), state_of(mode=mode, **options), ALLOWED, History())
+
+
+def test_the_plan_is_recorded_before_anything_is_done_and_each_outcome_after():
+    """Record, do, record: a crash at any point leaves on disk what may have been done."""
+    stage = Stage()
+    outcomes = stage.executor.execute(plan_for(stage.service()))
+    assert stage.played == ALL_WENT_WELL
+    assert [outcome.state for outcome in outcomes] == [OutcomeState.DONE] * 3
+    assert outcomes[0].evidence == "b" * 64
+    assert [outcome.took_seconds for outcome in outcomes] == [1.5] * 3
+    assert outcomes[1].detail == "The restart was done."
+
+
+def test_observe_touches_nothing():
+    """Observe records what would have been done, and calls no handler."""
+    stage = Stage()
+    stage.executor.execute(plan_for(stage.service(), Mode.OBSERVE))
+    assert stage.played == [
+        "record plan",
+        "record capture would",
+        "record restart would",
+        "record notify would",
+    ]
+
+
+def test_advise_tells_and_does_no_more():
+    """Advise carries the notify out; the rest is recorded as would-have."""
+    stage = Stage()
+    stage.executor.execute(plan_for(stage.service(), Mode.ADVISE))
+    assert stage.played == [
+        "record plan",
+        "record capture would",
+        "record restart would",
+        "do notify 4711",
+        "record notify done",
+    ]
+
+
+def test_observe_says_when_it_would_have_been_refused():
+    """A would-have that act mode would refuse is not shown as a would-have."""
+    stage = Stage()
+    plan = plan_for(stage.service(), Mode.OBSERVE)
+    stage.processes.end(4711)
+    outcomes = stage.executor.execute(plan)
+    assert [outcome.state.value for outcome in outcomes] == ["would", "refused", "would"]
+    assert outcomes[1].detail == "Process 4711 has ended by itself."
+
+
+def test_a_plan_is_never_carried_out_twice():
+    """The same plan again is a no-op, also for an executor that only read of it."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+    stage.executor.execute(plan)
+    assert stage.executor.execute(plan) == ()
+    assert stage.played == ALL_WENT_WELL
+    other = Stage(history=fold([plan]))
+    other.service()
+    assert other.executor.execute(plan) == ()
+    assert other.played == []
+
+
+def test_an_idle_plan_leaves_no_trace():
+    """Waiting is not worth a record."""
+    stage = Stage()
+    idle = plan_for(stage.service(), troubled_since=1_700_000_000.0)
+    assert idle.idle
+    assert stage.executor.execute(idle) == ()
+    assert stage.played == []
+
+
+@pytest.mark.parametrize("how", ["fault", "os", "verify", "precondition"])
+def test_without_evidence_nothing_is_taken_down(how):
+    """A capture that fails in any way stops the plan, and people are told."""
+    stage = Stage()
+    handler = stage.handlers[ActionKind.CAPTURE]
+    if how == "fault":
+        handler.fault = ForestallError("no room", help="free some")
+    elif how == "os":
+        handler.fault = OSError(28, "No space left on device", "evidence")
+    elif how == "verify":
+        handler.problem = "A byte is wrong."
+    else:
+        handler.reason = "Not here."
+    outcomes = stage.executor.execute(plan_for(stage.service()))
+    state = "refused" if how == "precondition" else "failed"
+    assert [outcome.state.value for outcome in outcomes] == [state, "skipped", "done"]
+    assert "do restart 4711" not in stage.played
+    assert outcomes[1].detail == f"Not done, because 1-capture was {state}."
+    details = {
+        "fault": "no room free some",
+        "os": "evidence: No space left on device",
+        "verify": "The capture was done. A byte is wrong.",
+        "precondition": "Not here.",
+    }
+    assert outcomes[0].detail == details[how]
+
+
+def test_evidence_that_does_not_verify_is_still_named():
+    """A bundle that was made is kept, whatever came after."""
+    stage = Stage()
+    stage.handlers[ActionKind.CAPTURE].problem = "A byte is wrong."
+    assert stage.executor.execute(plan_for(stage.service()))[0].evidence == "b" * 64
+
+
+def test_when_exhaustion_is_imminent_a_failed_capture_is_recorded_and_gone_past():
+    """The reason why not is on disk before the restart."""
+    stage = Stage()
+    stage.handlers[ActionKind.CAPTURE].fault = ForestallError("no room")
+    outcomes = stage.executor.execute(plan_for(stage.service(), low=5 * MINUTE))
+    assert [outcome.state.value for outcome in outcomes] == ["failed", "done", "done"]
+    assert stage.played.index("record capture failed") < stage.played.index("do restart 4711")
+
+
+def test_a_failed_restart_is_recorded_and_told():
+    """Half-failed: nothing more is done, the evidence stays, people are told."""
+    stage = Stage()
+    stage.handlers[ActionKind.RESTART].problem = "No new process came."
+    outcomes = stage.executor.execute(plan_for(stage.service()))
+    assert [outcome.state.value for outcome in outcomes] == ["done", "failed", "done"]
+    assert outcomes[1].detail == "The restart was done. No new process came."
+
+
+def test_a_failed_notify_is_recorded_and_undoes_nothing():
+    """People who could not be told are a FAILED outcome, not the end of the guard."""
+    stage = Stage()
+    stage.handlers[ActionKind.NOTIFY].fault = ForestallError("webhook: no answer")
+    outcomes = stage.executor.execute(plan_for(stage.service()))
+    assert [outcome.state.value for outcome in outcomes] == ["done", "done", "failed"]
+
+
+def refused_by(stage, plan):
+    outcome = stage.executor.execute(plan)[1]
+    assert outcome.state is OutcomeState.REFUSED
+    assert "do restart 4711" not in stage.played
+    return outcome.detail
+
+
+def test_a_pid_that_was_given_away_is_refused():
+    """Same pid, other start time: another process, which nobody judged."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+    stage.processes.start(4711, "feed-sync")
+    assert refused_by(stage, plan) == (
+        "Process 4711 is another one now, feed-sync: it started at tick 1002, and the judged "
+        "one at tick 1001."
+    )
+
+
+def test_another_boot_is_refused():
+    """Same pid and start time on another boot: another process."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+    live = stage.processes.table[4711]
+    other = dataclasses.replace(live.key, boot_id="another")
+    stage.processes.table[4711] = dataclasses.replace(live, key=other)
+    assert "is another one now" in refused_by(stage, plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("postgres", {}, "postgres matches postgres"),
+        ("feed-sync", {"words": ("postgres: checkpointer",)}, "postgres: checkpointer"),
+        ("python3", {"words": ("/usr/bin/python3", "-I", "/usr/bin/patroni")}, "patroni"),
+        ("feed-sync", {"unit": "redis-server.service"}, "redis-server.service"),
+        ("feed-sync", {"kernel_thread": True}, "thread of the kernel"),
+        ("sshd-session", {}, "sshd"),
+        ("systemd-journal", {}, "systemd-"),
+        ("forestall", {}, "forestall"),
+    ],
+)
+def test_the_executor_refuses_who_turns_out_to_be_protected(name, options, words):
+    """Policy judged by the name it was given; the live process tells who it is."""
+    stage = Stage()
+    subject = stage.service()
+    plan = plan_for(subject)
+    live = stage.processes.start(4711, name, **options)
+    # The very process that was judged, seen closer.
+    stage.processes.table[4711] = dataclasses.replace(
+        stage.processes.table[4711], key=subject.process
+    )
+    assert live != subject.process
+    assert words in refused_by(stage, plan)
+
+
+def test_the_executor_protects_itself_and_what_runs_it():
+    """Own pids are refused even where the policy's state did not name them."""
+    stage = Stage(own_pids=frozenset({OWN_PID, 4711}))
+    plan = plan_for(stage.service(), own_pids=frozenset())
+    assert "forestall itself" in refused_by(stage, plan)
+
+
+def test_an_action_on_another_process_than_the_judged_one_is_refused():
+    """A plan that was tampered with takes nobody else down."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+    other = stage.service(pid=5000, name="billing")
+    actions = list(plan.actions)
+    actions[1] = dataclasses.replace(actions[1], subject=other)
+    outcomes = stage.executor.execute(dataclasses.replace(plan, actions=tuple(actions)))
+    assert outcomes[1].state is OutcomeState.REFUSED
+    assert outcomes[1].detail == "The plan judged feed-sync, not billing."
+    assert not [line for line in stage.played if line.startswith("do restart")]
+
+
+def test_a_plan_without_capture_takes_nothing_down():
+    """The order is the executor's law, not only policy's habit."""
+    stage = Stage()
+    plan = plan_for(stage.service(), low=5 * MINUTE)
+    for actions in (plan.actions[1:], (plan.actions[1], plan.actions[0], plan.actions[2])):
+        broken = dataclasses.replace(plan, id=f"plan-{len(actions)}", actions=actions)
+        outcome = stage.executor.execute(broken)[0]
+        assert outcome.state is OutcomeState.REFUSED
+        assert "keeps no evidence first" in outcome.detail
+
+
+def test_a_plan_that_refuses_itself_takes_nothing_down():
+    """Refusals and actions in one plan: the refusals win."""
+    stage = Stage()
+    plan = dataclasses.replace(plan_for(stage.service()), refusals=("Hold and page: enough.",))
+    outcomes = stage.executor.execute(plan)
+    assert [outcome.state.value for outcome in outcomes] == ["refused", "skipped", "done"]
+
+
+def systemd_plan(stage, **options):
+    subject = stage.service(unit="feed-sync.service", **options)
+    recipe = Recipe(method=Method.SYSTEMD, unit="feed-sync.service")
+    return plan_for(subject, recipe=recipe)
+
+
+def test_a_unit_is_restarted_when_all_in_it_may_be():
+    """Workers of the same service do not stand in the way."""
+    stage = Stage()
+    plan = systemd_plan(stage)
+    stage.processes.start(4712, "feed-sync", unit="feed-sync.service")
+    assert stage.executor.execute(plan)[1].state is OutcomeState.DONE
+
+
+@pytest.mark.parametrize(
+    ("pid", "name", "unit", "user_unit", "words"),
+    [
+        (4712, "postgres", "feed-sync.service", False, "It runs in feed-sync.service too."),
+        (OWN_PID, "python3", "feed-sync.service", False, "It runs in feed-sync.service too."),
+        (4711, "feed-sync", "other.service", False, "runs in the unit other.service"),
+        (4711, "feed-sync", None, False, "runs in the unit None"),
+        (4711, "feed-sync", "feed-sync.service", True, "runs in a user's own unit"),
+    ],
+)
+def test_a_unit_is_not_restarted_over_others(pid, name, unit, user_unit, words):
+    """A unit goes down as a whole: with a protected process in it, or as another, it does not."""
+    stage = Stage()
+    plan = systemd_plan(stage)
+    stage.processes.start(pid, name, unit=unit, user_unit=user_unit)
+    if pid == 4711:
+        key = plan.subject.process
+        stage.processes.table[pid] = dataclasses.replace(stage.processes.table[pid], key=key)
+    assert words in refused_by(stage, plan)
+
+
+def test_what_cannot_be_recorded_is_not_done():
+    """No plan on disk, no action; people are still told, and guard does not plan anew at once."""
+    stage = Stage()
+    subject = stage.service()
+    stage.ledger.fails = 1
+    outcomes = stage.executor.execute(plan_for(subject))
+    assert [outcome.state.value for outcome in outcomes] == ["skipped", "skipped", "done"]
+    assert outcomes[0].detail == (
+        "Not done, because the plan could not be recorded: ledger.journal: no space left on device."
+    )
+    again = decide(verdict_of(subject), state_of(1_700_000_060.0), ALLOWED, stage.ledger.history)
+    assert again.idle
+
+
+def test_an_outcome_that_cannot_be_recorded_stops_the_plan():
+    """The evidence was kept, but its outcome is not on disk: nothing is taken down."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+
+    def fill_the_disk(step):
+        stage.ledger.fails = 1
+
+    stage.handlers[ActionKind.CAPTURE].effect = fill_the_disk
+    outcomes = stage.executor.execute(plan)
+    assert [outcome.state.value for outcome in outcomes] == ["done", "skipped", "done"]
+    assert "an outcome could not be recorded" in outcomes[1].detail
+
+
+def test_a_handler_that_breaks_leaves_a_half_done_plan_on_record():
+    """A fault nobody foresaw is raised, after the plan was closed and people were told."""
+    stage = Stage()
+    stage.handlers[ActionKind.RESTART].fault = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        stage.executor.execute(plan_for(stage.service()))
+    assert stage.played == [
+        *ALL_WENT_WELL[:4],
+        "record restart failed",
+        "do notify 4711",
+        "record notify done",
+    ]
+    assert not stage.ledger.history.past[0].unanswered
+    assert "2-restart broke (ZeroDivisionError)" in stage.ledger.records[2].detail
+
+
+@pytest.mark.parametrize("kind", [ActionKind.CAPTURE, ActionKind.NOTIFY])
+def test_whatever_breaks_every_action_gets_an_outcome(kind):
+    """No plan stays open because a handler, even the notifying one, is broken."""
+    stage = Stage()
+    stage.handlers[kind].fault = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        stage.executor.execute(plan_for(stage.service()))
+    assert not stage.ledger.history.past[0].unanswered
+    assert "do restart 4711" not in stage.played or kind is ActionKind.NOTIFY
+
+
+@pytest.mark.parametrize(
+    ("count", "closed"),
+    [
+        (0, ["capture failed", "restart skipped", "notify done"]),
+        (1, ["restart failed", "notify done"]),
+        (2, ["notify done"]),
+        (3, []),
+    ],
+)
+def test_a_plan_that_a_crash_left_half_done_is_closed_and_told_never_repeated(count, closed):
+    """At the start: record what is not known, tell people, and do nothing of it again."""
+    first = Stage()
+    plan = plan_for(first.service())
+    first.executor.execute(plan)
+    stage = Stage(history=fold(first.ledger.records[: count + 1]))
+    outcomes = stage.executor.recover()
+    assert [f"{o.kind.value} {o.state.value}" for o in outcomes] == closed
+    assert [line for line in stage.played if line.startswith("do")] == (
+        ["do notify 4711"] if closed else []
+    )
+    assert stage.executor.recover() == ()
+    assert stage.executor.execute(plan) == ()
+    if count < 2:
+        assert outcomes[0].detail == (
+            "Whether it was done is not known: forestall ended while the plan was under way. "
+            "It is not repeated."
+        )
+
+
+def test_a_half_done_plan_of_observe_mode_did_nothing():
+    """What observe left open was not done, and that is known."""
+    first = Stage()
+    plan = plan_for(first.service(), Mode.OBSERVE)
+    stage = Stage(history=fold([plan]))
+    outcomes = stage.executor.recover()
+    assert [outcome.state.value for outcome in outcomes] == ["would", "would", "would"]
+    assert stage.played == [
+        "record capture would",
+        "record restart would",
+        "record notify would",
+    ]
+
+
+def test_a_half_done_plan_counts_for_the_cooldown():
+    """After a crash in the middle, guard does not plan for the same service at once."""
+    first = Stage()
+    subject = first.service()
+    history = fold([plan_for(subject)])
+    stage = Stage(history=history)
+    stage.executor.recover()
+    again = decide(verdict_of(subject), state_of(1_700_000_060.0), ALLOWED, stage.ledger.history)
+    assert again.idle
+    later = decide(
+        verdict_of(subject), state_of(1_700_000_000.0 + HOUR), ALLOWED, stage.ledger.history
+    )
+    assert isinstance(later, Plan)
+    assert later.actions
+
+
+def test_a_kind_without_a_handler_is_refused():
+    """An executor that was given no way to capture captures nothing, and so restarts nothing."""
+    stage = Stage()
+    del stage.handlers[ActionKind.CAPTURE]
+    outcomes = stage.executor.execute(plan_for(stage.service()))
+    assert [outcome.state.value for outcome in outcomes] == ["refused", "skipped", "done"]
