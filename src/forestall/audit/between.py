@@ -3,16 +3,16 @@
 from forestall.audit.exhaustion import host_exhaustion
 from forestall.audit.headroom import swap_kinds, zram_bytes
 from forestall.audit.holders import (
-    UNKILLABLE,
     database_bytes,
-    largest_process_bytes,
+    heaviest_killable,
     main_database,
+    weight_bytes,
 )
 from forestall.audit.limits import tightest_limit
 from forestall.audit.reading import fact, sysctl, sysctl_number
 from forestall.audit.services import services
 from forestall.audit.settings import STRICT_OVERCOMMIT, prompt_guards
-from forestall.model.facts import HolderFacts, HostFacts
+from forestall.model.facts import HostFacts
 from forestall.model.finding import Answer, Fact, Point
 from forestall.units import format_bytes
 
@@ -170,36 +170,37 @@ def _score(facts: HostFacts) -> Point | None:
     if adjust is None:
         text = f"that of {who} could not be read."
         return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
-    if adjust == UNKILLABLE:
-        text = f"{who} has -1000: the OOM killer never takes it."
+    return _compared(facts, index, read)
+
+
+def _compared(facts: HostFacts, index: int, read: tuple[Fact, ...]) -> Point:
+    """Who dies first: a process of the database, or a leak that took all that is left."""
+    name = "oom_score_adj"
+    database = (facts.databases or ())[index]
+    who, adjust = database.process.name, database.oom_score_adjust
+    killable = heaviest_killable(facts, database)
+    if killable is None:
+        text = f"{who} has {adjust}: the OOM killer never takes it."
         return Point(name=name, answer=Answer.YES, text=text, facts=read)
-    return _compared(facts, database, adjust, read=read)
-
-
-def _compared(
-    facts: HostFacts, database: HolderFacts, adjust: int, *, read: tuple[Fact, ...]
-) -> Point:
-    """Who dies first, the database or a leak that began small and took all that is left."""
-    name, who = "oom_score_adj", database.process.name
-    total, left = facts.memory.mem_total_bytes, facts.memory.headroom_bytes
-    if total is None or left is None:
-        text = f"{who} has {adjust}; who dies first cannot be told."
+    left, weight = facts.memory.headroom_bytes, weight_bytes(facts, killable)
+    has = f"{who} has {adjust}"
+    if killable.oom_score_adjust != adjust:
+        has += f", its other processes {killable.oom_score_adjust}"
+    if left is None or weight is None:
+        text = f"{has}; who dies first cannot be told."
         return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
-    # Each point of oom_score_adj weighs a thousandth of memory and swap (oom_badness).
-    weight = adjust * (total + (facts.memory.swap_total_bytes or 0)) / 1000
-    threshold = largest_process_bytes(facts, database) + weight
-    if threshold <= 0:
-        text = f"{who} has {adjust}: any leak elsewhere is killed first."
+    if weight <= 0:
+        text = f"{has}: any leak elsewhere is killed first."
         return Point(name=name, answer=Answer.YES, text=text, facts=read)
-    if left < threshold:
+    if left < weight:
         text = (
-            f"{who} has {adjust}: a new leak elsewhere can take the {format_bytes(left)} that is "
-            f"left, less than {who} weighs ({format_bytes(threshold)}), so {who} is killed for it."
+            f"{has}: a new leak elsewhere can take the {format_bytes(left)} that is left, less "
+            f"than {who} weighs ({format_bytes(weight)}), so {who} is killed for it."
         )
         return Point(name=name, answer=Answer.NO, text=text, facts=read)
     text = (
-        f"{who} has {adjust}: a leak elsewhere is killed first only once it holds more than "
-        f"{format_bytes(threshold)}; {format_bytes(left)} is left."
+        f"{has}: a leak elsewhere is killed first only once it holds more than "
+        f"{format_bytes(weight)}; {format_bytes(left)} is left."
     )
     return Point(name=name, answer=Answer.YES, text=text, facts=read)
 
@@ -211,6 +212,9 @@ def _forestall(facts: HostFacts) -> Point:
         return Point(name="forestall", answer=Answer.UNKNOWN, text=text, facts=read)
     if facts.guards is None or facts.hidden_processes:
         text = "whether forestall watch runs could not be seen."
+        return Point(name="forestall", answer=Answer.UNKNOWN, text=text, facts=read)
+    if facts.container:
+        text = "not running in this container."
         return Point(name="forestall", answer=Answer.UNKNOWN, text=text, facts=read)
     text = "not running: nobody notices a leak before it is over."
     return Point(

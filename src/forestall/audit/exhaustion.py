@@ -117,7 +117,7 @@ def _headline(facts: HostFacts, outcome: Outcome, victim: int | None) -> str:
         case Outcome.ALLOCATION_FAILS:
             return (
                 "Programs are refused memory before anything is killed: "
-                "vm.overcommit_memory=2; whoever asks next fails, the database too"
+                "vm.overcommit_memory=2; whoever asks next is refused, whether it leaks or not"
             )
         case Outcome.UNKNOWN:
             why = facts.unseen.get("sysctls") or "vm.panic_on_oom could not be read"

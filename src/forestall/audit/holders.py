@@ -74,13 +74,33 @@ def database_bytes(facts: HostFacts, database: HolderFacts) -> int:
     for unit in facts.units or ():
         if unit.name == database.process.unit and unit.memory_current_bytes is not None:
             return unit.memory_current_bytes
-    return largest_process_bytes(facts, database)
-
-
-def largest_process_bytes(facts: HostFacts, database: HolderFacts) -> int:
-    """The largest process of a database: the one the OOM killer compares with others."""
     same = [holder for holder in facts.holders if holder.process.name == database.process.name]
     return max(counted_bytes(holder) for holder in [*same, database])
+
+
+def heaviest_killable(facts: HostFacts, database: HolderFacts) -> HolderFacts | None:
+    """The database's process that the OOM killer would take first; None if it may take none.
+
+    PostgreSQL's own advice exempts the main process alone: its sessions stay killable, and one
+    that is killed ends them all.
+    """
+    same = [holder for holder in facts.holders if holder.process.name == database.process.name]
+    killable = [
+        holder for holder in [database, *same] if holder.oom_score_adjust not in (None, UNKILLABLE)
+    ]
+    return max(killable, key=lambda holder: weight_bytes(facts, holder) or 0, default=None)
+
+
+def weight_bytes(facts: HostFacts, holder: HolderFacts) -> float | None:
+    """What the OOM killer compares: memory held, moved by oom_score_adj (oom_badness).
+
+    Each point of oom_score_adj weighs a thousandth of memory and swap together.
+    """
+    total = facts.memory.mem_total_bytes
+    if total is None or holder.oom_score_adjust is None:
+        return None
+    thousandth = (total + (facts.memory.swap_total_bytes or 0)) / 1000
+    return counted_bytes(holder) + holder.oom_score_adjust * thousandth
 
 
 def is_database(facts: HostFacts, holder: HolderFacts) -> bool:

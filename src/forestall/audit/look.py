@@ -35,6 +35,8 @@ def _next_step(facts: HostFacts, found: tuple[Finding, ...]) -> str:
     if needs_a_look(found):
         # What follows a semicolon in a remedy is the exception; it stands with the finding.
         return f"{found[0].rule} first: {found[0].remedy.partition('; ')[0]}"
+    if facts.hidden_processes:
+        return "Nothing found so far, but most processes are hidden: run forestall look as root"
     if facts.guards is not None and "forestall" in facts.guards:
         return "Nothing to change tonight. What guard saw: forestall guard ledger --since 7d"
     return "Nothing to change tonight. To hear of a leak early: forestall watch (it only observes)"

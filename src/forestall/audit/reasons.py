@@ -1,11 +1,12 @@
 """Why: the sentences behind an Exhaustion, each with the facts it stands on."""
 
 from forestall.audit import holders as held
+from forestall.audit.headroom import zram_bytes
 from forestall.audit.limits import limit_file, limit_source
 from forestall.audit.reading import fact, of_process, sysctl, sysctl_number
 from forestall.audit.settings import STRICT_OVERCOMMIT, kills_who_asks, prompt_guards
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Outcome, Reason
+from forestall.model.finding import Fact, Outcome, Reason
 from forestall.model.sample import CgroupSample
 from forestall.units import format_bytes, format_duration
 
@@ -106,14 +107,21 @@ def _swap_reasons(facts: HostFacts) -> list[Reason]:
     total = facts.memory.swap_total_bytes
     if total is None:
         return []
-    read = (fact(facts, "/memory/swap_total_bytes"),)
+    read: tuple[Fact, ...] = (fact(facts, "/memory/swap_total_bytes"),)
     if total == 0:
         text = (
             "There is no swap: nothing slows a leak down, and the last minutes are spent "
             "re-reading programs and data files from disk."
         )
         return [Reason(text=text, facts=read)]
-    text = f"{format_bytes(total)} of swap comes first: the host slows down before it runs out."
+    read += (fact(facts, "/memory/swap_free_bytes"),)
+    free, size = facts.memory.swap_free_bytes or 0, format_bytes(total)
+    if free < total / 10:
+        text = f"The {size} of swap is nearly used up: it no longer slows a leak down."
+    elif zram_bytes(facts) >= total:
+        text = f"The {size} of swap is kept in memory, compressed (zram): it delays the end a bit."
+    else:
+        text = f"{size} of swap comes first: the host slows down before it runs out."
     return [Reason(text=text, facts=read)]
 
 

@@ -1,6 +1,6 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
-from forestall.audit.holders import counted_bytes
+from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
 
@@ -66,5 +66,9 @@ def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:
     """What systemd accounts to the unit, else what its seen processes hold (RSS plus swap)."""
     if unit.memory_current_bytes is not None:
         return unit.memory_current_bytes
+    for database in facts.databases or ():
+        if database.process.unit == unit.name:
+            # Its processes share most of what they hold, so their sum would count it many times.
+            return database_bytes(facts, database)
     processes = [holder for holder in facts.holders if holder.process.unit == unit.name]
     return sum(counted_bytes(holder) for holder in processes) if processes else None

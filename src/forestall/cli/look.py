@@ -7,16 +7,18 @@ examples:
   forestall look                     this host, in plain words
   sudo forestall look                the same, with every user's processes where /proc hides them
   forestall look --json              one JSON document: facts, what follows from them, findings
-  forestall look --root /tmp/tree    files copied from elsewhere (tree/proc, tree/sys, tree/etc),
-                                     for example an unpacked sosreport
+  forestall look --root /tmp/tree    files copied from another host: /tmp/tree/proc/meminfo,
+                                     /tmp/tree/proc/sys/vm/panic_on_oom, ...; what was not
+                                     copied is said to be unknown (docs/reference/look.md)
 
-exit codes: 0 nothing to look at, 1 a finding that deserves a look, 3 /proc could not be read
+exit codes: 0 nothing graver than a note, 1 a critical finding or a warning, 3 no /proc to read
 """
 
 import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 
 from forestall.audit.findings import needs_a_look
 from forestall.audit.look import look
@@ -27,8 +29,9 @@ from forestall.errors import ForestallError
 from forestall.model.codec import to_document
 from forestall.model.facts import HostFacts
 from forestall.sense.facts import read_facts
-from forestall.sense.host import Host
+from forestall.sense.host import COMMAND_OUTPUT_LIMIT_BYTES, CommandResult, Host
 
+WIDTH_LEAST = 60
 WIDTH_LIMIT = 100
 WIDTH_ELSEWHERE = 80
 
@@ -45,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was seen; returns 1 if anything graver than a note was found."""
-    host = Host() if args.root is None else Host.from_tree(args.root)
+    host = Host() if args.root is None else _recorded(args.root)
     if not host.exists("proc/meminfo"):
         raise ForestallError(
             f"cannot read {host.path('proc/meminfo')}: no Linux /proc here",
@@ -59,6 +62,24 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(render(seen, _style(), live=args.root is None))
     return 1 if needs_a_look(seen.findings) else 0
+
+
+def _recorded(tree: str) -> Host:
+    """The host below `tree`; what its commands answered is in `tree/commands/`, if anywhere.
+
+    `systemctl show ...` is the file commands/systemctl-show, and `systemctl --version` is
+    commands/systemctl-version.
+    """
+
+    def answer(words: Sequence[str], _timeout_seconds: float) -> CommandResult:
+        name = "-".join(word.lstrip("-") for word in words[:2])
+        try:
+            with open(os.path.join(tree, "commands", name), "rb") as file:
+                return CommandResult(0, file.read(COMMAND_OUTPUT_LIMIT_BYTES))
+        except OSError:
+            return CommandResult(None, b"", f"{' '.join(words[:2])} was not recorded")
+
+    return Host.from_tree(tree, run_command=answer)
 
 
 def _without_self(facts: HostFacts, host: Host) -> HostFacts:
@@ -75,7 +96,8 @@ def _style() -> Style:
     width = WIDTH_ELSEWHERE
     if terminal:
         try:
-            width = max(60, min(WIDTH_LIMIT, os.get_terminal_size(sys.stdout.fileno()).columns))
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH_ELSEWHERE
+            width = max(WIDTH_LEAST, min(WIDTH_LIMIT, columns))
         except OSError:
             pass
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -109,11 +109,12 @@ def _headroom(seen: Look, style: Style) -> Iterator[str]:
     if not rows:
         return
     yield ""
-    head = f"  {'who holds it':<{NAME_WIDTH + 5}}{'pid':>8} {'RSS+swap':>9} {'share':>6}"
+    head = f"    {'who holds it':<{NAME_WIDTH + 5}}{'pid':>8} {'RSS+swap':>9} {'share':>6}"
     yield f"{head} {'OOM score':>10}  unit"
     for holder, count in rows:
         yield _holder_row(style, holder, count)
-    yield from _wrapped(style, _picked_text(seen), first="  ", rest="  ")
+    legend = "* is the database. " if any(holder.database for holder, _ in rows) else ""
+    yield from _wrapped(style, legend + _picked_text(seen), first="    ", rest="    ")
 
 
 def _picked_text(seen: Look) -> str:
@@ -123,6 +124,8 @@ def _picked_text(seen: Look) -> str:
     exempt = "".join(f" Never killed: {holder.name} (pid {holder.pid})." for holder in never[:2])
     if found.outcome is Outcome.PANIC:
         return "Nobody is picked here: the host panics." + exempt
+    if found.victim is None and found.outcome is Outcome.CGROUP_KILL:
+        return "No other process is seen below that limit." + exempt
     if found.victim is None:
         return "Who is picked cannot be told." + exempt
     who = f"{found.victim.name} (pid {found.victim.pid})"
@@ -154,16 +157,13 @@ def _holder_row(style: Style, holder: Holder, count: int) -> str:
     name = _cut(style.plain(holder.name), NAME_WIDTH) + (f" x{count}" if count > 1 else "")
     share = "?" if holder.share is None else _percent(holder.share)
     score = "?" if holder.oom_score is None else str(holder.oom_score)
-    sign = " (database)" if holder.database else ""
+    sign = style.paint("*", BOLD) if holder.database else " "
     left = (
-        f"  {name:<{NAME_WIDTH + 5}}{holder.pid:>8} {format_bytes(holder.memory_bytes):>9} "
+        f"{name:<{NAME_WIDTH + 5}}{holder.pid:>8} {format_bytes(holder.memory_bytes):>9} "
         f"{share:>6} {score:>10}  "
     )
-    unit = _cut(
-        style.plain(holder.unit or "-").removesuffix(".service"),
-        style.width - len(left) - len(sign),
-    )
-    return left + unit + style.paint(sign, BOLD)
+    unit = style.plain(holder.unit or "-").removesuffix(".service")
+    return f"  {sign} {left}{_cut(unit, style.width - len(left) - 4)}"
 
 
 def _percent(share: float) -> str:

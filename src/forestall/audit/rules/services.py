@@ -24,22 +24,13 @@ def unlimited_beside_database(facts: HostFacts) -> Finding | None:
     """LIM-001: a service of the site's own may take all the memory of a database host."""
     if not facts.databases:
         return None
+    found = _own_services(facts, limited=False)
     if facts.units is None:
-        return Finding(
-            rule="LIM-001",
-            host=facts.hostname,
-            state=FindingState.UNKNOWN,
-            severity=Severity.WARNING,
-            text="Whether a service beside the database has a memory limit is unknown: "
-            f"{facts.unseen.get('units', 'systemd could not be asked')}.",
-            observed=(fact(facts, "/units"),),
-            expected="a memory limit on each service beside a database",
-            remedy="read the limits where the services are started",
-            reference="systemd.resource-control(5)",
-        )
-    found = _unlimited_own(facts)
+        why = facts.unseen.get("units", "systemd could not be asked")
+        return _limits_unknown(facts, why)
     if not found:
-        return None
+        untold = _own_services(facts, limited=None)
+        return _limits_unknown(facts, f"systemd tells none of {_named(untold)}") if untold else None
     names = _named(found)
     setting = "MemoryLimit" if (facts.systemd_version or 252) < NEEDS_MEMORY_MAX else "MemoryMax"
     return Finding(
@@ -148,11 +139,26 @@ def unkillable_holder(facts: HostFacts) -> Finding | None:
     )
 
 
-def _unlimited_own(facts: HostFacts) -> list[Service]:
+def _limits_unknown(facts: HostFacts, why: str) -> Finding:
+    return Finding(
+        rule="LIM-001",
+        host=facts.hostname,
+        state=FindingState.UNKNOWN,
+        severity=Severity.WARNING,
+        text=f"Whether each service beside the database has a memory limit is unknown: {why}.",
+        observed=(fact(facts, "/units"),) if facts.units is None else (),
+        expected="a memory limit on each service beside a database",
+        remedy="read the limits where the services are started",
+        reference="systemd.resource-control(5)",
+    )
+
+
+def _own_services(facts: HostFacts, *, limited: bool | None) -> list[Service]:
+    """The site's own services but the databases, by what is known of their limit."""
     return [
         service
         for service in services(facts)
-        if service.own and service.limited is False and not service.database
+        if service.own and service.limited is limited and not service.database
     ]
 
 

@@ -1,6 +1,7 @@
 """SWP, OVC and MEM: how much slack there is, and what its end looks like."""
 
 from forestall.audit.headroom import headroom
+from forestall.audit.holders import LARGE_SHARE, database_bytes, main_database
 from forestall.audit.reading import fact, sysctl, sysctl_number
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding, FindingState, Severity
@@ -17,9 +18,11 @@ COMMIT_SHARE = 0.9
 def swap_below_database_table(facts: HostFacts) -> Finding | None:
     """SWP-002: less swap beside a database than its vendor asks for."""
     total, swap = facts.memory.mem_total_bytes, facts.memory.swap_total_bytes
-    if not facts.databases or facts.container or total is None or swap is None:
+    index = main_database(facts)
+    if index is None or facts.container or total is None or swap is None or total < 2 * GIB:
         return None
-    if total < 2 * GIB:
+    if database_bytes(facts, (facts.databases or ())[index]) < LARGE_SHARE * total:
+        # A small database on a laptop does not make it a database host.
         return None
     wanted = min(total, 16 * GIB)
     if swap >= ROUNDING * wanted:
@@ -68,20 +71,28 @@ def swap_nearly_full(facts: HostFacts) -> Finding | None:
 
 def nothing_before_the_kernel(facts: HostFacts) -> Finding | None:
     """SWP-005: neither swap nor a userspace guard, so a leak ends without a warning."""
-    if facts.memory.swap_total_bytes != 0 or facts.guards is None or facts.container:
+    if facts.memory.swap_total_bytes != 0 or facts.container:
         return None
-    if [guard for guard in facts.guards if guard != "forestall"]:
+    if [guard for guard in facts.guards or () if guard != "forestall"]:
         return None
+    seen = facts.guards is not None
+    text = (
+        "No swap and no userspace OOM guard: before the end the host may hang for minutes, "
+        "re-reading its programs from disk."
+        if seen
+        else "No swap, and whether a userspace OOM guard runs could not be seen."
+    )
     return Finding(
         rule="SWP-005",
         host=facts.hostname,
-        state=FindingState.FAIL,
+        state=FindingState.FAIL if seen else FindingState.UNKNOWN,
         severity=Severity.WARNING,
-        text="No swap and no userspace OOM guard: before the end the host may hang for minutes, "
-        "re-reading its programs from disk.",
+        text=text,
         observed=(fact(facts, "/memory/swap_total_bytes"), fact(facts, "/guards")),
         expected="swap, or a guard such as earlyoom",
-        remedy="install a guard (apt install earlyoom, or dnf install earlyoom), or add swap",
+        remedy="install a guard (apt install earlyoom, or dnf install earlyoom), or add swap"
+        if seen
+        else "run forestall look as root",
         reference="earlyoom and systemd-oomd documentation",
     )
 
