@@ -13,12 +13,13 @@ from forestall.errors import EvidenceError, JournalError, UsageError
 from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.handler import ActionHandler
+from forestall.guard.history import History
 from forestall.guard.ledger import LEDGER_NAME, Ledger
 from forestall.guard.live import HostProcesses, own_pids
 from forestall.guard.policy import Allowance, HostState, Policy
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
-from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
+from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.event import TimelineEvent
 from forestall.model.verdict import Subject
 from forestall.sense.cgroup import is_user_unit
@@ -30,11 +31,40 @@ Tell = Callable[[Sequence[TimelineEvent]], None]
 """Takes the events of what was planned and done."""
 
 
+class _Ledger:
+    """Guard's ledger, counting the writes that failed; `problem` is the present one."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.error_count = 0
+        self.problem: str | None = None
+
+    @property
+    def history(self) -> History:
+        return self._ledger.history
+
+    def record(self, noun: Plan | Outcome) -> None:
+        try:
+            self._ledger.record(noun)
+            self.problem = None
+        except JournalError as error:
+            self.error_count += 1
+            self.problem = error.message
+            raise
+
+    def outcomes_of(self, plan_id: str) -> tuple[Outcome, ...]:
+        found = (past.outcomes for past in self.history.past if past.plan.id == plan_id)
+        return next(found, ())
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
 class Acting:
     """Guard's policy and executor on one host, with their record in the folder `state`.
 
     Without a folder nothing is planned: nothing is done before the plan is on disk.
-    `error_count` counts failures to open or write the ledger; `problem` is the present one.
+    `counts` are outcomes by kind and state.
     """
 
     def __init__(
@@ -57,31 +87,36 @@ class Acting:
         self._handlers = handlers
         self._troubles = troubles
         self._log = log
-        self._ledger: Ledger | None = None
+        self._ledger: _Ledger | None = None
         self._executor: Executor | None = None
         self._own_pids = own_pids(host)
         self._retry_at = float("-inf")
-        self.error_count = 0
-        self.problem: str | None = None
+        self._open_error_count = 0
+        self._open_problem: str | None = None
         self.counts: dict[tuple[ActionKind, OutcomeState], int] = {}
 
     @property
-    def ledger(self) -> Ledger | None:
-        """The open ledger; None where there is no folder, or it cannot be written now."""
-        return self._ledger
+    def error_count(self) -> int:
+        """How often the ledger could not be opened or written."""
+        return self._open_error_count + (self._ledger.error_count if self._ledger else 0)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the ledger cannot be written now, in words."""
+        return self._ledger.problem if self._ledger else self._open_problem
 
     def open(self) -> list[TimelineEvent]:
         """Open the ledger and close what an earlier agent left half-done; its events."""
         if self._state is None or self._clock.monotonic() < self._retry_at:
             return []
         try:
-            self._ledger = Ledger(os.path.join(self._state, LEDGER_NAME))
+            self._ledger = _Ledger(Ledger(os.path.join(self._state, LEDGER_NAME)))
         except JournalError as error:
             self._retry_at = self._clock.monotonic() + RETRY_SECONDS
-            self.error_count += 1
-            self.problem = error.message
+            self._open_error_count += 1
+            self._open_problem = error.message
             return []
-        self.problem = None
+        self._open_problem = None
         processes = HostProcesses(self._host)
         self._executor = Executor(
             self._handlers,
@@ -123,7 +158,16 @@ class Acting:
         plan = decide(trouble.verdict, state, policy, self._ledger.history)
         if plan.idle:
             return None
-        outcomes = self._executor.execute(plan)
+        try:
+            outcomes = self._executor.execute(plan)
+        except Exception:
+            # The executor closed the plan in the ledger; it is told before the loop counts this.
+            self._tell_of(plan, self._ledger.outcomes_of(plan.id), tell)
+            raise
+        self._tell_of(plan, outcomes, tell)
+        return plan
+
+    def _tell_of(self, plan: Plan, outcomes: Sequence[Outcome], tell: Tell) -> None:
         events = [self._troubles.planned(plan)]
         for outcome in outcomes:
             events.append(self._troubles.ended(outcome))
@@ -131,10 +175,11 @@ class Acting:
             self.counts[counted] = self.counts.get(counted, 0) + 1
             if outcome.evidence is not None:
                 self._prune(outcome.evidence)
-        for event in events:
-            self._log.warning(event.text)
+        self._log.warning(events[0].text)
+        for outcome, event in zip(outcomes, events[1:], strict=True):
+            bad = outcome.state in (OutcomeState.FAILED, OutcomeState.REFUSED)
+            (self._log.warning if bad else self._log.info)(event.text)
         tell(events)
-        return plan
 
     def _prune(self, just_made: str) -> None:
         """Keep all evidence within its limit, now that a bundle was added."""

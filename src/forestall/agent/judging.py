@@ -145,9 +145,12 @@ class Judging:
             # Asked each time: a process gets its unit and its name after it was forked.
             one.service = next((s for s in self._services if s.matches(process)), None)
         one.limit = limits.nearest(process, self._limits_given(one.service))
+        first = one.raw is None
         raw = one.judge.observe(sample.at, one.low_bytes, one.limit)
         if sample.monotonic >= one.feed_at:
-            one.feed_at = sample.monotonic + self._feed_seconds
+            # The pid's last digit spreads the judges of what was met at once over the ticks.
+            spread = (1 + one.key.pid % 10) / 10 if first else 1.0
+            one.feed_at = sample.monotonic + self._feed_seconds * spread
             if one.ring is not None:
                 one.ring.add(sample.at, one.low_bytes)
             self._recall.note(one.key, sample.at, one.low_bytes)
@@ -168,10 +171,8 @@ class Judging:
     def _meet(self, process: ProcessSample, sample: Sample, limits: Limits) -> _Judged:
         subject = _subject(self._host.hostname, process)
         judge = Judge(subject, self._rules, started_at=self._started_at(process, sample))
-        # The pid's last digit spreads the judges of what was met at once over the ticks.
-        spread = self._feed_seconds * (process.key.pid % 10) / 10
         ring = Ring() if len(self._judged) < SUBJECT_LIMIT else None
-        one = _Judged(subject, judge, ring, sample.monotonic + spread)
+        one = _Judged(subject, judge, ring, sample.monotonic)
         self._judged[process.key.pid] = one
         limit = limits.nearest(process, self._given)
         for segment in self._saved.pop(process.key, ()):

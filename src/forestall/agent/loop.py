@@ -10,7 +10,7 @@ from forestall.agent.config import AgentConfig
 from forestall.agent.hands import Memory, make_handlers
 from forestall.agent.judging import Judging
 from forestall.agent.limits import cgroup_file
-from forestall.agent.log import Log
+from forestall.agent.log import Log, LogNotifier
 from forestall.agent.recall import RECALL_SECONDS, SERIES_FILE, Recall, recall
 from forestall.agent.spool import SPOOL_FILE, Spool
 from forestall.agent.troubles import Troubles
@@ -56,7 +56,6 @@ class Watch:
         rules: Rules = RULES,
         given: Mapping[str, int] | None = None,
         select: Select | None = None,
-        notifiers: Sequence[Notifier] = (),
         host_clock: Clock | None = None,
         pause: Callable[[float], None] | None = None,
         budget: Budget | None = None,
@@ -96,7 +95,7 @@ class Watch:
                 clock=clock,
                 host_clock=host_clock or SystemClock(),
                 memory=Memory(host, clock, self.judging, lambda: self.sample),
-                notifiers=notifiers,
+                notifiers=_notifiers(config, log),
             ),
             troubles=self.troubles,
             log=log,
@@ -110,6 +109,11 @@ class Watch:
         self._oom_kills: int | None = None
         self._said: dict[str, str | None] = {}
         self.stopped = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last tick failed."""
+        return self._faults_in_a_row > 0
 
     def start(self) -> None:
         """Open what is kept, and go on where an earlier agent of this folder stopped."""
@@ -267,6 +271,15 @@ def describe_fault(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
+
+
+def _notifiers(config: AgentConfig, log: Log) -> tuple[Notifier, ...]:
+    if config.webhook is None:
+        return (LogNotifier(log),)
+    # Imported here: an agent without a webhook does not carry it.
+    from forestall.notify.webhook import WebhookNotifier
+
+    return (LogNotifier(log), WebhookNotifier(config.webhook))
 
 
 def _inside(state: str | None, name: str) -> str | None:

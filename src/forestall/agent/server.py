@@ -8,6 +8,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from forestall.agent.waiting import Waiting
 from forestall.errors import ForestallError, UsageError
@@ -17,8 +18,16 @@ REQUEST_BYTES_MAX = 4096
 CLIENT_SECONDS_MAX = 5.0
 LISTEN_BACKLOG = 16
 
-Answer = tuple[str, bytes]
-"""A content type and a body."""
+
+class Answer(NamedTuple):
+    """What is sent back. `status` is the HTTP status line without its version."""
+
+    content_type: str
+    body: bytes
+    status: str = "200 OK"
+
+
+TEXT = "text/plain; charset=utf-8"
 
 Respond = Callable[[str], Answer | None]
 """From a path without its query to an answer; None where there is nothing."""
@@ -141,30 +150,27 @@ class Server:
             return
         client.request += data
         if len(client.request) > REQUEST_BYTES_MAX:
-            self._reply(client, "431 Request Header Fields Too Large", None)
+            self._reply(client, _refusal("431 Request Header Fields Too Large"))
         elif b"\r\n\r\n" in client.request or b"\n\n" in client.request:
             self.request_count += 1
-            status, answer = self._answer(client.request)
-            self._reply(client, status, answer)
+            self._reply(client, self._answer(client.request))
 
-    def _answer(self, request: bytes) -> tuple[str, Answer | None]:
+    def _answer(self, request: bytes) -> Answer:
         words = request.split(b"\n", 1)[0].split()
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-            return "400 Bad Request", None
+            return _refusal("400 Bad Request")
         if words[0] != b"GET":
-            return "405 Method Not Allowed", None
+            return _refusal("405 Method Not Allowed")
         path = words[1].split(b"?", 1)[0].decode("ascii", "replace")
-        answer = self._respond(path)
-        return ("404 Not Found", None) if answer is None else ("200 OK", answer)
+        return self._respond(path) or _refusal("404 Not Found")
 
-    def _reply(self, client: "_Client", status: str, answer: Answer | None) -> None:
-        content_type, body = answer or ("text/plain; charset=utf-8", f"{status}\n".encode())
-        extra = "Allow: GET\r\n" if status.startswith("405") else ""
+    def _reply(self, client: "_Client", answer: Answer) -> None:
+        extra = "Allow: GET\r\n" if answer.status.startswith("405") else ""
         head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n"
-            f"Content-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n"
+            f"HTTP/1.1 {answer.status}\r\nContent-Type: {answer.content_type}\r\n"
+            f"Content-Length: {len(answer.body)}\r\n{extra}Connection: close\r\n\r\n"
         )
-        client.answer = head.encode() + body
+        client.answer = head.encode() + answer.body
         self._waiting.modify(
             client.channel, selectors.EVENT_WRITE, lambda mask: self._serve(client)
         )
@@ -185,3 +191,7 @@ class _Client:
         self.since = time.monotonic()
         self.request = b""
         self.answer: bytes | None = None
+
+
+def _refusal(status: str) -> Answer:
+    return Answer(TEXT, f"{status}\n".encode(), status)

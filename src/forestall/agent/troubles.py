@@ -130,28 +130,37 @@ class Troubles:
 
     def planned(self, plan: Plan) -> TimelineEvent:
         """The event of a plan; its id follows from the plan's, so that twice changes nothing."""
-        does = ", ".join(action.kind for action in plan.actions) or "nothing"
-        verb = "would" if plan.mode is not Mode.ACT and plan.actions else "will"
-        why = " ".join(plan.refusals or plan.because)
+        service = plan.subject.service
+        does = ", ".join(action.kind for action in plan.actions)
+        if plan.refusals:
+            text = f"Guard holds back from {service}: {' '.join(plan.refusals)}"
+        elif plan.mode is Mode.ACT:
+            text = f"Guard acts on {service} ({does}). {' '.join(plan.because)}"
+        else:
+            text = (
+                f"In act mode guard would now act on {service} ({does}); the mode is {plan.mode}."
+            )
         return TimelineEvent(
-            id=f"plan-{plan.id}",
+            id=f"event-{plan.id}",
             at=plan.at,
             kind=EventKind.PLAN,
             key=self._key_of(plan.subject),
             source=SOURCE,
-            text=f"Guard {verb} do for {plan.subject.service}: {does}. {why}".rstrip(),
+            text=text,
             data=to_document(plan),
         )
 
     def ended(self, outcome: Outcome) -> TimelineEvent:
         """The event of one action's outcome."""
         process = outcome.subject.process
-        if outcome.kind in _TAKES_DOWN and outcome.state is OutcomeState.DONE and process:
+        # Also a restart that failed may have taken the process down: its end is no recovery.
+        tried = outcome.state in (OutcomeState.DONE, OutcomeState.FAILED)
+        if outcome.kind in _TAKES_DOWN and tried and process is not None:
             trouble = self._open.get(process)
             if trouble is not None:
                 trouble.acted = True
         return TimelineEvent(
-            id=f"outcome-{outcome.plan_id}-{outcome.action_id}",
+            id=f"event-{outcome.plan_id}-{outcome.action_id}",
             at=outcome.at,
             kind=EventKind.OUTCOME,
             key=self._key_of(outcome.subject),
