@@ -238,6 +238,33 @@ def _check_zone(zone: str) -> None:
         raise ValueError(f"no time zone {zone!r}; write an IANA name, or install tzdata") from None
 
 
+def missing_keys(site: object) -> list[str]:
+    """The keys that a review would have used, of a Site or of the TOML it was read from."""
+    missing = []
+    for key in REVIEW_KEYS:
+        value = site
+        for step in key.split("."):
+            value = value.get(step) if isinstance(value, dict) else getattr(value, step, None)
+        # A deadline of 0 days is stated; an empty list states nothing.
+        if value is None or value in ((), []):
+            missing.append(key)
+    return missing
+
+
+REVIEW_KEYS = (
+    "zone",
+    "location.site",
+    "location.place",
+    "reported_by.role",
+    "priority.limit_reached",
+    "priority.limit_avoided",
+    "follow_up.owner",
+    "follow_up.deadline_days",
+    "services",
+    "teams",
+)
+
+
 def load(path: str | None, state_folder: str) -> tuple[Site, bytes]:
     """The site and the bytes it was read from; an empty site where there is no file.
 

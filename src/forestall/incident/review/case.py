@@ -98,6 +98,12 @@ class Case:
         """A time as prose shows it: with its date only where it is not the day of detection."""
         return self.book.fact(name, "local time", source, self.detected, parameter=self.zone)
 
+    def second(self, name: str, source: Source) -> Fact:
+        """As `time`, to the second: for what follows within seconds of each other."""
+        return self.book.fact(
+            name, "local time to the second", source, self.detected, parameter=self.zone
+        )
+
     @property
     def detected(self) -> Source:
         return Source(entry=TIMELINE, pointer="/detected_at")

@@ -37,10 +37,11 @@ TITLE = "Incident Root Cause Review / Analysis"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A composed review and the claim of each of its leaves."""
+    """A composed review, the claim of each of its leaves, and the version that drafted it."""
 
     review: Review
     claims: tuple[Claim, ...]
+    version: str
 
 
 def compose(entries: Mapping[str, bytes]) -> Draft:
@@ -97,7 +98,8 @@ class _Composer:
             lessons=self._listed("/lessons", self._lessons(found)),
             follow_ups=self._follow_ups(found),
         )
-        return Draft(review=review, claims=tuple(self.claims))
+        version = case.parameters.version
+        return Draft(review=review, claims=tuple(self.claims), version=version)
 
     def _claim(self, where: str, fact: Fact, text: str | None = None) -> str:
         self.claims.append(Claim(where=where, text=text or fact.text, facts=(fact,)))
@@ -205,12 +207,15 @@ class _Composer:
 
     def _milestones(self, away: Outage | None) -> Milestones:
         incident = self.case.incident
+        detected = self._stamp("detected", incident.detected_at)
+        responded = self._stamp("responded", incident.responded_at)
+        resolved = self._stamp("resolved", incident.resolved_at)
         if away is not None:
             self._claim("/timeline/downtime_minutes", away.minutes_fact)
         return Milestones(
-            detected=self._stamp("detected", incident.detected_at),
-            responded=self._stamp("responded", incident.responded_at),
-            resolved=self._stamp("resolved", incident.resolved_at),
+            detected=detected,
+            responded=responded,
+            resolved=resolved,
             downtime_minutes=away.minutes if away else None,
         )
 

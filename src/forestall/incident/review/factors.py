@@ -42,12 +42,14 @@ def _relevant(case: Case) -> list[Finding]:
     return [
         finding
         for finding in findings(case.host_facts)
-        if finding.state is FindingState.FAIL and f"{_family(finding)} measure" in TEMPLATES
+        if finding.state is FindingState.FAIL and f"{_catalogued(finding)} measure" in TEMPLATES
     ]
 
 
-def _family(finding: Finding) -> str:
-    return finding.rule.partition("-")[0]
+def _catalogued(finding: Finding) -> str:
+    """Where the catalogue speaks of this rule: under its own name, else its family's."""
+    own = f"{finding.rule} measure" in TEMPLATES
+    return finding.rule if own else finding.rule.partition("-")[0]
 
 
 def _of_finding(case: Case, finding: Finding) -> Factor:
@@ -59,11 +61,14 @@ def _of_finding(case: Case, finding: Finding) -> Factor:
     def fact(name: str, derivation: str) -> Fact:
         return case.book.fact(name, derivation, *sources, parameter=finding.rule)
 
+    name = _catalogued(finding)
     return Factor(
         text=say("finding", finding=fact("finding", "what the rule found")),
-        measure=say(f"{_family(finding)} measure"),
-        lesson=say(f"{_family(finding)} lesson"),
-        follow_up=say("remedy", host=host(case), remedy=fact("remedy", "remedy of the rule")),
+        measure=say(f"{name} measure"),
+        lesson=say(f"{name} lesson"),
+        follow_up=say(
+            f"{name} follow-up", host=host(case), remedy=fact("remedy", "remedy of the rule")
+        ),
     )
 
 

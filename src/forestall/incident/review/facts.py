@@ -16,6 +16,7 @@ from forestall.audit.exhaustion import cgroup_exhaustion, host_exhaustion
 from forestall.audit.findings import findings
 from forestall.errors import InputError
 from forestall.incident.review import forms, statement
+from forestall.incident.site import missing_keys
 from forestall.model import codec
 from forestall.model.codec import Json
 from forestall.model.facts import HostFacts
@@ -134,11 +135,18 @@ def _as_it_is(value: str | int) -> str:
 
 
 def _time(at: float, reference: float, zone: str) -> str:
-    """A time of day; with its date where that is not the reference's."""
+    """A time of day; on another day than the reference's, date and time."""
+    moment = local(at, zone)
+    if moment.date() == local(reference, zone).date():
+        return moment.strftime("%I:%M %p %Z")
+    return moment.strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _second(at: float, reference: float, zone: str) -> str:
     moment = local(at, zone)
     if moment.date() == local(reference, zone).date():
         return moment.strftime("%I:%M:%S %p %Z")
-    return moment.strftime("%Y-%m-%d, %I:%M:%S %p %Z")
+    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def stamp(at: float, zone: str) -> Stamp:
@@ -153,11 +161,7 @@ def _stamp(at: float, zone: str) -> str:
 
 
 def _forecast(at: float, seconds: float, reference: float, zone: str) -> str:
-    """A time of a forecast, to the minute: more would pretend."""
-    moment = local(at + seconds, zone)
-    if moment.date() == local(reference, zone).date():
-        return moment.strftime("%I:%M %p %Z")
-    return moment.strftime("%Y-%m-%d, %I:%M %p %Z")
+    return _time(at + seconds, reference, zone)
 
 
 def _day_in_words(at: float, zone: str) -> str:
@@ -238,38 +242,13 @@ def _whole_minutes(*ends: float) -> str:
 
 def _start(reference: float, since: float, *rest: Json) -> str:
     took, zone = rest if len(rest) == 2 else (0.0, rest[0])
-    return _time(since - took, reference, zone)
+    return _second(since - took, reference, zone)
 
 
 def _person(source: str) -> str:
     """Who wrote a note, fit for the attribute that marks it."""
     return plain(source).replace('"', "'")
 
-
-def _missing_keys(site: Json) -> str:
-    """The keys of site.toml that a review would have used."""
-    missing = []
-    for key in SITE_KEYS:
-        value = site
-        for step in key.split("."):
-            value = value.get(step) if isinstance(value, dict) else None
-        if value in (None, [], {}):
-            missing.append(key)
-    return ", ".join(missing) or "nothing"
-
-
-SITE_KEYS = (
-    "zone",
-    "location.site",
-    "location.place",
-    "reported_by.role",
-    "priority.limit_reached",
-    "priority.limit_avoided",
-    "follow_up.owner",
-    "follow_up.deadline_days",
-    "services",
-    "teams",
-)
 
 LIMIT_KINDS: Mapping[str, str] = {
     "cgroup": "the memory limit of its cgroup",
@@ -287,6 +266,7 @@ DERIVATIONS: Mapping[str, Callable[..., str]] = {
     "time between": lambda since, until: format_duration(until - since),
     "whole minutes between": _whole_minutes,
     "local time": _time,
+    "local time to the second": _second,
     "local time of the start": _start,
     "time it lasted": lambda *ends: format_duration(_lasted(*ends)),
     "name of a person": _person,
@@ -308,7 +288,7 @@ DERIVATIONS: Mapping[str, Callable[..., str]] = {
     "penalty": _money,
     "amount": lambda value: f"{value:,.2f}",
     "list": lambda values: ", ".join(plain(value) for value in values),
-    "missing keys": _missing_keys,
+    "missing keys": lambda site: ", ".join(missing_keys(site)) or "nothing",
     "sentence on the exhaustion of the host": _host_sentence,
     "sentence on the exhaustion of the cgroup": _cgroup_sentence,
     "exhaustion of the host": _headline,

@@ -136,7 +136,7 @@ def _absence(case: Case, away: Outage | None) -> list[Said]:
                     *away.since,
                     parameter=case.zone,
                 ),
-                until=case.time("until", away.until),
+                until=case.second("until", away.until),
             ),
             say("downtime", minutes=away.minutes_fact),
         ]
@@ -146,7 +146,7 @@ def _absence(case: Case, away: Outage | None) -> list[Said]:
         if is_done(placed) and placed.event.data.get("kind") == ActionKind.STOP
     ]
     if stops:
-        since = case.time("since", timeline(f"{stops[0].pointer}/at"))
+        since = case.second("since", timeline(f"{stops[0].pointer}/at"))
         return [say("stopped for good", service=name, since=since)]
     if case.incident.exhausted_at is not None:
         return [say("downtime unknown", service=name)]

@@ -179,7 +179,7 @@ def what_was_decided(case: Case) -> list[Said]:
             said.append(say(template, **{slot: case.fact(slot, "as a sentence", place)}))
     headroom = headroom_at_decision(case)
     if headroom is not None:
-        at = case.time("at", timeline(f"{plan.pointer}/at"))
+        at = case.second("at", timeline(f"{plan.pointer}/at"))
         said.append(say("headroom at action", at=at, **headroom))
     if not any(is_done(placed) for placed in case.events(EventKind.OUTCOME)):
         mode = case.fact("mode", "as it is", timeline(f"{plan.pointer}/data/mode"))
@@ -324,7 +324,7 @@ def actions_taken(case: Case) -> list[Said]:
 
 def _action(case: Case, placed: Placed) -> Said:
     data = placed.event.data
-    at = case.time("at", timeline(f"{placed.pointer}/at"))
+    at = case.second("at", timeline(f"{placed.pointer}/at"))
     detail = case.fact("detail", "as a sentence", timeline(f"{placed.pointer}/data/detail"))
     kind, state = ActionKind(data["kind"]), OutcomeState(data["state"])
     if state is OutcomeState.DONE and kind is ActionKind.NOTIFY:

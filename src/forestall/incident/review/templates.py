@@ -23,8 +23,8 @@ TEMPLATES: Mapping[str, str] = {
     "forecast": "Without action, the {headroom} left below {limit_kind} "
     "({limit}, {limit_source}) would have been used up between {soonest} and {latest}.",
     "forecast soonest": "Without action, the {headroom} left below {limit_kind} "
-    "({limit}, {limit_source}) would have been used up at {soonest} at the soonest; how late at the latest "
-    "could not be told.",
+    "({limit}, {limit_source}) would have been used up at {soonest} at the soonest; how late at "
+    "the latest could not be told.",
     "forecast out of sight": "When the {headroom} left below {limit_kind} "
     "({limit}, {limit_source}) would have been used up was not within sight.",
     "no forecast": "Nothing was known of a limit, so no time of exhaustion was forecast.",
@@ -46,8 +46,8 @@ TEMPLATES: Mapping[str, str] = {
     "provenance": "Drafted by forestall {version} at {drafted} from the evidence bundle {bundle}; "
     "each sentence follows from values in it.",
     "missing": "Missing here because it is not stated in site.toml: {keys}.",
-    "no evidence": "No evidence bundle of this incident was captured, or none that can still be read; all that "
-    "is said here rests on the timeline.",
+    "no evidence": "No evidence bundle of this incident was captured, or none that can still be "
+    "read; all that is said here rests on the timeline.",
     "evidence": "The evidence captured at the time is the bundle {bundle}.",
     # Why.
     "primary": "The memory of `{service}` (process {pid}) grew and did not come back: "
@@ -106,7 +106,6 @@ TEMPLATES: Mapping[str, str] = {
     "before each release.",
     # What else was about to break: a factor, then what to do about it.
     "finding": "{finding}",
-    "remedy": "On `{host}`: {remedy}",
     "no limit factor": "No memory limit of the kernel held `{service}`: what it ran into was "
     "{limit_kind}, {limit}.",
     "no limit measure": "Give each service a memory limit, so that a leak ends inside it.",
@@ -128,22 +127,36 @@ TEMPLATES: Mapping[str, str] = {
     "mode measure": "Let guard act for the services where its ledger shows it was right.",
     "mode lesson": "Only a guard that may act can keep a leak from its limit while people sleep.",
     "mode follow-up": "Read the ledger of guard for `{service}`, and decide whether it may act.",
-    "PAN measure": "Have memory exhaustion end one process, not the host, and let a host that "
-    "panicked come back by itself.",
-    "PAN lesson": "The settings of the kernel decide whether a leak ends one process or the host.",
+    # By the rule of the finding, or by its family.
+    "PAN-001 measure": "Have memory exhaustion end one process, not the whole host.",
+    "PAN-001 lesson": "The settings of the kernel decide whether a leak ends one process or the "
+    "whole host.",
+    "PAN-001 follow-up": "Have memory exhaustion on `{host}` end one process: {remedy}",
+    "PAN measure": "Let a host that panicked come back by itself, and settings be such that it "
+    "seldom panics.",
+    "PAN lesson": "How the kernel is set decides who is hit when memory runs out, and how long.",
+    "PAN follow-up": "Set what `{host}` does when it panicked, or would: {remedy}",
     "KDP measure": "Arm kdump, so that a panic can be explained.",
     "KDP lesson": "Without a dump, nobody can say afterwards what held the memory.",
+    "KDP follow-up": "Arm kdump on `{host}`, so that a panic can be explained: {remedy}",
     "SWP measure": "Give hosts enough swap, or a userspace OOM guard, for people to have time to "
     "act.",
     "SWP lesson": "Swap does not keep memory from running out; it gives time to act before that.",
+    "SWP follow-up": "Give people time to act on `{host}`, with swap or a userspace OOM guard: "
+    "{remedy}",
     "LIM measure": "Set a memory limit on each service that shares a host with a database.",
     "LIM lesson": "A service without a memory limit can take what its database needs.",
+    "LIM follow-up": "Set a memory limit for what runs beside the database of `{host}`: {remedy}",
     "OOM measure": "Protect the database, and nothing else, from the OOM killer.",
     "OOM lesson": "The OOM killer takes what is large, and a database is large.",
+    "OOM follow-up": "Protect the database of `{host}` from the OOM killer: {remedy}",
     "KRN measure": "Keep the hosts on a release and a kernel that still get fixes.",
     "KRN lesson": "A kernel that gets no fixes keeps the faults it has.",
-    "OVC measure": "Keep what programs may ask for within what the host has.",
+    "KRN follow-up": "Bring `{host}` to a release and a kernel that still get fixes: {remedy}",
+    "OVC measure": "Keep what programs may ask for within the memory that the host has.",
     "OVC lesson": "How the kernel promises memory decides who notices first when it runs out.",
+    "OVC follow-up": "Keep what programs may ask for on `{host}` within its memory: {remedy}",
     "MEM measure": "Watch how much memory is left, and who holds it, on each host that matters.",
     "MEM lesson": "A host that is nearly full has no time left for anyone to act.",
+    "MEM follow-up": "Find who holds the memory of `{host}`, and how much is left: {remedy}",
 }
