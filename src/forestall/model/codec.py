@@ -6,6 +6,7 @@ A noun that is written down as a document of its own declares `SCHEMA`, for exam
 
 import dataclasses
 import enum
+import functools
 import json
 import math
 import types
@@ -127,7 +128,7 @@ def _decode_union(arguments: tuple[Any, ...], data: Json, where: str) -> Any:
 
 def _decode_dataclass(cls: Any, data: Json, where: str) -> Any:
     _expect(isinstance(data, dict), "an object", data, where)
-    hints = typing.get_type_hints(cls)
+    hints = _hints_of(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for name in data:
         if name not in fields:
@@ -142,6 +143,12 @@ def _decode_dataclass(cls: Any, data: Json, where: str) -> Any:
         return cls(**values)
     except ValueError as error:
         raise InputError(f"bad {cls.__name__} at {where or '/'}: {error}") from None
+
+
+@functools.cache
+def _hints_of(cls: Any) -> dict[str, Any]:
+    """The types of a noun's fields, looked up once: it would take half the time of decoding."""
+    return typing.get_type_hints(cls)
 
 
 def _decode_scalar(hint: Any, data: Json, where: str) -> Any:
