@@ -4,7 +4,6 @@
 the same plan, so a plan of observe mode is the plan that act mode would have carried out.
 """
 
-import hashlib
 
 from forestall.guard.history import History, disruptions, of_process, of_service
 from forestall.guard.policy import (
@@ -181,7 +180,8 @@ def _plan(
 
 
 def _plan_id(verdict: Verdict, state: HostState) -> str:
-    """The same trouble at the same time has the same id, so that no plan is carried out twice."""
+    """The same trouble at the same time in the same mode: so that no plan is done twice."""
     subject = verdict.subject
-    text = repr((subject.host, subject.service, subject.process, verdict.kind.value, state.at))
+    what = (subject.host, subject.service, subject.process, verdict.kind.value)
+    text = repr((*what, state.mode.value, state.at))
     return "plan-" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

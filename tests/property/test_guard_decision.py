@@ -1,0 +1,130 @@
+"""decide over generated histories: limits, order and silence hold, whatever happened before."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes.guard import BOOT_ID, OWN_PID, state_of, verdict_of
+
+from forestall.guard.decision import decide
+from forestall.guard.history import DISRUPTIVE, fold
+from forestall.guard.policy import Allowance, Policy
+from forestall.guard.protect import protected_by_name
+from forestall.guard.recipe import Method, Recipe
+from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState
+from forestall.model.sample import ProcessKey
+from forestall.model.verdict import Subject, VerdictKind
+from forestall.units import HOUR, MIB, MINUTE
+
+AT = 1_700_000_000.0
+POLICY = Policy(allow=(Allowance(service="feed-*"), Allowance(service="billing")))
+
+SUBJECTS = st.builds(
+    lambda name, pid, ticks: Subject(
+        host="db1",
+        name=name,
+        process=ProcessKey(boot_id=BOOT_ID, pid=pid, start_ticks=ticks),
+    ),
+    st.sampled_from(("feed-sync", "feed-sync", "feed-in", "billing", "stranger", "postgres")),
+    st.sampled_from((1, OWN_PID, 40, 41, 42)),
+    st.integers(1, 2),
+)
+VERDICTS = st.builds(
+    verdict_of,
+    SUBJECTS,
+    st.sampled_from(VerdictKind),
+    low=st.sampled_from((None, 60.0, 20 * MINUTE, HOUR, 3 * HOUR)),
+    headroom=st.sampled_from((0, 100 * MIB, 700 * MIB)),
+)
+
+
+@st.composite
+def pasts(draw):
+    """A ledger of up to twelve plans, made by decide itself or by hand, with any outcomes."""
+    records = []
+    for _ in range(draw(st.integers(0, 12))):
+        at = AT - draw(st.floats(0, 7 * HOUR))
+        state = state_of(at, draw(st.sampled_from(Mode)))
+        plan = decide(draw(VERDICTS), state, POLICY, fold(records))
+        records.append(plan)
+        count = draw(st.integers(0, len(plan.actions)))
+        for action in plan.actions[:count]:
+            state = draw(st.sampled_from(OutcomeState))
+            records.append(
+                Outcome(
+                    plan_id=plan.id,
+                    action_id=action.id,
+                    kind=action.kind,
+                    subject=action.subject,
+                    state=state,
+                    at=at,
+                    took_seconds=0.0,
+                    detail="So it was.",
+                )
+            )
+    return fold(records)
+
+
+STATES = st.builds(
+    state_of,
+    st.just(AT),
+    st.sampled_from(Mode),
+    troubled_since=st.sampled_from((AT, AT - 30, AT - HOUR)),
+    recipe=st.sampled_from(
+        (None, Recipe(method=Method.SIGNAL), Recipe(method=Method.COMMAND, command=("/bin/true",)))
+    ),
+    evidence_free_bytes=st.sampled_from((None, 0, 64 * MIB)),
+)
+
+
+def test_no_history_makes_decide_break_its_limits():
+    """Never protected, never within the cooldown, never over a limit, evidence always first.
+
+    The generated histories hold acts, refusals and half-failures.
+    """
+    seen = Counter()
+
+    @settings(max_examples=400, deadline=None)
+    @given(VERDICTS, STATES, pasts())
+    def check(verdict, state, history):
+        plan = decide(verdict, state, POLICY, history)
+        assert plan == decide(verdict, state, POLICY, history)
+        kinds = [action.kind for action in plan.actions]
+        assert all(action.subject == verdict.subject for action in plan.actions)
+        if plan.refusals:
+            seen["refusal"] += 1
+            assert kinds == [ActionKind.NOTIFY]
+            return
+        if not kinds:
+            seen["idle"] += 1
+            return
+        seen["act"] += 1
+        assert kinds[0] is ActionKind.CAPTURE
+        assert kinds[1] in DISRUPTIVE
+        assert kinds[2:] == [ActionKind.NOTIFY]
+        assert verdict.kind in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING)
+        assert protected_by_name((verdict.subject.name,)) is None
+        assert verdict.subject.process.pid not in (1, OWN_PID)
+        assert state.recipe is not None
+        if state.mode is Mode.ACT:
+            assert verdict.subject.name != "stranger"
+        past = [
+            entry
+            for entry in history.past
+            if entry.disruptive and (state.mode is not Mode.ACT or entry.plan.mode is Mode.ACT)
+        ]
+        own = [entry for entry in past if entry.plan.subject.service == plan.subject.service]
+        assert not [e for e in own if AT - e.plan.at <= POLICY.cooldown_seconds]
+        recent = [entry for entry in past if AT - entry.plan.at <= POLICY.window_seconds]
+        assert len([e for e in recent if e in own]) < POLICY.service_actions_max
+        assert len(recent) < POLICY.host_actions_max
+        if history.past:
+            seen["act with a past"] += 1
+        if any(entry.disruptive and (entry.unanswered or failed(entry)) for entry in past):
+            seen["half-failure"] += 1
+
+    def failed(entry):
+        return any(outcome.state is OutcomeState.FAILED for outcome in entry.outcomes)
+
+    check()
+    assert min(seen[what] for what in ("act", "refusal", "idle", "half-failure")) > 0, seen
