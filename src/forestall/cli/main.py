@@ -4,7 +4,6 @@ import argparse
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -71,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except ForestallError as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         _complain(error)
         return error.exit_code
     except BrokenPipeError:
@@ -82,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         where = f"{error.filename}: " if error.filename else ""
         _complain(ForestallError(f"{where}{error.strerror or error}"))
         return ForestallError.exit_code
@@ -105,6 +104,13 @@ def _dispatch(words: list[str]) -> int:
     parser = Parser(prog=f"forestall {name}", description=command.__doc__)
     command.configure(parser)
     return command.run(parser.parse_args(rest))
+
+
+def _print_traceback() -> None:
+    # Imported here: only --debug needs it, and the agent, which comes this way, has to stay small.
+    import traceback
+
+    traceback.print_exc()
 
 
 def _complain(error: ForestallError) -> None:

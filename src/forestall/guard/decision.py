@@ -181,6 +181,9 @@ def _plan(
 
 def _plan_id(verdict: Verdict, state: HostState) -> str:
     """The same trouble at the same time in the same mode: so that no plan is done twice."""
+    # Imported here: hashlib brings 4 MB of libcrypto, which an agent without trouble never needs.
+    import hashlib
+
     subject = verdict.subject
     what = (subject.host, subject.service, subject.process, verdict.kind.value)
     text = repr((*what, state.mode.value, state.at))
