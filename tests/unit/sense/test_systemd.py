@@ -1,0 +1,114 @@
+"""Services as systemd shows them."""
+
+from tests.fakes.host import GIB, FakeHost
+
+from forestall.sense.host import CommandResult
+from forestall.sense.systemd import PROPERTIES, UNIT_LIMIT, parse_show, read_units, unit_facts
+
+SHOW = """Restart=on-failure
+MainPID=4711
+MemoryMax=1073741824
+MemoryHigh=infinity
+MemoryLimit=infinity
+MemoryCurrent=[not set]
+OOMScoreAdjust=-500
+OOMPolicy=stop
+ControlGroup=/system.slice/feed-sync.service
+Id=feed-sync.service
+ActiveState=active
+FragmentPath=/etc/systemd/system/feed-sync.service
+
+MainPID=0
+MemoryMax=infinity
+Id=idle.service
+ActiveState=inactive
+"""
+
+
+def _booted(tmp_path):
+    fake = FakeHost(tmp_path)
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    return fake.command("systemctl --version", "systemd 252 (252.30)\n+PAM\n")
+
+
+def test_a_service_with_its_limit_and_restart_policy(tmp_path):
+    """Each property lands in its field; `infinity` and `[not set]` are None."""
+    units = read_units(_booted(tmp_path).command("systemctl show", SHOW).host())
+    assert (units.version, units.problem) == (252, None)
+    feed, idle = units.units
+    assert feed.name == "feed-sync.service"
+    assert (feed.active, feed.main_pid, feed.restart) == (True, 4711, "on-failure")
+    assert (feed.memory_max_bytes, feed.memory_high_bytes) == (GIB, None)
+    assert feed.memory_current_bytes is None
+    assert (feed.oom_score_adjust, feed.oom_policy) == (-500, "stop")
+    assert feed.cgroup == "/system.slice/feed-sync.service"
+    assert (idle.active, idle.main_pid, idle.limit_known) == (False, None, True)
+
+
+def test_systemd_219_has_one_limit_and_no_infinity():
+    """The old property counts where the new ones are missing; 2**64-1 is no limit."""
+    limited = unit_facts({"Id": "a.service", "MemoryLimit": "1073741824"})
+    assert (limited.memory_max_bytes, limited.limit_known) == (GIB, True)
+    free = unit_facts({"Id": "a.service", "MemoryLimit": str(2**64 - 1)})
+    assert (free.memory_max_bytes, free.limit_known) == (None, True)
+    assert free.active is None
+
+
+def test_a_limit_on_a_v1_host_is_seen_under_its_old_name():
+    """A later systemd lists both, and only the one that was set holds a number."""
+    block = {"Id": "a.service", "MemoryMax": "infinity", "MemoryLimit": "1073741824"}
+    assert unit_facts(block).memory_max_bytes == GIB
+
+
+def test_a_unit_that_was_not_told_its_limit_is_not_unlimited():
+    """No property at all is not `no limit`."""
+    assert not unit_facts({"Id": "a.service"}).limit_known
+
+
+def test_all_services_are_asked_for_in_one_question(tmp_path):
+    """One call, with a list of properties, whatever the number of services."""
+    fake = _booted(tmp_path).command("systemctl show", SHOW)
+    read_units(fake.host())
+    shows = [words for words in fake.asked if words[1] == "show"]
+    assert len(shows) == 1
+    assert f"--property={','.join(PROPERTIES)}" in shows[0]
+    assert shows[0][-1] == "*.service"
+
+
+def test_without_systemd_nothing_is_asked(tmp_path):
+    """A host that was not booted with systemd may have systemctl all the same."""
+    fake = FakeHost(tmp_path).command("systemctl show", SHOW)
+    units = read_units(fake.host())
+    assert units == (None, None, "systemd does not run here")
+    assert fake.asked == []
+
+
+def test_a_systemctl_that_fails_is_a_reason(tmp_path):
+    """No answer is None with words, never an empty list of services."""
+    failed = read_units(_booted(tmp_path).command("systemctl show", "", exit_code=1).host())
+    assert (failed.units, failed.version) == (None, 252)
+    assert failed.problem == "systemctl show ended with exit code 1"
+
+
+def test_a_systemctl_that_is_missing_or_silent_is_a_reason(tmp_path):
+    """The runner's own words are passed on, and an empty answer is not an idle host."""
+    fake = _booted(tmp_path)
+    assert read_units(fake.host()).problem == "systemctl: not there"
+    fake.commands["systemctl show"] = CommandResult(None, b"", "systemctl did not answer in time")
+    assert read_units(fake.host()).problem == "systemctl did not answer in time"
+    fake.command("systemctl show", "\n\n")
+    assert read_units(fake.host()).problem == "systemctl show named no service"
+
+
+def test_no_more_units_than_the_limit_are_kept(tmp_path):
+    """A host with very many units does not make the facts large without bound."""
+    many = "\n".join(f"Id=u{number}.service\n" for number in range(UNIT_LIMIT + 10))
+    units = read_units(_booted(tmp_path).command("systemctl show", many).host())
+    assert len(units.units) == UNIT_LIMIT
+
+
+def test_a_value_may_hold_an_equals_sign_and_hostile_bytes():
+    """Only the first `=` divides, and text is valid whatever it was."""
+    (block,) = parse_show(b"Id=a.service\nFragmentPath=/x=\xff\nnonsense\n")
+    assert block["FragmentPath"] == "/x=\\xff"
+    assert list(parse_show(b"MainPID=7\n")) == []
