@@ -19,7 +19,6 @@ from forestall.model.bundle import Bundle
 from forestall.model.review import Review
 from forestall.units import KIB
 
-
 _PARAMETERS_BYTES_MAX = 64 * KIB
 
 
