@@ -4,7 +4,6 @@
 the same plan, so a plan of observe mode is the plan that act mode would have carried out.
 """
 
-
 from forestall.guard.history import History, disruptions, of_process, of_service
 from forestall.guard.policy import (
     HostState,

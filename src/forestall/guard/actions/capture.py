@@ -10,11 +10,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from forestall.clock import Clock
-from forestall.evidence import redact
-from forestall.evidence.bundle import BundleWriter, verify
 from forestall.guard.bounded import OverdueError, within
 from forestall.guard.handler import Done, Step
 from forestall.guard.live import Processes
@@ -28,6 +26,10 @@ from forestall.model.verdict import Subject
 from forestall.sense import procfs
 from forestall.sense.host import Host
 from forestall.units import KIB, MIB, format_bytes
+
+if TYPE_CHECKING:
+    from forestall.evidence.bundle import BundleWriter
+    from forestall.evidence.redact import Redacted
 
 PROCESS_FILES = {
     "stat": 4 * KIB,
@@ -97,6 +99,8 @@ class CaptureHandler:
         return Done(detail=detail, evidence=bundle.id)
 
     def verify(self, step: Step, done: Done) -> str | None:
+        from forestall.evidence.bundle import verify
+
         assert done.evidence is not None
         problems = verify(os.path.join(self._folder, done.evidence))
         if problems:
@@ -104,6 +108,10 @@ class CaptureHandler:
         return None
 
     def _capture(self, step: Step, share_seconds: float) -> Bundle:
+        # Imported here, as redaction below: hashing and patterns are 5 MB of memory, which an
+        # agent without trouble does not need.
+        from forestall.evidence.bundle import BundleWriter
+
         subject = step.plan.subject
         with BundleWriter(
             self._folder, host=subject.host, subject=subject.service, clock=self._clock
@@ -115,7 +123,7 @@ class CaptureHandler:
             self._add_host(writer, share_seconds)
             return writer.seal()
 
-    def _add_memory(self, writer: BundleWriter, subject: Subject, seconds: float) -> None:
+    def _add_memory(self, writer: "BundleWriter", subject: Subject, seconds: float) -> None:
         found: dict[str, Json] = {}
 
         def gather() -> None:
@@ -131,7 +139,7 @@ class CaptureHandler:
             else:
                 writer.add_json(name, document, source="forestall sense")
 
-    def _add_process(self, writer: BundleWriter, key: ProcessKey | None, seconds: float) -> None:
+    def _add_process(self, writer: "BundleWriter", key: ProcessKey | None, seconds: float) -> None:
         if key is None or not self._is(key):
             writer.missing("process: it had ended, or its pid was another's, before the capture")
             return
@@ -146,6 +154,8 @@ class CaptureHandler:
             # What was read may be of the process that has its pid now, which was not judged.
             writer.missing("process: it ended while it was read")
             return
+        from forestall.evidence import redact
+
         self._say_missing(writer, folder, PROCESS_FILES, found, "process", late)
         environ = procfs.parse_words(found.pop("environ", b""))
         cmdline = found.pop("cmdline", None)
@@ -158,7 +168,7 @@ class CaptureHandler:
         for name, data in found.items():
             writer.add(f"process/{name}", data, source=f"/{folder}/{name}")
 
-    def _add_host(self, writer: BundleWriter, seconds: float) -> None:
+    def _add_host(self, writer: "BundleWriter", seconds: float) -> None:
         found: dict[str, bytes] = {}
         late = _late(seconds, "reading proc", partial(self._read, "proc", HOST_FILES, found))
         found = dict(found)
@@ -174,7 +184,7 @@ class CaptureHandler:
 
     def _say_missing(
         self,
-        writer: BundleWriter,
+        writer: "BundleWriter",
         folder: str,
         limits: Mapping[str, int],
         found: Mapping[str, bytes],
@@ -220,7 +230,7 @@ def _late(seconds: float, what: str, work: Callable[[], None]) -> str | None:
     return None
 
 
-def _add_words(writer: BundleWriter, name: str, words: redact.Redacted, source: str) -> None:
+def _add_words(writer: "BundleWriter", name: str, words: "Redacted", source: str) -> None:
     document = {"schema": "forestall/words/1", "words": list(words.words)}
     writer.add_json(name, document, source=source, redaction_count=words.count)
 
@@ -231,6 +241,8 @@ def _without_secrets(plan: Plan) -> Plan:
 
 
 def _redacted(action: Action) -> Action:
+    from forestall.evidence import redact
+
     command = action.parameters.get("command")
     if command is None:
         return action
