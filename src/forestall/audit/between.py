@@ -13,7 +13,7 @@ from forestall.audit.reading import fact, sysctl, sysctl_number
 from forestall.audit.services import services
 from forestall.audit.settings import STRICT_OVERCOMMIT, prompt_guards
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Answer, Fact, Point
+from forestall.model.finding import Answer, Fact, Outcome, Point
 from forestall.units import format_bytes
 
 
@@ -164,7 +164,7 @@ def _score(facts: HostFacts) -> Point | None:
     source = f"/proc/{database.process.key.pid}/oom_score_adj"
     read = (fact(facts, f"/databases/{index}/oom_score_adjust", source=source),)
     who = database.process.name
-    if host_exhaustion(facts).outcome.takes_host_down:
+    if host_exhaustion(facts).outcome is Outcome.PANIC:
         text = f"{who} has {adjust}, which does not help here: the host panics instead."
         return Point(name=name, answer=Answer.NO, text=text, facts=read)
     if adjust is None:

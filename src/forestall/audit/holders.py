@@ -14,6 +14,10 @@ LARGE_SHARE = 0.05
 """From this share of the host's memory on, a process matters to what happens at the end."""
 
 
+EXEMPT_SHARE = 0.5
+"""From this share on, exempt processes that leak can leave the kernel with nobody to kill."""
+
+
 def holders(facts: HostFacts) -> tuple[Holder, ...]:
     """The processes that `facts` knows, largest first, as the OOM killer sees them."""
     first = first_pick_index(facts)
@@ -127,9 +131,16 @@ def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
 
 
 def nothing_killable(facts: HostFacts) -> bool:
-    """Whether every large process is exempt, so that killing the rest frees next to nothing."""
+    """Whether the exempt processes alone can use up the host, with nobody large left to kill.
+
+    True where every large process is exempt and together they hold half of the memory; a leak
+    in any other process is still killed.
+    """
+    total = facts.memory.mem_total_bytes
     large = [holder for holder in facts.holders if _is_large(facts, holder)]
-    return bool(large) and all(holder.oom_score_adjust == UNKILLABLE for holder in large)
+    if total is None or any(holder.oom_score_adjust != UNKILLABLE for holder in large):
+        return False
+    return sum(counted_bytes(holder) for holder in large) >= EXEMPT_SHARE * total
 
 
 def described(

@@ -38,6 +38,8 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
     if not known:
         return "Unknown: systemd told of no limits."
     unlimited = [service for service in known if not service.limited]
+    if not unlimited and len(known) == 1:
+        return "The one running service has a memory limit."
     if not unlimited:
         return f"All {len(known)} running services have a memory limit."
     return (

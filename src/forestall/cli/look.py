@@ -31,7 +31,7 @@ from forestall.model.facts import HostFacts
 from forestall.sense.facts import read_facts
 from forestall.sense.host import COMMAND_OUTPUT_LIMIT_BYTES, CommandResult, Host
 
-WIDTH_LEAST = 60
+WIDTH_LEAST = 72
 WIDTH_LIMIT = 100
 WIDTH_ELSEWHERE = 80
 

@@ -130,13 +130,10 @@ def _picked_text(seen: Look) -> str:
         return "Who is picked cannot be told." + exempt
     who = f"{found.victim.name} (pid {found.victim.pid})"
     largest = max(seen.headroom.holders, key=lambda holder: holder.memory_bytes)
-    most = (
-        "and it holds most"
-        if largest.pid == found.victim.pid
-        else f"though {largest.name} holds more"
-    )
-    role = "; it is the database" if found.victim.database else ""
-    return f"Picked first now, by score: {who}, {most}{role}." + exempt
+    most = "and it holds most"
+    if largest.pid != found.victim.pid:
+        most = f"though {largest.name} (pid {largest.pid}) holds more"
+    return f"Picked first now, by score: {who}, {most}." + exempt
 
 
 def grouped(holders: Iterable[Holder]) -> list[tuple[Holder, int]]:

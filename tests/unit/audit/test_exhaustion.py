@@ -122,6 +122,12 @@ def test_nothing_killable_is_a_panic_in_the_end():
     assert any("java (pid 5) holds 9.0 GiB and is exempt" in r.text for r in found.because)
 
 
+def test_a_small_exempt_process_leaves_somebody_to_kill():
+    """An exempt process that holds little cannot use up the host; any other leak is killed."""
+    facts = healthy(holders=(holder("sshd", 5, 2 * GIB, 0, -1000),))
+    assert host_exhaustion(facts).outcome is Outcome.KILL
+
+
 def test_one_large_killable_process_is_enough_for_a_kill():
     """An exempt process beside a killable large one leaves the kernel somebody to take."""
     facts = healthy(

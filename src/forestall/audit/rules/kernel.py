@@ -6,12 +6,13 @@ from forestall.audit.lifecycle import LAST_MINOR, end_of_maintenance, minor_of_k
 from forestall.audit.reading import fact
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding, FindingState, Severity
+from forestall.units import DAY
 
 
 def past_maintenance(facts: HostFacts) -> Finding | None:
     """KRN-001: no more ordinary fixes for this system."""
     end = end_of_maintenance(facts.os_id, facts.os_version_id)
-    if end is None or facts.at <= end.timestamp():
+    if end is None or facts.at < end.timestamp() + DAY:
         return None
     name = facts.os_name or f"{facts.os_id} {facts.os_version_id}"
     return Finding(

@@ -10,7 +10,7 @@ from forestall.audit.holders import (
 from forestall.audit.reading import fact, of_process
 from forestall.audit.services import services
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Fact, Finding, FindingState, Service, Severity
+from forestall.model.finding import Fact, Finding, FindingState, Outcome, Service, Severity
 from forestall.units import format_bytes
 
 PROTECTED_ADJUST = -500
@@ -82,7 +82,7 @@ def stays_dead(facts: HostFacts) -> Finding | None:
 def database_not_protected(facts: HostFacts) -> Finding | None:
     """OOM-001: the OOM killer judges the database like any other process."""
     index = main_database(facts)
-    if index is None or facts.container or host_exhaustion(facts).outcome.takes_host_down:
+    if index is None or facts.container or host_exhaustion(facts).outcome is Outcome.PANIC:
         # A host that panics kills nobody first, so no score protects anybody.
         return None
     database = (facts.databases or ())[index]

@@ -1,0 +1,105 @@
+"""Which services have a limit, and which of them are the site's own."""
+
+from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
+
+from forestall.audit.services import services, unlimited_text
+
+
+def test_the_sites_own_come_first_then_the_larger():
+    """A reader looks for what the site itself put there."""
+    facts = healthy(
+        units=(
+            unit(
+                "big-distro.service",
+                main_pid=1,
+                memory_current_bytes=4 * GIB,
+                fragment_path="/usr/lib/systemd/system/big-distro.service",
+            ),
+            unit(
+                "own-small.service",
+                main_pid=2,
+                memory_current_bytes=GIB,
+                fragment_path="/etc/systemd/system/own-small.service",
+            ),
+            unit(
+                "own-large.service",
+                main_pid=3,
+                memory_current_bytes=2 * GIB,
+                fragment_path="/run/systemd/transient/own-large.service",
+            ),
+        )
+    )
+    names = [service.name for service in services(facts)]
+    assert names == ["own-large.service", "own-small.service", "big-distro.service"]
+
+
+def test_only_what_runs():
+    """A oneshot that ended is active and holds nothing; a stopped service is no danger tonight."""
+    facts = healthy(
+        units=(
+            unit("ended.service"),
+            unit("stopped.service", active=False, main_pid=5),
+            unit("runs.service", main_pid=6),
+            unit("accounted.service", memory_current_bytes=GIB),
+        )
+    )
+    assert {service.name for service in services(facts)} == {"runs.service", "accounted.service"}
+
+
+def test_limit_is_max_or_high_or_unknown():
+    """MemoryHigh is a limit too, and what systemd did not tell is not "no limit"."""
+    facts = healthy(
+        units=(
+            unit("max.service", main_pid=1, memory_max_bytes=GIB),
+            unit("high.service", main_pid=2, memory_high_bytes=GIB),
+            unit("none.service", main_pid=3),
+            unit("untold.service", main_pid=4, limit_known=False),
+        )
+    )
+    found = {service.name: service.limited for service in services(facts)}
+    assert found == {
+        "max.service": True,
+        "high.service": True,
+        "none.service": False,
+        "untold.service": None,
+    }
+
+
+def test_memory_without_accounting_comes_from_processes():
+    """systemd 219 does not account by default; then the seen processes are added up."""
+    facts = seed_like(
+        units=(unit("feed-sync.service", main_pid=1),),
+        holders=(
+            holder("a", 1, GIB, unit="feed-sync.service"),
+            holder("b", 2, 2 * GIB, unit="feed-sync.service"),
+        ),
+    )
+    assert services(facts)[0].memory_bytes == 3 * GIB
+
+
+def test_a_databases_shared_memory_is_not_added_up():
+    """Each PostgreSQL process shows the shared buffers; their sum would count them many times."""
+    main = holder("postgres", 1, 4 * GIB, unit="postgresql.service")
+    facts = seed_like(
+        units=(unit("postgresql.service", main_pid=1),),
+        databases=(main,),
+        holders=(main, holder("postgres", 2, 4 * GIB, unit="postgresql.service")),
+    )
+    assert services(facts)[0].memory_bytes == 4 * GIB
+
+
+def test_unknown_says_why():
+    """No systemd, no services: the reason is given, not "all fine"."""
+    facts = healthy(units=None, unseen={"units": "systemd does not run here"})
+    assert unlimited_text(facts, services(facts)) == "Unknown: systemd does not run here."
+
+
+def test_counts_in_words():
+    """The sentence counts running services only."""
+    facts = seed_like()
+    assert unlimited_text(facts, services(facts)) == (
+        "2 of 2 running services have no memory limit of their own: each may take all that is left."
+    )
+    assert unlimited_text(healthy(), services(healthy())) == (
+        "The one running service has a memory limit."
+    )
