@@ -6,18 +6,41 @@ block forgets garbage not yet collected, request bursts and batch jobs shorter t
 
 import math
 from array import array
+from typing import NamedTuple
 
 from forestall.detect.rules import Rules
 
 _NONE = math.nan
 
 
+class Return(NamedTuple):
+    """A rise that came back. Heights in bytes, lengths and `ended` in blocks of its scale.
+
+    `rise_blocks` from its ground to its peak, `blocks` until it had come back.
+    """
+
+    peak: float
+    rise: float
+    rise_blocks: int
+    blocks: int
+    ended: int
+
+    @property
+    def rate(self) -> float:
+        """How fast it rose, in bytes per block."""
+        return self.rise / self.rise_blocks
+
+    def covers(self, other: "Return") -> bool:
+        """Whether all that `other` explains, this explains too."""
+        return self.peak >= other.peak and self.blocks >= other.blocks and self.rate >= other.rate
+
+
 class Scale:
     """Block minima of one width: a window of them, oldest first, not-a-number where there were
-    no samples; the rise now under way, and the highest rise that came back.
+    no samples; the rise now under way, and rises that came back.
 
     A block is known by its number since the first sample, `index`. Memory: the window
-    (24 floats as shipped) and twelve numbers.
+    (24 floats as shipped), eleven numbers, and up to `returns_max` returns of five.
     """
 
     __slots__ = (
@@ -35,10 +58,7 @@ class Scale:
         "leg_index",
         "leg_low",
         "multiple",
-        "returned_blocks",
-        "returned_index",
-        "returned_peak",
-        "returned_rise",
+        "returns",
     )
 
     def __init__(self, multiple: int, index: int, rules: Rules) -> None:
@@ -54,8 +74,7 @@ class Scale:
         self._half_count = 0
         self.leg_low = self.leg_high = _NONE
         self.leg_index = self._leg_high_index = index
-        self.returned_peak = self.returned_rise = _NONE
-        self.returned_index = self.returned_blocks = 0
+        self.returns: tuple[Return, ...] = ()
 
     @property
     def block_seconds(self) -> float:
@@ -85,22 +104,24 @@ class Scale:
         lowest, highest = self._lowest, self._highest
         capacity = self._rules.blocks_per_window
         missing = min(index - self.index - 1, capacity)
-        self._push(lowest)
-        for _ in range(missing):
-            self._push(_NONE)
-        self._remember_peak(highest, 1 + missing)
         self._follow(lowest)
+        self._push(lowest, missing)
+        self._remember_peak(highest, 1 + missing)
         self.index = index
         self._lowest, self._highest = math.inf, -math.inf
         return lowest, highest
 
-    def _push(self, value: float) -> None:
+    def _push(self, value: float, missing: int) -> None:
+        """Append a block and the gap after it; drop what leaves the window."""
         blocks = self.blocks
-        if len(blocks) == self._rules.blocks_per_window:
-            oldest = blocks.pop(0)
-            self.filled_count -= oldest == oldest
         blocks.append(value)
-        self.filled_count += value == value
+        if missing:
+            blocks.extend([_NONE] * missing)
+        self.filled_count += 1
+        excess = len(blocks) - self._rules.blocks_per_window
+        if excess > 0:
+            self.filled_count -= sum(old == old for old in blocks[:excess])
+            del blocks[:excess]
 
     def _remember_peak(self, highest: float, count: int) -> None:
         self._half_highest = max(self._half_highest, highest)
@@ -129,7 +150,8 @@ class Scale:
             elif (self.index - self._leg_high_index) * 2 >= rules.blocks_per_window:
                 # A rise that has rested for half a window is over: where it rests is new
                 # ground, or else warm-up would dwarf every later rise and its return.
-                recent = [v for v in self.blocks[-(rules.blocks_per_window // 2) :] if v == v]
+                half = rules.blocks_per_window // 2
+                recent = [value, *(old for old in self.blocks[-half:] if old == old)]
                 self._ground(min(recent), max(recent))
 
     def _ground(self, low: float, high: float) -> None:
@@ -137,29 +159,48 @@ class Scale:
         self.leg_index = self._leg_high_index = self.index
 
     def _remember_return(self, rise: float) -> None:
-        forgotten = (
-            self.index - self.returned_index
-            > self._rules.territory_memory_windows * self._rules.blocks_per_window
+        """Keep the rise that just ended, unless one that is kept explains as much."""
+        new = Return(
+            peak=self.leg_high,
+            rise=rise,
+            rise_blocks=max(1, self._leg_high_index - self.leg_index),
+            blocks=max(1, self.index - self.leg_index),
+            ended=self.index,
         )
-        # A comparison with not-a-number is false, so the first return is always remembered.
-        if forgotten or not self.leg_high < self.returned_peak:
-            self.returned_peak, self.returned_rise = self.leg_high, rise
-            self.returned_blocks = max(1, self.index - self.leg_index)
-            self.returned_index = self.index
+        kept = [
+            # One that came again, if smaller, is not forgotten.
+            old._replace(ended=self.index) if old.covers(new) else old
+            for old in self.returns
+            if not new.covers(old) and not self._forgotten(old)
+        ]
+        if not any(old.covers(new) for old in kept):
+            kept.append(new)
+        if len(kept) > self._rules.returns_max:
+            kept.remove(min(kept))
+        self.returns = tuple(kept)
 
-    def explains(self, floor_bytes: float) -> bool:
-        """Whether a floor this high is only where an earlier rise went and came back from."""
+    def _forgotten(self, old: Return) -> bool:
+        return (self.index - old.ended) * self.block_seconds > self._rules.return_memory_seconds
+
+    def explained_by(
+        self, floor_bytes: float, rate_bytes_per_second: float, margin: float
+    ) -> Return | None:
+        """An earlier rise that came back and that a rise to this floor, at this rate, repeats.
+
+        `margin` is how far above the earlier peak still counts, as a share of that rise.
+        """
         rules = self._rules
-        if math.isnan(self.returned_peak):
-            return False
-        if floor_bytes > self.returned_peak + rules.territory_margin * self.returned_rise:
-            return False
-        if (
-            self.index - self.returned_index
-            > rules.territory_memory_windows * rules.blocks_per_window
-        ):
-            return False
-        return self.index - self.leg_index <= rules.territory_patience * self.returned_blocks
+        rate = rate_bytes_per_second * self.block_seconds
+        age = self.index - self.leg_index
+        for old in self.returns:
+            if (
+                floor_bytes <= old.peak + margin * old.rise
+                and rate <= rules.return_haste * old.rate
+                and age <= rules.return_patience * old.blocks
+                and not self._forgotten(old)
+            ):
+                return old
+        return None
 
 
 class Floor:

@@ -47,10 +47,16 @@ class Doubt:
 
 
 def opinion_of(
-    scales: Sequence[Scale], number: int, trend: Trend, moment: Moment, rules: Rules
+    scales: Sequence[Scale],
+    trends: Sequence[Trend | None],
+    number: int,
+    moment: Moment,
+    rules: Rules,
 ) -> Opinion | None:
-    """What the window `number` with this trend says; None where it is no growth that matters."""
-    scale, limit = scales[number], moment.limit
+    """What the window `number` says; None where it sees no growth that matters."""
+    scale, trend, limit = scales[number], trends[number], moment.limit
+    if trend is None:
+        return None
     matters = rules.growth_bytes_min
     if limit is not None:
         matters = max(matters, int(rules.growth_headroom_min * limit.headroom_bytes))
@@ -58,43 +64,80 @@ def opinion_of(
         return None
     if trend.late_bytes < rules.late_share_min * trend.growth_bytes:
         return None
-    forecast = None if limit is None else forecast_of(scale, trend, moment, limit, rules)
-    lasting = _doubts_that_it_lasts(scales, number, trend, moment, rules)
+    forecast = None
+    if limit is not None:
+        rates = _rates(scales, trends, number, rules)
+        forecast = _forecast_of(scale, trend, rates, moment, limit, rules)
+    flattens = _flattens(trend, moment, rules)
+    repeats = _repeats(scales, number, trend, rules.leak_return_margin)
     young = _doubts_of_age(scale, trend, moment, forecast, rules)
     kind = VerdictKind.GROWING
-    if not lasting and forecast is not None and _runs_out_soon(forecast, moment, rules):
+    if (
+        forecast is not None
+        and _runs_out_soon(forecast, moment, rules)
+        and not flattens
+        and not _repeats(scales, number, trend, rules.exhausting_return_margin)
+    ):
         kind = VerdictKind.EXHAUSTING
-    elif not lasting and not young:
+    elif not flattens and not repeats and not young:
         kind = VerdictKind.LEAKING
     elif number == 0 or moment.age_seconds < rules.start_seconds:
         # The shortest window sees every request burst, and starting is growing: only
         # exhaustion itself is worth a word there.
         return None
     return Opinion(
-        kind=kind, number=number, trend=trend, forecast=forecast, doubts=(*lasting, *young)
+        kind=kind,
+        number=number,
+        trend=trend,
+        forecast=forecast,
+        doubts=(*flattens, *repeats, *young),
     )
 
 
-def forecast_of(scale: Scale, trend: Trend, moment: Moment, limit: Limit, rules: Rules) -> Forecast:
+def _rates(
+    scales: Sequence[Scale], trends: Sequence[Trend | None], number: int, rules: Rules
+) -> tuple[float, float]:
+    """The lowest and the highest rate, in bytes per second, that can be defended.
+
+    The window's own interval knows the noise on its line, not that the line bends: a leak
+    follows the load. So the rates that the next shorter and all longer windows see count too.
+    """
+    own = trends[number]
+    assert own is not None, "only a window with a trend has an opinion"
+    rate = own.rate / scales[number].block_seconds
+    low, high = rate * (1 - rules.rate_share_min), rate * (1 + rules.rate_share_min)
+    for scale, trend in list(zip(scales, trends, strict=False))[max(0, number - 1) :]:
+        if trend is not None:
+            low = min(low, trend.rate_low / scale.block_seconds)
+            high = max(high, trend.rate_high / scale.block_seconds)
+    return low, high
+
+
+def _forecast_of(
+    scale: Scale,
+    trend: Trend,
+    rates: tuple[float, float],
+    moment: Moment,
+    limit: Limit,
+    rules: Rules,
+) -> Forecast:
     """The range of the time to exhaustion from the interval of the rate.
 
-    The soonest end also takes the swings above the floor into account: memory that recently
-    stood higher than now can do so again.
+    What runs into the limit is not the floor but what stands on it: memory that recently stood
+    higher than now will do so again. Only the late end trusts that it will not.
     """
-    seconds = scale.block_seconds
-    swing = max(0.0, scale.peak - moment.memory_bytes)
+    rate, (low, high) = trend.rate / scale.block_seconds, rates
     headroom = max(0, limit.headroom_bytes)
+    below_peak = max(0.0, headroom - max(0.0, scale.peak - moment.memory_bytes))
     return Forecast(
         limit=limit,
-        rate_bytes_per_second=trend.rate / seconds,
-        rate_low_bytes_per_second=trend.rate_low / seconds,
-        rate_high_bytes_per_second=trend.rate_high / seconds,
-        exhaustion_seconds=_seconds_to(headroom, trend.rate / seconds, rules),
-        exhaustion_low_seconds=_seconds_to(
-            max(0.0, headroom - swing), trend.rate_high / seconds, rules
-        ),
-        exhaustion_high_seconds=_seconds_to(headroom, trend.rate_low / seconds, rules),
-        window_seconds=trend.rise * seconds,
+        rate_bytes_per_second=rate,
+        rate_low_bytes_per_second=low,
+        rate_high_bytes_per_second=high,
+        exhaustion_seconds=_seconds_to(below_peak, rate, rules),
+        exhaustion_low_seconds=_seconds_to(below_peak, high, rules),
+        exhaustion_high_seconds=_seconds_to(headroom, low, rules),
+        window_seconds=trend.rise * scale.block_seconds,
     )
 
 
@@ -109,26 +152,38 @@ def _runs_out_soon(forecast: Forecast, moment: Moment, rules: Rules) -> bool:
     low, middle = forecast.exhaustion_low_seconds, forecast.exhaustion_seconds
     if low is None or middle is None:
         return False
-    if moment.age_seconds < rules.leak_age_seconds_min:
-        return middle <= rules.exhausting_young_seconds
-    return low <= rules.exhausting_low_seconds and middle <= rules.exhausting_seconds
+    if low > rules.exhausting_low_seconds or middle > rules.exhausting_seconds:
+        return False
+    if middle > rules.exhausting_rises_max * forecast.window_seconds:
+        return False
+    limit = forecast.limit
+    return (
+        moment.age_seconds >= rules.leak_age_seconds_min
+        or limit.headroom_bytes <= rules.exhausting_young_headroom_max * limit.limit_bytes
+    )
 
 
-def _doubts_that_it_lasts(
-    scales: Sequence[Scale], number: int, trend: Trend, moment: Moment, rules: Rules
-) -> tuple[Doubt, ...]:
-    """Reasons to expect the rise to end by itself; they also speak against exhaustion."""
-    doubts = []
+def _flattens(trend: Trend, moment: Moment, rules: Rules) -> tuple[Doubt, ...]:
+    """A rise that tends to a floor within the headroom ends by itself."""
     tends_to = flattens_to(trend, rules)
-    if tends_to is not None:
-        to_come = (tends_to - trend.floor_bytes) * rules.asymptote_margin
-        if moment.limit is None or to_come < moment.limit.headroom_bytes:
-            doubts.append(Doubt(name="flattens", value=tends_to))
+    if tends_to is None:
+        return ()
+    to_come = (tends_to - trend.floor_bytes) * rules.asymptote_margin
+    if moment.limit is not None and to_come >= moment.limit.headroom_bytes:
+        return ()
+    return (Doubt(name="flattens", value=tends_to),)
+
+
+def _repeats(
+    scales: Sequence[Scale], number: int, trend: Trend, margin: float
+) -> tuple[Doubt, ...]:
+    """A rise like one before that came back, on this scale or a longer one, may come back too."""
+    rate = trend.rate / scales[number].block_seconds
     for scale in scales[number:]:
-        if scale.explains(trend.floor_bytes):
-            doubts.append(Doubt(name="seen before", value=scale.returned_peak))
-            break
-    return tuple(doubts)
+        earlier = scale.explained_by(trend.floor_bytes, rate, margin)
+        if earlier is not None:
+            return (Doubt(name="seen before", value=earlier.peak),)
+    return ()
 
 
 def _doubts_of_age(
@@ -146,7 +201,7 @@ def _doubts_of_age(
             doubts.append(Doubt(name="no limit", value=rules.unlimited_window_seconds_min))
         return tuple(doubts)
     farthest = min(
-        rules.extrapolation_windows_max * trend.span * scale.block_seconds,
+        rules.extrapolation_rises_max * trend.rise * scale.block_seconds,
         rules.extrapolation_ages_max * moment.age_seconds,
     )
     seconds = forecast.exhaustion_seconds

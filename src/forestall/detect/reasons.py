@@ -62,8 +62,8 @@ def _of_doubt(doubt: Doubt, opinion: Opinion, moment: Moment, rules: Rules) -> s
         return f"The rise flattens: it tends to a floor of about {format_bytes(doubt.value)}."
     if doubt.name == "seen before":
         return (
-            f"An earlier rise reached {format_bytes(doubt.value)} and came back, and this one is"
-            " not yet above it."
+            f"An earlier rise reached {format_bytes(doubt.value)} and came back; this one is no"
+            " longer, no faster and not much higher."
         )
     if doubt.name == "few blocks":
         return (

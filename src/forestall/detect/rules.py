@@ -48,6 +48,9 @@ class Rules:
     # z of the two-sided 90% interval that rates and times to exhaustion are given with.
     interval_z: float = 1.645
 
+    # ... but never with less than this share to either side: nothing leaks at a constant rate.
+    rate_share_min: float = 0.1
+
     # Growth below this within a window is allocator noise for any service worth watching.
     growth_bytes_min: int = 2 * MIB
 
@@ -68,15 +71,22 @@ class Rules:
     # A rise has come back when its floor fell by this share of it.
     return_share_min: float = 0.5
 
-    # New territory starts this share of the remembered rise above its peak.
-    territory_margin: float = 0.1
+    # A rise repeats one that came back as long as it is no higher: for a leak with much margin,
+    # because peaks differ from day to day; for exhaustion with little, because it is soon.
+    leak_return_margin: float = 0.5
+    exhausting_return_margin: float = 0.1
 
-    # A rise which already lasts this many times as long as the remembered one came and went is
-    # no repetition of it, however low it is.
-    territory_patience: float = 2.0
+    # ... as long as it is not much faster (an hourly job does not explain a runaway loop),
+    return_haste: float = 3.0
 
-    # What came back is remembered for this many windows; after that the service has changed.
-    territory_memory_windows: float = 8.0
+    # ... and as long as it has not lasted this many times as long as that one came and went.
+    return_patience: float = 2.0
+
+    # Jobs and days come again within a week; what did not, the service no longer does.
+    return_memory_seconds: float = 8 * DAY
+
+    # High, long and fast rises explain different things; more than four kinds are rare.
+    returns_max: int = 4
 
     # Growth of a process younger than this is not judged at all: starting is growing.
     start_seconds: float = 10 * MINUTE
@@ -87,12 +97,12 @@ class Rules:
     # On a longer scale warm-up lasts longer: the process must be this many windows old.
     leak_age_windows_min: float = 1.5
 
-    # How far ahead a leak is foretold, in lengths of the rise's own evidence. Growth that
-    # needs longer to fill the headroom is GROWING until a longer window has seen it.
-    extrapolation_windows_max: float = 3.0
+    # How far ahead a leak is foretold, in lengths of the rise seen: 4 means that it has taken a
+    # fifth of the headroom it began with. What needs longer is GROWING until then.
+    extrapolation_rises_max: float = 4.0
 
     # Nor further than this many ages of the process: the young have not shown what they keep.
-    extrapolation_ages_max: float = 2.0
+    extrapolation_ages_max: float = 1.5
 
     # Without a limit nothing runs out, so only windows of at least this length call a leak.
     unlimited_window_seconds_min: float = 6 * HOUR
@@ -104,12 +114,21 @@ class Rules:
     # ... and the middle of the range is below this: one end alone may be a wide guess.
     exhausting_seconds: float = 20 * MINUTE
 
-    # Before `leak_age_seconds_min` a rise is mostly warm-up, so even the middle of the range
-    # must say: before any person can come.
-    exhausting_young_seconds: float = 5 * MINUTE
+    # ... and the rise has taken half of the headroom it began with, so that no burst of requests
+    # that needs a tenth of the memory for a minute is an emergency.
+    exhausting_rises_max: float = 1.0
+
+    # Before `leak_age_seconds_min` a rise is mostly a working set being loaded, and stopping a
+    # service that starts only makes it start again: there, this share of the limit must be all
+    # that is left.
+    exhausting_young_headroom_max: float = 0.15
 
     # A time to exhaustion beyond this is not within sight and is given as None.
     sight_seconds: float = 30 * DAY
+
+    # A graver verdict is confirmed by one more block, but that may not cost more than this share
+    # of the time that is left.
+    confirm_share: float = 0.05
 
     # A verdict that calms down is held for this share of the window that raised it.
     hold_windows: float = 0.25
@@ -132,7 +151,7 @@ RULES = Rules()
 class Change(StrEnum):
     """How an opinion becomes the verdict.
 
-    NOW: at once. CONFIRM: once the scale that says so has said it again, one block later.
+    NOW: at once. CONFIRM: once the scale that says so still says so one block later.
     HOLD: once no sample has asked for the present kind for the time the rules hold it.
     """
 

@@ -76,16 +76,17 @@ class Judge:
     def _judge(self, at: float, memory_bytes: int, limit: Limit | None, closed: int) -> Verdict:
         rules, scales = self._rules, self._floor.scales if self._floor else []
         for number in range(closed):
-            self._trends[number] = find_trend(scales[number].blocks, rules)
+            scale = scales[number]
+            enough = scale.filled_count >= rules.blocks_min
+            self._trends[number] = find_trend(scale.blocks, rules) if enough else None
         started_at = at if self._started_at is None else self._started_at
         moment = Moment(
             at=at, memory_bytes=memory_bytes, limit=limit, age_seconds=max(0.0, at - started_at)
         )
         opinions = [
             opinion
-            for number, trend in enumerate(self._trends)
-            if trend is not None
-            and (opinion := opinion_of(scales, number, trend, moment, rules)) is not None
+            for number in range(len(scales))
+            if (opinion := opinion_of(scales, self._trends, number, moment, rules)) is not None
         ]
         best = max(opinions, key=_gravity, default=None)
         newest = best.kind if best is not None else self._kind_without_growth(moment)
@@ -132,7 +133,6 @@ class Judge:
 
     def _move(self, newest: VerdictKind, best: Opinion | None, at: float) -> list[str]:
         """Move the verdict's kind by the table of transitions; says why if it does not move."""
-        scales = self._floor.scales if self._floor else []
         for rank in range(4):
             if RANK[newest] < rank:
                 self._since[rank] = None
@@ -151,7 +151,7 @@ class Judge:
                 return [reasons.of_hold(self._kind, newest, self._hold_seconds)]
         elif change is Change.CONFIRM and best is not None:
             self._change_since = None
-            needed = scales[best.number].block_seconds
+            needed = self._confirmation(best)
             since = self._since[RANK[newest]]
             assert since is not None, "the newest kind's own rank was just set"
             if at - since < needed:
@@ -161,6 +161,14 @@ class Judge:
         if best is not None:
             self._hold_seconds = self._hold_for(best)
         return []
+
+    def _confirmation(self, best: Opinion) -> float:
+        """Seconds an opinion must last: a block, or a share of the time left if that is less."""
+        assert self._floor is not None, "an opinion needs samples"
+        seconds = self._floor.scales[best.number].block_seconds
+        if best.forecast is None or best.forecast.exhaustion_seconds is None:
+            return seconds
+        return min(seconds, self._rules.confirm_share * best.forecast.exhaustion_seconds)
 
     def _hold_for(self, best: Opinion) -> float:
         assert self._floor is not None, "an opinion needs samples"

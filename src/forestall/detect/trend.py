@@ -6,6 +6,7 @@ autocorrelation of what the line leaves over (Bartlett 1946).
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _fit(points: Sequence[Point], rules: Rules) -> tuple[list[float], int, float
         for later_x, later in points[i + 1 :]
     ]
     slopes.sort()
-    score = sum(slope > 0 for slope in slopes) - sum(slope < 0 for slope in slopes)
+    score = len(slopes) - bisect_right(slopes, 0.0) - bisect_left(slopes, 0.0)
     inflation = _inflation(points, slopes[len(slopes) // 2], rules)
     return slopes, score, math.sqrt(_variance(points) * inflation)
 
@@ -162,18 +163,23 @@ def onset(points: Sequence[Point]) -> int:
     The start k of the hinge max(0, x - k) with the smallest squared error; the first block if
     the whole window rises.
     """
-    count = len(points)
-    base = points[0][1]
-    ys = [value - base for _, value in points]
-    mean_y = sum(ys) / count
+    count, base = len(points), points[0][1]
+    mean_y = sum(value - base for _, value in points) / count
     best, best_gain = points[0][0], -1.0
-    for start, _ in points[:-2]:
-        xs = [max(0, x - start) for x, _ in points]
-        mean_x = sum(xs) / count
-        power = sum((x - mean_x) ** 2 for x in xs)
-        both = sum(x * y for x, y in zip(xs, ys, strict=True)) - count * mean_x * mean_y
-        # The squared error is the same total for every k, less this.
+    # Sums over the points from each start on, gathered from the newest to the oldest.
+    n = sum_x = sum_xx = 0
+    sum_y = sum_xy = 0.0
+    for start, value in reversed(points):
+        y = value - base
+        n, sum_x, sum_xx = n + 1, sum_x + start, sum_xx + start * start
+        sum_y, sum_xy = sum_y + y, sum_xy + start * y
+        if n < 3:
+            continue
+        mean = (sum_x - n * start) / count
+        power = sum_xx - 2 * start * sum_x + n * start * start - count * mean * mean
+        both = sum_xy - start * sum_y - count * mean * mean_y
+        # The squared error is the same total for every start, less this.
         gain = both * both / power if both > 0 else 0.0
-        if gain > best_gain:
+        if gain >= best_gain:
             best, best_gain = start, gain
     return best
