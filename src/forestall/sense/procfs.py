@@ -171,10 +171,10 @@ def _field(data: bytes, name: bytes, path: str, factor: int = 1) -> int | None:
 
     Searching is several times cheaper than splitting every line, and this runs per process.
     """
-    at = data.find(b"\n" + name)
-    if at < 0:
+    at = 0 if data.startswith(name) else data.find(b"\n" + name) + 1
+    if not data.startswith(name, at):
         return None
-    start = at + 1 + len(name)
+    start = at + len(name)
     end = data.find(b"\n", start)
     words = data[start : end if end >= 0 else len(data)].split(None, 1)
     if not words or not words[0].isdigit():
@@ -185,8 +185,7 @@ def _field(data: bytes, name: bytes, path: str, factor: int = 1) -> int | None:
 
 def parse_io(data: bytes, path: str = "proc/PID/io") -> tuple[int | None, int | None]:
     """(read, written) bytes that reached storage; None for a line this kernel does not have."""
-    text = b"\n" + data
-    return _field(text, b"read_bytes:", path), _field(text, b"write_bytes:", path)
+    return _field(data, b"read_bytes:", path), _field(data, b"write_bytes:", path)
 
 
 def parse_rollup(data: bytes, path: str = "proc/PID/smaps_rollup") -> Rollup:
@@ -261,7 +260,7 @@ def parse_swaps(data: bytes, path: str = "proc/swaps") -> tuple[SwapDevice, ...]
 
 def parse_boot_time(data: bytes, path: str = "proc/stat") -> float:
     """Seconds since the epoch at which the kernel started, from the btime line."""
-    booted = _field(b"\n" + data, b"btime ", path)
+    booted = _field(data, b"btime ", path)
     if booted is None:
         raise InputError(f"{path}: no btime line")
     return float(booted)

@@ -27,12 +27,12 @@ def test_meminfo_becomes_bytes_and_counts_stay_counts():
         (procfs.parse_stat, b"x (name)" + REST, "proc/PID/stat line 1"),
         (procfs.parse_stat, b"", "proc/PID/stat line 1"),
         (procfs.parse_status, b"Name:\tx\nUid:\t0\nVmRSS:\tmuch kB\n", "proc/PID/status line 3"),
-        (procfs.parse_io, b"rchar: 1\nread_bytes: -1x\n", "proc/PID/io"),
+        (procfs.parse_io, b"rchar: 1\nread_bytes: -1x\n", "proc/PID/io line 2"),
         (procfs.parse_rollup, b"00-ff ---p 0 00:00 0 [rollup]\n", "proc/PID/smaps_rollup"),
         (procfs.parse_cgroup, b"0::/\nnonsense\n", "proc/PID/cgroup line 2"),
         (procfs.parse_swaps, b"Filename\n/dev/sda2 partition big 0 -2\n", "proc/swaps line 2"),
         (procfs.parse_swaps, b"Filename\n/dev/sda2 partition\n", "proc/swaps line 2"),
-        (procfs.parse_boot_time, b"cpu 1 2 3\n", "proc/stat"),
+        (procfs.parse_boot_time, b"cpu 1 2 3\nbtime x\n", "proc/stat line 2"),
     ],
 )
 def test_a_damaged_file_is_an_error_with_path_and_line(parse, data, where):

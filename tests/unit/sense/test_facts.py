@@ -1,0 +1,241 @@
+"""HostFacts, on hosts of plain files and on the recorded ones."""
+
+from pathlib import Path
+
+import pytest
+from tests.fakes.clock import FakeClock
+from tests.fakes.host import GIB, MIB, FakeHost, recorded_host
+
+from forestall.model.codec import dumps, loads
+from forestall.model.facts import HostFacts
+from forestall.sense.facts import GUARD_NAMES, guard_name, read_facts
+
+HOSTS = Path(__file__).parents[2] / "data" / "hosts"
+
+
+def _facts(fake, **parameters):
+    return read_facts(fake.host(**parameters), FakeClock(at=1_700_000_000.0))
+
+
+def test_facts_are_those_of_the_tree(tmp_path):
+    """Name, system, boot, memory and swap of the injected host, and of no other."""
+    fake = FakeHost(tmp_path).sysctl("vm.panic_on_oom", 1).process(1, "systemd")
+    facts = _facts(fake, machine="aarch64", effective_uid=1000)
+    assert (facts.at, facts.hostname) == (1_700_000_000.0, "fake.example")
+    assert (facts.os_id, facts.os_version_id, facts.os_name) == ("debian", "12", "Debian 12")
+    assert (facts.kernel_release, facts.machine) == ("6.1.0-28-amd64", "aarch64")
+    assert facts.booted_at == 1_699_990_000.0
+    assert facts.memory.mem_total_bytes == 16 * GIB
+    assert facts.swaps[0].name == "/dev/sda2"
+    assert facts.sysctls["vm.panic_on_oom"] == "1"
+    assert (facts.psi, facts.cgroup_version) == (True, 2)
+    assert (facts.commit_limit_bytes, facts.committed_bytes) == (12 * GIB, 4 * GIB)
+    assert (facts.effective_uid, facts.hidden_processes) == (1000, False)
+
+
+def test_an_empty_host_is_all_absence_with_reasons(tmp_path):
+    """Nothing readable is no error: None, and `unseen` says why in words."""
+    for part in ("proc", "sys", "etc", "run"):
+        (tmp_path / part).mkdir()
+    facts = read_facts(recorded_host(tmp_path), FakeClock())
+    assert facts.boot_id is None
+    assert facts.memory.mem_total_bytes is None
+    assert facts.swaps is None
+    assert facts.holders == ()
+    assert {"memory", "swaps", "own_cgroups", "units", "holders"} <= facts.unseen.keys()
+    assert all(facts.unseen.values())
+
+
+def test_damaged_files_end_in_unseen_and_spare_the_rest(tmp_path):
+    """One file that cannot be understood does not take the other facts with it."""
+    fake = FakeHost(tmp_path).process(1, "systemd").process(7, "worker")
+    fake.write("proc/meminfo", "MemTotal: many kB\n")
+    fake.write("proc/swaps", "Filename\n/dev/sda2\n")
+    fake.write("proc/pressure/memory", "nonsense\n")
+    fake.write("proc/self/mountinfo", "nonsense\n")
+    fake.write("proc/stat", "btime soon\n")
+    fake.write("proc/7/stat", "7 (cut")
+    facts = _facts(fake)
+    for field, path in [
+        ("memory", "proc/meminfo line 1"),
+        ("swaps", "proc/swaps line 2"),
+        ("psi", "proc/pressure/memory line 1"),
+        ("own_cgroups", "proc/self/mountinfo line 1"),
+        ("booted_at", "proc/stat line 1"),
+        ("holders", "proc/7/stat line 1"),
+    ]:
+        assert path in facts.unseen[field]
+    assert facts.sysctls == {}
+    assert [holder.process.key.pid for holder in facts.holders] == [1]
+
+
+def test_holders_are_the_largest_by_memory_with_their_oom_score(tmp_path):
+    """Swap counts, shared memory does not, and ten are enough."""
+    fake = FakeHost(tmp_path).process(1, "systemd")
+    for pid in range(10, 30):
+        fake.process(pid, f"p{pid}", rss=pid * MIB, anon=pid * MIB)
+    fake.process(30, "swapped", rss=MIB, anon=MIB, swap=GIB, oom_score_adj=-17)
+    fake.process(31, "shared", rss=8 * GIB, anon=MIB)
+    holders = _facts(fake).holders
+    assert len(holders) == 10
+    assert [h.process.name for h in holders[:3]] == ["swapped", "p29", "p28"]
+    assert (holders[0].oom_score, holders[0].oom_score_adjust) == (666, -17)
+    assert holders[0].process.swap_bytes == GIB
+
+
+def test_kernel_threads_and_zombies_hold_nothing(tmp_path):
+    """What has no memory is neither a holder nor counted."""
+    fake = FakeHost(tmp_path).process(1, "systemd").process(2, "kthreadd", rss=0)
+    facts = _facts(fake.process(3, "zombie", rss=0))
+    assert facts.process_count == 1
+
+
+def test_the_own_chain_of_cgroups_has_its_limits(tmp_path):
+    """Nearest first, as the agent itself is bound by it."""
+    fake = FakeHost(tmp_path).cgroup("/a/b", maximum=GIB, current=MIB).cgroup("/a", maximum=2 * GIB)
+    fake.write("proc/self/cgroup", "0::/a/b\n")
+    chain = _facts(fake).own_cgroups
+    assert [(group.path, group.max_bytes) for group in chain] == [
+        ("/a/b", GIB),
+        ("/a", 2 * GIB),
+        ("/", None),
+    ]
+
+
+def test_hidden_processes_are_said_and_leave_no_false_none_seen(tmp_path):
+    """With hidepid, no guard seen does not mean that there is none; one seen is one."""
+    fake = FakeHost(tmp_path).process(500, "python3")
+    facts = _facts(fake)
+    assert facts.hidden_processes is True
+    assert (facts.guards, facts.databases) == (None, None)
+    assert "hidepid" in facts.unseen["holders"]
+    assert _facts(fake.process(501, "earlyoom")).guards == ("earlyoom",)
+
+
+def test_without_psi_the_reason_tells_absent_from_off(tmp_path):
+    """A kernel that has it switched off can be booted with it."""
+    fake = FakeHost(tmp_path).write("proc/pressure/memory", "")
+    facts = _facts(fake)
+    assert facts.psi is False
+    assert "psi=1" in facts.unseen["psi"]
+    fake.remove("proc/pressure")
+    assert _facts(fake).unseen["psi"] == "this kernel has no PSI"
+
+
+def test_a_system_older_than_os_release_is_named(tmp_path):
+    """redhat-release is the fallback, /usr/lib before it."""
+    fake = FakeHost(tmp_path).remove("etc/os-release")
+    fake.write("etc/redhat-release", "CentOS release 6.10 (Final)\n")
+    assert _facts(fake).os_name == "CentOS release 6.10 (Final)"
+    fake.write("usr/lib/os-release", "ID=alpine\n")
+    assert _facts(fake).os_id == "alpine"
+
+
+def test_a_crash_kernel_is_armed_or_not_or_not_to_be_told(tmp_path):
+    """0 and 1 are answers, a missing file is none."""
+    fake = FakeHost(tmp_path)
+    assert _facts(fake).crash_kernel_loaded is None
+    fake.write("sys/kernel/kexec_crash_loaded", "1\n")
+    fake.write("sys/kernel/kexec_crash_size", "268435456\n")
+    facts = _facts(fake)
+    assert (facts.crash_kernel_loaded, facts.crash_kernel_bytes) == (True, 256 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "guard"),
+    [
+        ("earlyoom", (), "earlyoom"),
+        ("systemd-oomd", ("/usr/lib/systemd/systemd-oomd",), "systemd-oomd"),
+        ("python3", ("python3", "/usr/bin/nohang", "--monitor"), "nohang"),
+        ("python3.11", ("python3.11", "/opt/bin/forestall", "watch"), "forestall"),
+        ("python3", ("python3", "-m", "forestall", "watch", "--mode", "act"), "forestall"),
+        ("forestall", ("forestall", "watch"), "forestall"),
+        ("forestall", ("forestall", "look"), None),
+        ("forestall", ("forestall", "watch", "--once"), None),
+        ("python3", ("python3", "report.py", "earlyoom"), None),
+        ("python3", (), None),
+        ("nginx", ("nginx",), None),
+    ],
+)
+def test_a_guard_is_told_from_what_only_sounds_like_one(name, words, guard):
+    """A script has its interpreter's name, and only the agent's loop is a guard of ours."""
+    assert guard_name(name, words) == guard
+    assert guard is None or guard in GUARD_NAMES
+
+
+def test_databases_are_their_main_process(tmp_path):
+    """A server's own children are not further servers; two servers are two."""
+    fake = FakeHost(tmp_path).process(1, "systemd")
+    fake.process(10, "postgres", oom_score_adj=-900).process(11, "postgres", parent=10)
+    fake.process(12, "postgres", parent=11).process(20, "mysqld").process(21, "sqlite3")
+    fake.process(30, "ora_pmon_ORCL").process(31, "ora_dbw0_ORCL")
+    found = _facts(fake).databases
+    assert sorted(d.process.key.pid for d in found) == [10, 20, 30]
+    assert {d.process.name: d.oom_score_adjust for d in found}["postgres"] == -900
+
+
+def test_huge_pages_and_zswap(tmp_path):
+    """Reserved pages of the default size where the kernel has no sum; zswap on or off."""
+    fake = FakeHost(tmp_path)
+    fake.write("proc/meminfo", "MemTotal: 9 kB\nHugePages_Total: 4\nHugepagesize: 2048 kB\n")
+    assert _facts(fake).hugetlb_bytes == 8 * MIB
+    fake.write("proc/meminfo", "HugePages_Total: 4\nHugepagesize: 2048 kB\nHugetlb: 1024 kB\n")
+    facts = _facts(fake)
+    assert (facts.hugetlb_bytes, facts.zswap) == (MIB, None)
+    assert _facts(fake.write("sys/module/zswap/parameters/enabled", "Y\n")).zswap is True
+
+
+@pytest.mark.parametrize("tree", sorted(path.name for path in HOSTS.iterdir() if path.is_dir()))
+def test_every_recorded_host_is_read_whole(tree):
+    """No fact of a recorded host is damaged, and its document survives a round trip."""
+    facts = read_facts(recorded_host(HOSTS / tree), FakeClock())
+    assert facts.memory.mem_total_bytes
+    assert facts.sysctls["vm.panic_on_oom"] in ("0", "1", "2")
+    assert facts.own_cgroups
+    assert facts.holders
+    assert facts.unseen.keys() <= {"psi", "units", "crash_kernel_loaded"}
+    assert loads(HostFacts, dumps(facts)) == facts
+
+
+def test_the_rhel_7_host_says_what_happened_to_it():
+    """A panic that stays down: no dump, no limit, a service the size of the host."""
+    facts = read_facts(recorded_host(HOSTS / "rhel7-db"), FakeClock())
+    assert (facts.os_id, facts.os_version_id, facts.systemd_version) == ("rhel", "7.6", 219)
+    assert (facts.sysctls["vm.panic_on_oom"], facts.sysctls["kernel.panic"]) == ("1", "0")
+    assert (facts.cgroup_version, facts.psi, facts.crash_kernel_loaded) == (1, False, False)
+    assert facts.virtualization == "vmware"
+    assert facts.memory.swap_total_bytes == 4_294_963_200
+    first = facts.holders[0]
+    assert (first.process.name, first.process.unit) == ("feed-sync", "feed-sync.service")
+    feed = next(unit for unit in facts.units if unit.name == "feed-sync.service")
+    assert (feed.memory_max_bytes, feed.limit_known, feed.restart) == (None, True, "no")
+    assert [database.process.key.pid for database in facts.databases] == [2201]
+
+
+def test_the_container_is_bound_by_its_own_cgroup():
+    """Inside a cgroup namespace the root of the mount carries the limit."""
+    facts = read_facts(recorded_host(HOSTS / "container-v2"), FakeClock())
+    assert (facts.container, facts.cgroup_version) == ("docker", 2)
+    (own,) = facts.own_cgroups
+    assert (own.path, own.max_bytes, own.oom_kill_count) == ("/", 512 * MIB, 2)
+    assert own.swap_max_bytes == 0
+    assert facts.swaps == ()
+    assert facts.units is None
+
+
+def test_the_laptop_has_a_guard_and_swap_in_memory():
+    """zram is not a disk, systemd-oomd is a guard, a browser's scope is a user's unit."""
+    facts = read_facts(recorded_host(HOSTS / "laptop-zram"), FakeClock())
+    assert [swap.kind for swap in facts.swaps] == ["zram"]
+    assert facts.guards == ("systemd-oomd",)
+    assert facts.holders[0].process.unit == "app-gnome-firefox-3001.scope"
+    assert (facts.container, facts.virtualization) == (None, None)
+
+
+def test_the_recorded_machine_is_no_container():
+    """It was made from an image that left its mark, and is a machine all the same."""
+    facts = read_facts(recorded_host(HOSTS / "vm-hybrid"), FakeClock())
+    assert (facts.container, facts.virtualization) == (None, "unknown hypervisor")
+    assert (facts.cgroup_version, facts.psi) == (1, True)
+    assert facts.own_cgroups[0].max_bytes == 256 * MIB
+    assert 0 < facts.own_cgroups[0].headroom_bytes < 256 * MIB
