@@ -168,7 +168,9 @@ def plan(at=DETECTED_AT + 61, mode=Mode.ACT, **changes):
         "id": "p1",
         "at": at,
         "mode": mode,
-        "verdict": verdict(at=at, memory=1195 * MIB, forecast=forecast(limit=limit(headroom=853 * MIB))),
+        "verdict": verdict(
+            at=at, memory=1195 * MIB, forecast=forecast(limit=limit(headroom=853 * MIB))
+        ),
         "actions": actions,
         "because": ("It leaks, and its limit is near enough that a person may come too late.",),
     }
@@ -210,9 +212,7 @@ def events(evidence=(), *, resolved=True):
 
 def incident(story=None, number="INC-20260314-001", zone="America/Chicago"):
     """The fold of a story."""
-    opening = Opening(
-        number=number, key=KEY, zone=zone, opened_by="x", opened_at=DETECTED_AT
-    )
+    opening = Opening(number=number, key=KEY, zone=zone, opened_by="x", opened_at=DETECTED_AT)
     return fold(opening, events() if story is None else story)
 
 

@@ -1,0 +1,83 @@
+"""site.toml: strict, bounded, and clear about where it is wrong."""
+
+import pytest
+from tests.fakes import leak
+
+from forestall.errors import UsageError
+from forestall.incident import site as sites
+
+
+def test_the_example_is_a_whole_site():
+    """What `--example` prints is accepted and states everything a review can use."""
+    site = sites.parse(sites.EXAMPLE.encode())
+    assert sites.missing_keys(site) == []
+    assert site.zone == "America/Chicago"
+
+
+def test_nothing_stated_is_everything_missing():
+    """An empty file is fine, and every key is then missing."""
+    site = sites.parse(b"")
+    assert sites.missing_keys(site) == list(sites.REVIEW_KEYS)
+    assert site.zone_or_utc == "UTC"
+
+
+def test_a_deadline_of_zero_days_is_stated():
+    """Today is a deadline too."""
+    site = sites.parse(b"[follow_up]\ndeadline_days = 0\n")
+    assert "follow_up.deadline_days" not in sites.missing_keys(site)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('zone = "UTC"\nzones = "UTC"\n', 2, "unknown field /zones"),
+        ('zone = "Mars/Olympus"\n', 1, "no time zone 'Mars/Olympus'"),
+        ('[[teams]]\nname = "A"\n\n[[teams]]\nname = "B"\nmembes = []\n', 6, "/teams/1/membes"),
+        ('[[teams]]\nname = "A"\nmembers = [{ name = 7 }]\n', 3, "expected text"),
+        ('[[teams]]\nname = "A `rm`"\n', 1, "may not hold '`'"),
+        ('[[teams]]\nname = "A\\nB"\n', 1, "may not hold"),
+        ('[[teams]]\nname = " A"\n', 1, "no outer spaces"),
+        ("[follow_up]\ndeadline_days = -1\n", 1, "deadline_days must be"),
+        ('[penalties]\ncurrency = "usd"\nper_hour = 1\n', 1, "three capital letters"),
+        ('[penalties]\ncurrency = "USD"\nper_hour = nan\n', 1, "per_hour must be"),
+        ("[location]\nplace = 'x'\n", 1, "missing field /location/site"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(text, line, said):
+    """A mistake costs the file, its line and one sentence, never a traceback."""
+    with pytest.raises(UsageError) as caught:
+        sites.parse(text.encode(), "etc/site.toml")
+    assert caught.value.message.startswith(f"etc/site.toml, line {line}: ")
+    assert said in caught.value.message
+    assert "--example" in caught.value.help
+
+
+@pytest.mark.parametrize("data", [b"zone = ", b"\xff", b"#" * (sites.SITE_BYTES_MAX + 1)])
+def test_no_toml_is_a_usage_error(data):
+    """Bytes that are no TOML, no UTF-8 or too many are refused."""
+    with pytest.raises(UsageError, match=r"site\.toml"):
+        sites.parse(data)
+
+
+def test_lists_are_bounded():
+    """A hundred teams are enough."""
+    teams = "".join(f'[[teams]]\nname = "T{n}"\n' for n in range(101))
+    with pytest.raises(UsageError, match="more than 100 teams"):
+        sites.parse(teams.encode())
+
+
+def test_a_service_is_found_with_or_without_its_suffix():
+    """`feed-sync` and `feed-sync.service` are one service."""
+    site = sites.parse(leak.SITE.encode())
+    assert site.service("feed-sync.service") == site.service("feed-sync") == 0
+    assert site.service("feed") is None
+
+
+def test_a_given_file_must_be_there(tmp_path):
+    """A missing default is an empty site; a missing file that was named is an error."""
+    assert sites.load(None, str(tmp_path)) == (sites.Site(), b"")
+    with pytest.raises(UsageError, match="No such file"):
+        sites.load(str(tmp_path / "nowhere.toml"), str(tmp_path))
+    (tmp_path / "site.toml").write_text('zone = "UTC"\n')
+    site, data = sites.load(None, str(tmp_path))
+    assert (site.zone, data) == ("UTC", b'zone = "UTC"\n')
