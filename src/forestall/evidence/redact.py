@@ -79,7 +79,7 @@ _KNOWN_SHAPE = re.compile(
 _SPACE = re.compile(r"(\s+)")
 _RUN = re.compile(r"\S+")
 _LOGIN = re.compile(r"[^\s:/@]{1,64}:")
-_TOKEN = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
+_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]{16,}")
 _DIGIT_INSIDE = re.compile(r"[0-9][A-Za-z]")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
