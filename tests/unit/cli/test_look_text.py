@@ -98,9 +98,8 @@ def test_who_is_picked_and_whether_it_holds_most():
         databases=(holder("postgres", 6, 2 * GIB, 766, 0),),
     )
     text = render(look(facts), Style(width=100))
-    assert (
-        "* is the database. Picked first now, by score: postgres (pid 6), though java (pid 5) holds more."
-    ) in " ".join(text.split())
+    sentence = "Picked first now, by score: postgres (pid 6), though java (pid 5) holds more."
+    assert f"* is the database. {sentence}" in " ".join(text.split())
     assert "  * postgres" in text
 
 
