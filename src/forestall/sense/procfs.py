@@ -87,13 +87,15 @@ def parse_meminfo(data: bytes, path: str = "proc/meminfo") -> dict[str, int]:
     """`Name: N kB` lines to bytes by name; lines without kB (huge page counts) stay counts."""
     values: dict[str, int] = {}
     for number, line in enumerate(data.splitlines(), 1):
-        name, colon, rest = line.partition(b":")
-        words = rest.split()
         if not line.strip():
             continue
-        if not colon or not words or not words[0].isdigit():
-            raise InputError(f"{path} line {number}: no amount in {decode(line)!r}")
-        values[decode(name.strip())] = int(words[0]) * (KIB if words[1:] == [b"kB"] else 1)
+        name, _, rest = line.partition(b":")
+        words = rest.split()
+        try:
+            amount = int(words[0])
+        except (IndexError, ValueError):
+            raise InputError(f"{path} line {number}: no amount in {decode(line)!r}") from None
+        values[decode(name.strip())] = amount * (KIB if words[1:] == [b"kB"] else 1)
     return values
 
 
@@ -177,10 +179,11 @@ def _field(data: bytes, name: bytes, path: str, factor: int = 1) -> int | None:
     start = at + len(name)
     end = data.find(b"\n", start)
     words = data[start : end if end >= 0 else len(data)].split(None, 1)
-    if not words or not words[0].isdigit():
+    try:
+        return int(words[0]) * factor
+    except (IndexError, ValueError):
         line = data.count(b"\n", 0, start) + 1
-        raise InputError(f"{path} line {line}: no number after {decode(name)}")
-    return int(words[0]) * factor
+        raise InputError(f"{path} line {line}: no number after {decode(name)}") from None
 
 
 def parse_io(data: bytes, path: str = "proc/PID/io") -> tuple[int | None, int | None]:

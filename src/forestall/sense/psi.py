@@ -1,5 +1,7 @@
 """Pressure stall information (kernel 4.20 and later, where it is switched on)."""
 
+import math
+
 from forestall.errors import InputError
 from forestall.model.sample import Pressure
 from forestall.sense.host import Host, decode
@@ -14,10 +16,10 @@ def parse_pressure(data: bytes, path: str = MEMORY_PATH) -> Pressure:
     """
     lines: dict[str, dict[str, float]] = {}
     for number, line in enumerate(data.splitlines(), 1):
-        kind, *pairs = decode(line).split()
         try:
-            values = {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
-            lines[kind] = {key: values[key] for key in ("avg10", "avg60", "total")}
+            kind, *pairs = decode(line).split()
+            values = dict(pair.split("=") for pair in pairs)
+            lines[kind] = {key: _number(values[key]) for key in ("avg10", "avg60", "total")}
         except (ValueError, KeyError):
             raise InputError(f"{path} line {number}: no pressure in {decode(line)!r}") from None
     some = lines.get("some")
@@ -32,6 +34,14 @@ def parse_pressure(data: bytes, path: str = MEMORY_PATH) -> Pressure:
         full_avg60=full["avg60"] if full else None,
         full_total_seconds=full["total"] / 1e6 if full else None,
     )
+
+
+def _number(text: str) -> float:
+    """A finite number; Python would take `nan` and `inf` for floats too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def read_pressure(host: Host, path: str = MEMORY_PATH) -> Pressure | None:

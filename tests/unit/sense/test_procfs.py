@@ -21,6 +21,7 @@ def test_meminfo_becomes_bytes_and_counts_stay_counts():
         (procfs.parse_meminfo, b"MemTotal: 1 kB\nMemFree: lots kB\n", "proc/meminfo line 2"),
         (procfs.parse_meminfo, b"MemTotal\n", "proc/meminfo line 1"),
         (procfs.parse_meminfo, b"MemTotal:\n", "proc/meminfo line 1"),
+        (procfs.parse_meminfo, b"MemTotal: " + b"9" * 5000, "proc/meminfo line 1"),
         (procfs.parse_vmstat, b"pswpin 1\npswpout\n", "proc/vmstat line 2"),
         (procfs.parse_vmstat, b"pswpin one\n", "proc/vmstat line 1"),
         (procfs.parse_stat, b"7 (cut", "proc/PID/stat line 1"),

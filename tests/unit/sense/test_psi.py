@@ -40,6 +40,9 @@ def test_a_kernel_without_the_full_line_has_none_for_it():
         (b"full avg10=0 avg60=0 total=0\n", 1),
         (TEXT + b"some avg10=high avg60=0 total=0\n", 3),
         (b"some avg10=0.0\n", 1),
+        (b"\t\n", 1),
+        (b"some avg10=nan avg60=0 total=0\n", 1),
+        (b"some avg10=0 avg60=0 total=1e999\n", 1),
         (b"some avg10 avg60 total\n", 1),
     ],
 )

@@ -1,0 +1,187 @@
+"""Reading this machine and real processes on it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from forestall.clock import SystemClock
+from forestall.model.codec import dumps, loads
+from forestall.model.facts import HostFacts
+from forestall.model.sample import Sample
+from forestall.sense import procfs
+from forestall.sense.collector import Collector
+from forestall.sense.facts import read_facts
+from forestall.sense.host import Host
+
+MIB = 1024 * 1024
+HOLD = """
+import sys
+held = []
+print("ready", flush=True)
+for line in sys.stdin:
+    held.append(b"x" * int(line))
+    print("held", flush=True)
+"""
+
+RENAME = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(15, bytes.fromhex(sys.argv[1]), 0, 0, 0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start():
+    """Starts python programs that wait for input, and ends them."""
+    children = []
+
+    def run(program, *arguments):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        children.append(child)
+        assert child.stdout.readline() == b"ready\n"
+        return child
+
+    yield run
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def _hold(child, size):
+    child.stdin.write(f"{size}\n".encode())
+    child.stdin.flush()
+    assert child.stdout.readline() == b"held\n"
+
+
+def _collector(*pids):
+    return Collector(Host(), SystemClock(), select=lambda name, pid, cgroup: pid in pids)
+
+
+def test_a_real_process_is_seen_to_grow_by_what_it_took(start):
+    """40 MiB more in the process are 40 MiB more in its anonymous memory."""
+    child = start(HOLD)
+    with _collector(child.pid) as collector:
+        (before,) = collector.tick().processes
+        _hold(child, 40 * MIB)
+        (after,) = collector.tick().processes
+    assert after.key == before.key
+    assert abs(after.anon_bytes - before.anon_bytes - 40 * MIB) < 2 * MIB
+    assert abs(after.rss_bytes - before.rss_bytes - 40 * MIB) < 2 * MIB
+
+
+def test_resident_less_shared_is_the_kernels_own_rss_anon(start):
+    """On a kernel whose status has RssAnon, statm gives the same number."""
+    child = start(HOLD)
+    _hold(child, 30 * MIB)
+    host = Host()
+    status = procfs.read_status(host, child.pid)
+    _, anon_bytes = procfs.read_statm(host, child.pid)
+    assert status.anon_bytes is not None, "this kernel has no RssAnon to compare with"
+    # Some kernels keep both counts per thread and add them up late.
+    assert abs(status.anon_bytes - anon_bytes) <= MIB
+
+
+def test_sizes_agree_with_psutil_and_with_the_page_tables(start):
+    """The same process, three ways to ask."""
+    child = start(HOLD)
+    _hold(child, 30 * MIB)
+    with _collector(child.pid) as collector:
+        (process,) = collector.tick().processes
+        rollup = collector.rollup(process.key)
+    other = psutil.Process(child.pid)
+    assert abs(process.rss_bytes - other.memory_info().rss) <= MIB
+    assert process.name == other.name()
+    assert process.uid == other.uids().real
+    assert abs(rollup.anonymous_bytes - process.anon_bytes) <= MIB
+    boot = procfs.read_boot_id(Host())
+    assert process.key == procfs.read_key(Host(), child.pid, boot)
+    assert rollup.pss_bytes <= rollup.rss_bytes
+
+
+def test_an_ended_process_is_gone_at_the_next_tick(start):
+    """The kept descriptor answers ESRCH once the process was reaped."""
+    child = start(HOLD)
+    with _collector(child.pid) as collector:
+        (process,) = collector.tick().processes
+        descriptor = collector._watched[child.pid].descriptor
+        child.kill()
+        child.wait()
+        with pytest.raises(ProcessLookupError):
+            os.pread(descriptor, 100, 0)
+        assert collector.tick().processes == ()
+        assert collector.rollup(process.key) is None
+
+
+def test_a_zombie_is_in_no_sample(start):
+    """Between its end and its reaping a process holds nothing."""
+    child = start(HOLD)
+    with _collector(child.pid) as collector:
+        assert collector.tick().processes
+        os.kill(child.pid, 9)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert collector.tick().processes == ()
+        assert collector.fault_count == 0
+
+
+@pytest.mark.parametrize(
+    "name", [b") R 1 (", b"a\nb", b"\xff\xfe", b"tab\t)", b"( (", b"\\x28 '\"$(id)"]
+)
+def test_a_real_process_may_call_itself_anything(start, name):
+    """The kernel lets it; what is read is still its own pid, start and size."""
+    child = start(RENAME, name.hex())
+    with _collector(child.pid) as collector:
+        sample = collector.tick()
+        assert collector.fault_count == 0
+    (process,) = sample.processes
+    assert process.name == name.decode("utf-8", "backslashreplace")
+    assert process.rss_bytes > MIB
+    assert loads(Sample, dumps(sample)) == sample
+
+
+def test_every_process_of_this_machine_can_be_followed():
+    """Whatever runs here: no fault, sound keys, and this test's own process among them."""
+    with Collector(Host(), SystemClock()) as collector:
+        samples = [collector.tick() for _ in range(3)]
+        assert collector.fault_count == 0, collector.last_fault
+    own = {process.key.pid: process for process in samples[-1].processes}[os.getpid()]
+    assert own.rss_bytes > 10 * MIB
+    assert all(process.key.boot_id and process.key.start_ticks for process in samples[0].processes)
+    assert samples[-1].host.mem_total_bytes == psutil.virtual_memory().total
+    assert loads(Sample, dumps(samples[-1])) == samples[-1]
+
+
+def test_the_facts_of_this_machine_are_read_whole():
+    """No root and no configuration needed; what is missing has a reason."""
+    facts = read_facts(Host(), SystemClock())
+    assert facts.hostname == os.uname().nodename
+    assert facts.kernel_release == os.uname().release
+    assert facts.machine == os.uname().machine
+    assert facts.effective_uid == os.geteuid()
+    assert abs(facts.booted_at - psutil.boot_time()) <= 2
+    assert facts.memory.mem_available_bytes <= facts.memory.mem_total_bytes
+    assert facts.sysctls["vm.panic_on_oom"] in ("0", "1", "2")
+    assert facts.units is not None or facts.unseen["units"]
+    assert facts.swaps is not None
+    assert loads(HostFacts, dumps(facts)) == facts
+
+
+def test_a_crowd_that_comes_and_goes_leaves_no_fault():
+    """Processes that end between a listing and a read are not errors."""
+    with Collector(Host(), SystemClock()) as collector:
+        for _ in range(15):
+            children = [subprocess.Popen(["true"]) for _ in range(8)]
+            collector.tick()
+            for child in children:
+                child.wait()
+            time.sleep(0.005)
+        collector.tick()
+        assert collector.fault_count == 0, collector.last_fault
