@@ -62,7 +62,9 @@ def test_every_package_names_its_place():
     assert len(packages) >= 10
     for package in packages:
         opening = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8")))
-        assert re.match(r"(Stages? \d|Before|After|Face|The nouns|Notify)", opening or ""), package
+        assert re.match(
+            r"(Stages? \d|Wires stages|Before|After|Face|The nouns|Notify)", opening or ""
+        ), package
 
 
 def test_the_product_is_imported_without_importing_anything():

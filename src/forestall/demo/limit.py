@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MOUNTS = (
@@ -32,9 +32,11 @@ class Cage:
 
 
 @contextlib.contextmanager
-def cage(name: str, limit_bytes: int) -> Iterator[Cage]:
+def cage(
+    name: str, limit_bytes: int, mounts: Sequence[tuple[str, str, str]] = MOUNTS
+) -> Iterator[Cage]:
     """A cgroup `name` with the limit, removed at the end; else a merely stated limit."""
-    for mount, limit_file, controller in MOUNTS:
+    for mount, limit_file, controller in mounts:
         for parent in (mount, mount + _own_cgroup(controller)):
             folder = os.path.join(parent, name)
             if _make(folder, limit_file, limit_bytes):

@@ -202,10 +202,9 @@ class Play:
     def _write_review(self) -> tuple[str | None, str | None, str | None]:
         """Number, review and bundle of the incident; Nones where there was none."""
         site_file = os.path.join(self.state, "site.toml")
-        text = resources.files("forestall.demo").joinpath("site.toml").read_text(encoding="utf-8")
-        with open(site_file, "w", encoding="utf-8") as file:
-            file.write(text)
-        site, _ = load(site_file, self.state)
+        with open(site_file, "wb") as file:
+            file.write(resources.files("forestall.demo").joinpath("site.toml").read_bytes())
+        site, site_bytes = load(site_file, self.state)
         incidents = collect(self.state, site, self._clock)
         mine = next((one for one in incidents if one.service == LEAKY), None)
         if mine is None:
@@ -213,8 +212,8 @@ class Play:
         drafted = draft(
             self.state,
             mine.number,
-            site_path=site_file,
+            site=site_bytes,
             clock=self._clock,
             clock_scale=self._clock.scale,
         )
-        return mine.number, drafted.review_path, drafted.bundle.path
+        return mine.number, drafted.path, drafted.bundle.path
