@@ -27,12 +27,24 @@ from forestall.units import format_bytes
 
 SHORT_ID_CHARS = 12
 
+LISTING = """\
+examples:
+  forestall evidence list
+  forestall evidence list --state /tmp/demo --json
+"""
+PROVING = """\
+examples:
+  forestall evidence verify 9f2c41ab
+  forestall evidence verify /var/lib/forestall/evidence/9f2c41ab… --json
+  cd /var/lib/forestall/evidence/9f2c41ab… && sha256sum -c SHA256SUMS
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The sub-commands of `forestall evidence`."""
     commands = parser.add_subparsers(dest="what", metavar="list|verify", required=True)
-    listing = commands.add_parser("list", help="bundles of this host, oldest first")
-    proving = commands.add_parser("verify", help="check every byte of one bundle")
+    listing = commands.add_parser("list", help="bundles of this host, oldest first", epilog=LISTING)
+    proving = commands.add_parser("verify", help="check every byte of one bundle", epilog=PROVING)
     proving.add_argument(
         "bundle", metavar="ID_OR_PATH", help="a bundle's id, the beginning of one, or its folder"
     )
@@ -89,7 +101,8 @@ def _line(bundle: Stored) -> str:
     start = f"{_time(bundle.created_at)}  {bundle.id[:SHORT_ID_CHARS]}"
     size = f"{format_bytes(bundle.size_bytes):>8}"
     if bundle.bundle is None:
-        return f"{start}  {size}  cannot be read: see `forestall evidence verify {bundle.id[:12]}`"
+        short = bundle.id[:SHORT_ID_CHARS]
+        return f"{start}  {size}  cannot be read: see `forestall evidence verify {short}`"
     return f"{start}  {size}  {_what(bundle.bundle)}"
 
 
