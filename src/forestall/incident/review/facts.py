@@ -53,6 +53,18 @@ class Fact:
     parameter: str | int | None = None
 
 
+# What a pure function over values of the wrong kind may raise; a bundle is foreign input.
+_UNDERIVABLE = (
+    ArithmeticError,
+    AttributeError,
+    InputError,
+    LookupError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
 class Book:
     """The entries of a review bundle, read as facts. Entries are bytes by name."""
 
@@ -93,10 +105,10 @@ class Book:
             values.append(parameter)
         try:
             text = DERIVATIONS[derivation](*values)
-        except (TypeError, ValueError, OverflowError, KeyError, IndexError) as error:
+        except _UNDERIVABLE as error:
             places = ", ".join(f"{source.entry}{source.pointer}" for source in sources)
             raise InputError(
-                f"no {derivation} of {places}: {error}",
+                f"no {derivation} of {places}: {error or type(error).__name__}",
                 help="the bundle was written by another version, or is damaged",
             ) from None
         return Fact(
@@ -115,8 +127,9 @@ def _parse(entry: str, data: bytes) -> Json:
 
 def plain(text: str) -> str:
     """Text of foreign origin as part of one line: nothing in it can start a line, or a mark."""
-    shown = "".join(c if c.isprintable() else "�" for c in text[:_FOREIGN_LENGTH_MAX])
-    return " ".join(shown.translate(_MARKS).split()) or "�"
+    blank = " ".join(text[:_FOREIGN_LENGTH_MAX].split())
+    shown = "".join(c if c.isprintable() else "�" for c in blank)
+    return shown.translate(_MARKS).strip() or "�"
 
 
 _FOREIGN_LENGTH_MAX = 2_000

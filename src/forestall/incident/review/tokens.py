@@ -14,7 +14,7 @@ PERSON = re.compile(r'\[([^\[\]]*)\]\{by="([^"{}]+)"\}')
 """A passage marked as a person's, a bracketed span of Pandoc's: `[text]{by="Jane Doe"}`."""
 
 _AROUND = ".,;:!?()[]\"'“”‘’*_"
-_CODE = frozenset("/_=@:\\~$#%+<>|^&.-–—'’")
+_CODE = frozenset("/_=@:\\~$#%+<>|^&.-–—")
 
 
 def _set(text: str) -> frozenset[str]:
@@ -43,9 +43,8 @@ _FUNCTION_WORDS = _set(
 
 def _template_words() -> frozenset[str]:
     fixed = " ".join(re.sub(r"`?\{\w*\}`?", " ", text) for text in TEMPLATES.values())
-    return frozenset(
-        word for word in map(clean, fixed.split()) if word.isalpha() and word.islower()
-    )
+    usual = (word for word in map(clean, fixed.split()) if word.isalpha() and word.isascii())
+    return frozenset(word.lower() for word in usual if word[1:].islower() or len(word) == 1)
 
 
 def clean(word: str) -> str:

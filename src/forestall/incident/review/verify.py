@@ -232,19 +232,19 @@ def _faults(unit: _Unit, old: str, claims: Sequence[Claim]) -> list[Unresolved]:
         return Unresolved(line=unit.line, token=token, why=why)
 
     new_words, old_words = words(unit.text), words(old)
+    known = [_key(word) for word in old_words]
     faults = []
     at = 0
-    texts = [word.text for word in old_words]
-    for word in new_words:
-        if word.text in texts[at:]:
-            if bears_claim(word):
-                at = texts.index(word.text, at) + 1
-        elif bears_claim(word):
+    for word in filter(bears_claim, new_words):
+        if _key(word) in known[at:]:
+            at = known.index(_key(word), at) + 1
+        else:
             faults.append(fault(word.text, "not what the facts of this place say"))
+    kept = {_key(word) for word in new_words}
     faults += [
         fault(word.text, "was left out, which turns the sentence round")
         for word in old_words
-        if is_negation(word) and word not in new_words
+        if is_negation(word) and _key(word) not in kept
     ]
     if not faults:
         faults = [
@@ -252,6 +252,11 @@ def _faults(unit: _Unit, old: str, claims: Sequence[Claim]) -> list[Unresolved]:
             for word in _in_place_of_facts(new_words, old_words, _fact_words(old, claims))
         ]
     return faults
+
+
+def _key(word: Word) -> str:
+    """What makes two words the same: their letters, and of a negation not their case."""
+    return word.text.lower() if is_negation(word) else word.text
 
 
 def _fact_words(text: str, claims: Sequence[Claim]) -> set[str]:
@@ -270,7 +275,8 @@ def _in_place_of_facts(
 ) -> Iterator[Word]:
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for tag, first, last, start, end in matcher.get_opcodes():
-        if tag == "replace" and any(word.text in fact_words for word in old[first:last]):
+        gone = old[first:last] if tag == "replace" else ()
+        if any(word.text in fact_words or bears_claim(word) for word in gone):
             yield from (word for word in new[start:end] if not is_plain(word))
 
 
