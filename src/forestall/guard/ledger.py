@@ -1,7 +1,7 @@
 """What was decided and what came of it, on disk: plans and outcomes in one journal."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from forestall.errors import InputError, JournalError
@@ -20,11 +20,19 @@ class Ledger:
     """The writer, and the history it adds up to. Raises JournalError when another one holds it.
 
     At most LEDGER_BYTES_MAX in the file and LEDGER_SEGMENTS_MAX older files of that size.
+    `sync` is the journal's own parameter, because failing disks are tested.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = LEDGER_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int = LEDGER_BYTES_MAX,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
         self.path = os.fspath(path)
         self._max_bytes = max_bytes
+        self._sync = sync
         self._journal = self._open()
         self.history: History = fold(read_ledger(self.path))
 
@@ -60,7 +68,12 @@ class Ledger:
         self.close()
 
     def _open(self) -> Journal:
-        return Journal(self.path, max_bytes=self._max_bytes, keep_segments=LEDGER_SEGMENTS_MAX)
+        return Journal(
+            self.path,
+            max_bytes=self._max_bytes,
+            keep_segments=LEDGER_SEGMENTS_MAX,
+            sync=self._sync,
+        )
 
 
 def read_ledger(

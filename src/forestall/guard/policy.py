@@ -77,6 +77,7 @@ class Policy:
         _require(0 < self.used_share_max <= 1, "used_share_max is above 0 and at most 1")
         _require(self.service_actions_max > 0, "service_actions_max is at least 1")
         _require(self.host_actions_max > 0, "host_actions_max is at least 1")
+        _require(self.evidence_bytes_min >= 0, "evidence_bytes_min is not negative")
         _require(len(self.allow) <= ALLOW_MAX, f"allow names at most {ALLOW_MAX} services")
         _require(
             self.cooldown_seconds <= self.window_seconds,
