@@ -1,5 +1,7 @@
 """Actions on real processes of our own: end, restart, capture. Nothing else is touched."""
 
+import dataclasses
+import errno
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ from array import array
 from contextlib import contextmanager
 
 import pytest
+from tests.fakes.clock import FakeClock
 from tests.fakes.guard import ALLOWED, state_of, verdict_of
 
 from forestall.clock import SystemClock
@@ -176,13 +179,10 @@ def test_a_signal_restarts_a_service_that_is_supervised(guard):
 def test_a_restart_without_a_successor_is_failed(guard):
     """Nobody brings the service back: the restart is FAILED, and people are told so."""
     with service("feed-sync-one") as pid:
-        plan = decide(verdict_of(guard.subject(pid)), state_of(), ALLOWED, History())
-        parameters = {**plan.actions[1].parameters, "grace_seconds": "1"}
         _, outcomes = guard.run(
             guard.subject(pid),
             policy=Policy(allow=ALLOWED.allow, restart_timeout_seconds=4.0, stop_grace_seconds=1.0),
         )
-        assert parameters["method"] == "signal"
     assert states(outcomes) == ["capture done", "restart failed", "notify done"]
     assert "No new process of feed-sync-one came within 2 s." in outcomes[1].detail
     assert guard.heard.notices[0].urgency.value == "page"
@@ -248,8 +248,6 @@ class InUnit:
         self._processes, self._pid, self._unit = processes, pid, unit
 
     def look(self, pid):
-        import dataclasses
-
         live = self._processes.look(pid)
         return dataclasses.replace(live, unit=self._unit) if pid == self._pid and live else live
 
@@ -274,14 +272,14 @@ def test_a_process_that_ignores_sigterm_is_stopped_by_sigkill(guard):
     assert "having ignored SIGTERM" in outcomes[1].detail
 
 
-@pytest.mark.parametrize("pidfd_open", [PIDFD_OPEN, None, lambda pid: os.open("/nowhere", 0)])
+def no_such_call(pid):
+    """A Python that has the function, on a kernel that does not have the call."""
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+@pytest.mark.parametrize("pidfd_open", [PIDFD_OPEN, None, no_such_call])
 def test_a_process_with_another_start_time_gets_no_signal(guard, pidfd_open):
     """Pid reuse: the key says another start, so the process that has the pid now lives on."""
-    if pidfd_open is not None and pidfd_open is not PIDFD_OPEN:
-        # A kernel that has the function and not the call.
-        def pidfd_open(pid):
-            raise OSError(38, "Function not implemented")
-
     with service("feed-sync-pid") as pid:
         key = guard.processes.look(pid).key
         for other in (
@@ -308,6 +306,37 @@ def test_a_process_with_another_start_time_gets_no_signal(guard, pidfd_open):
             pidfd_open=pidfd_open,
         )
         assert said.startswith(f"Process {pid} ended by SIGTERM")
+
+
+class Undying:
+    """Processes of which one never goes away, as in uninterruptible sleep."""
+
+    def __init__(self, live):
+        self._live = live
+
+    def look(self, pid):
+        return self._live if pid == self._live.key.pid else None
+
+    def all(self):
+        return iter((self._live,))
+
+
+def test_a_process_that_outlives_sigkill_is_a_failure_with_advice(guard):
+    """Both signals were sent; the failure comes within the timeout and says where to look."""
+    clock = FakeClock()
+    with service("feed-sync-dead") as pid:
+        live = guard.processes.look(pid)
+        with pytest.raises(ForestallError) as caught:
+            end_process(
+                live.key,
+                processes=Undying(live),
+                clock=clock,
+                grace_seconds=3,
+                timeout_seconds=10,
+            )
+    assert "still there 10 s after SIGTERM, and after SIGKILL" in caught.value.message
+    assert "disk or network" in caught.value.help
+    assert clock.monotonic() == pytest.approx(10)
 
 
 def test_the_whole_guard_refuses_a_reused_pid(guard):
