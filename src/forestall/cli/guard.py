@@ -76,7 +76,7 @@ def show_ledger(args: argparse.Namespace, *, now: float) -> int:
         print_json(_document(path, span, plans, damaged))
         return 0
     for past in plans:
-        print("\n".join(_lines(past)))
+        print("\n".join(_lines(past, os.path.dirname(path))))
         print()
     if not plans:
         print(_nothing(path, span, args.service))
@@ -123,7 +123,7 @@ def _is_service(plan: Plan, pattern: str | None) -> bool:
     return pattern is None or any(fnmatchcase(name, pattern) for name in names)
 
 
-def _lines(past: Past) -> list[str]:
+def _lines(past: Past, state: str) -> list[str]:
     plan = past.plan
     verdict = plan.verdict
     head = f"{_local(plan.at)}  {plan.subject.service}  {verdict.kind.value}: {_headline(past)}"
@@ -138,11 +138,14 @@ def _lines(past: Past) -> list[str]:
     lines += _row("because", " ".join(plan.because[1:]))
     for refusal in plan.refusals:
         lines += _row("refused", refusal)
-    if all(outcome.state is OutcomeState.WOULD for outcome in past.outcomes):
+    would = all(outcome.state is OutcomeState.WOULD for outcome in past.outcomes)
+    if would and not past.unanswered:
         lines += _row("done", f"nothing: the mode was {plan.mode.value}")
         return lines
     for outcome in past.outcomes:
         lines += _row(outcome.kind.value, _outcome(outcome))
+        if outcome.evidence is not None:
+            lines += _row("evidence", os.path.join(state, "evidence", outcome.evidence))
     for action_id in past.unanswered:
         lines += _row(action_id, "no outcome is recorded: under way, or forestall was ended")
     return lines
@@ -156,15 +159,14 @@ def _headline(past: Past) -> str:
         Came.ACTED: f"{done} it",
         Came.WOULD: f"would have {done} it",
         Came.REFUSED: "left it alone",
-        Came.FAILED: f"did not {verb} it, something failed",
+        Came.FAILED: f"could not {verb} it",
         Came.UNFINISHED: f"began to {verb} it, and did not end",
     }[came_of(past)]
 
 
 def _outcome(outcome: Outcome) -> str:
     took = f" in {format_duration(outcome.took_seconds)}" if outcome.took_seconds > 0 else ""
-    bundle = f" Evidence {outcome.evidence}." if outcome.evidence else ""
-    return f"{outcome.state.value}{took}. {outcome.detail}{bundle}"
+    return f"{outcome.state.value}{took}. {outcome.detail}"
 
 
 def _rate(plan: Plan) -> str:
@@ -216,8 +218,8 @@ def _nothing(path: str, span: float, service: str | None) -> str:
     about = f" for {plain(service)}" if service else ""
     return (
         f"Guard planned nothing{about} in the last {format_duration(span)} ({path}).\n"
-        f"  Nothing came near its limit while `forestall watch` ran; "
-        f"`forestall look` shows what would happen if it did."
+        f"  Nothing came near its limit, or `forestall watch` did not run.\n"
+        f"  `forestall look` shows what would happen if memory ran out tonight."
     )
 
 

@@ -42,7 +42,7 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     if said is not None:
         return _plan(verdict, state, (*trigger, said))
     if refusals:
-        because = (*trigger, "Nothing is done to it; people are told.")
+        because = (*trigger, "The plan: leave it alone, tell people.")
         notify = _notify("1-notify", verdict.subject, policy)
         return _plan(verdict, state, because, (notify,), refusals)
     return _act(verdict, state, policy, remedy, trigger)

@@ -167,9 +167,9 @@ class Executor:
             evidence = done.evidence
             problem = handler.verify(step, done)
         except ForestallError as error:
-            problem = " ".join(part for part in (error.message, error.help) if part)
+            problem = "; ".join(part for part in (error.message, error.help) if part) + "."
         except OSError as error:
-            problem = f"{error.filename or step.action.kind.value}: {error.strerror or error}"
+            problem = f"{error.filename or step.action.kind.value}: {error.strerror or error}."
         else:
             if problem is None:
                 return self._outcome(step, OutcomeState.DONE, done.detail, started, evidence)
@@ -204,7 +204,8 @@ def _stops(outcome: Outcome, plan: Plan) -> str | None:
         return None
     if outcome.kind is ActionKind.CAPTURE and _goes_on_without(plan):
         return None
-    return f"{outcome.action_id} was {outcome.state.value}"
+    how = "failed" if outcome.state is OutcomeState.FAILED else f"was {outcome.state.value}"
+    return f"the {outcome.kind.value} {how}"
 
 
 def _goes_on_without(plan: Plan) -> bool:

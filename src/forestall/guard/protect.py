@@ -85,7 +85,7 @@ def protected_by_name(names: Iterable[str], extra: Iterable[str] = ()) -> str | 
     for name in names:
         for pattern in patterns:
             if name and fnmatchcase(name.lower(), pattern.lower()):
-                return f"Protected: {name} matches {pattern}, which guard never touches."
+                return _protected(name, pattern)
     return None
 
 
@@ -95,8 +95,13 @@ def protected_by_unit(unit: str | None, extra: Iterable[str] = ()) -> str | None
         return None
     for pattern in (*PROTECTED_UNITS, *extra):
         if fnmatchcase(unit.lower(), pattern.lower()):
-            return f"Protected: the unit {unit} matches {pattern}, which guard never touches."
+            return _protected(f"the unit {unit}", pattern)
     return None
+
+
+def _protected(what: str, pattern: str) -> str:
+    why = "" if what == pattern else f" (it matches {pattern})"
+    return f"Protected: guard never touches {what}{why}."
 
 
 def shared_unit(unit: str | None) -> str | None:

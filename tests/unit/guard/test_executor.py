@@ -110,13 +110,15 @@ def test_without_evidence_nothing_is_taken_down(how):
     else:
         handler.reason = "Not here."
     outcomes = stage.executor.execute(plan_for(stage.service()))
-    state = "refused" if how == "precondition" else "failed"
+    state, said = "failed", "failed"
+    if how == "precondition":
+        state, said = "refused", "was refused"
     assert [outcome.state.value for outcome in outcomes] == [state, "skipped", "done"]
     assert "do restart 4711" not in stage.played
-    assert outcomes[1].detail == f"Not done, because 1-capture was {state}."
+    assert outcomes[1].detail == f"Not done, because the capture {said}."
     details = {
-        "fault": "no room free some",
-        "os": "evidence: No space left on device",
+        "fault": "no room; free some.",
+        "os": "evidence: No space left on device.",
         "verify": "The capture was done. A byte is wrong.",
         "precondition": "Not here.",
     }
@@ -187,7 +189,7 @@ def test_another_boot_is_refused():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("postgres", {}, "postgres matches postgres"),
+        ("postgres", {}, "never touches postgres."),
         ("feed-sync", {"words": ("postgres: checkpointer",)}, "postgres: checkpointer"),
         ("python3", {"words": ("/usr/bin/python3", "-I", "/usr/bin/patroni")}, "patroni"),
         ("feed-sync", {"unit": "redis-server.service"}, "redis-server.service"),

@@ -36,7 +36,7 @@ def test_others_are_not(name):
 def test_the_owner_can_protect_more():
     """Further patterns join; none leaves."""
     assert protected_by_name(("ledger",), ("led*",)) == (
-        "Protected: ledger matches led*, which guard never touches."
+        "Protected: guard never touches ledger (it matches led*)."
     )
     assert protected_by_name(("postgres",), ("led*",)) is not None
     assert protected_by_unit("ledger.service", ("ledger.*",)) is not None
