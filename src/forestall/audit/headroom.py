@@ -3,7 +3,7 @@
 import dataclasses
 
 from forestall.audit.holders import holders
-from forestall.audit.limits import cgroup_left_bytes, limit_comes_first, tightest_limit
+from forestall.audit.limits import limit_comes_first, tightest_limit
 from forestall.audit.reading import fact
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Fact, Headroom, Holder
@@ -77,7 +77,7 @@ def _swap_words(facts: HostFacts) -> str:
 
 def _below_limit(facts: HostFacts, index: int) -> Headroom:
     cgroup = facts.own_cgroups[index]
-    left, limit = cgroup_left_bytes(cgroup), cgroup.max_bytes
+    left, limit = cgroup.headroom_bytes, cgroup.max_bytes
     assert left is not None
     assert limit is not None
     whose = "this container's limit" if facts.container else f"the limit of cgroup {cgroup.path}"

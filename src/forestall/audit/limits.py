@@ -9,22 +9,14 @@ def tightest_limit(facts: HostFacts) -> int | None:
     limited = [
         (left, index)
         for index, cgroup in enumerate(facts.own_cgroups)
-        if (left := cgroup_left_bytes(cgroup)) is not None
+        if (left := cgroup.headroom_bytes) is not None
     ]
     return min(limited)[1] if limited else None
 
 
-def cgroup_left_bytes(cgroup: CgroupSample) -> int | None:
-    """What is left below a cgroup's limit, its page cache counted as left; None without a limit."""
-    if cgroup.max_bytes is None:
-        return None
-    held_bytes = (cgroup.current_bytes or 0) - (cgroup.file_bytes or 0)
-    return max(0, cgroup.max_bytes - max(0, held_bytes))
-
-
 def limit_comes_first(facts: HostFacts, cgroup: CgroupSample) -> bool:
     """Whether `cgroup` has less left than the whole host."""
-    left, host_left = cgroup_left_bytes(cgroup), facts.memory.headroom_bytes
+    left, host_left = cgroup.headroom_bytes, facts.memory.headroom_bytes
     return left is not None and (host_left is None or left < host_left)
 
 

@@ -1,8 +1,11 @@
 """The rules over whole hosts: exactly the expected ones, the gravest first."""
 
+import re
+from pathlib import Path
+
 from tests.fakes.facts import healthy, seed_like
 
-from forestall.audit.findings import findings, needs_a_look
+from forestall.audit.findings import RULES, findings, needs_a_look
 from forestall.model.codec import to_document
 from forestall.model.finding import FindingState, Severity
 
@@ -59,3 +62,10 @@ def test_missing_evidence_is_never_fine():
     )
     unknown = {found.rule for found in findings(facts) if found.state is FindingState.UNKNOWN}
     assert {"PAN-001", "LIM-001"} <= unknown
+
+
+def test_the_reference_page_lists_every_rule():
+    """docs/reference/look.md has a row for each rule, and none for a rule that is gone."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "look.md").read_text()
+    listed = re.findall(r"^\| ([A-Z]{3}-\d{3}) ", page, re.MULTILINE)
+    assert sorted(listed) == sorted(rule.__doc__.partition(":")[0] for rule in RULES)
