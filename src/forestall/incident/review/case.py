@@ -10,7 +10,7 @@ captured/<id>/...        every file of each bundle captured during the incident
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forestall.errors import InputError
+from forestall.errors import InputError, UsageError
 from forestall.incident import site as sites
 from forestall.incident import zones
 from forestall.incident.review.facts import Book, Fact, Source, local
@@ -65,7 +65,7 @@ class Case:
         self.book = Book(entries)
         self.incident = self._noun(Incident, TIMELINE)
         self.parameters = self._noun(Parameters, PARAMETERS)
-        self.site = sites.parse(entries[SITE], SITE)
+        self.site = self._parse_site(entries[SITE])
         self.folder = self._best_capture()
         self.host_facts = self._captured(HostFacts, "host-facts.json")
         self.sample = self._captured(Sample, "sample.json")
@@ -131,6 +131,13 @@ class Case:
             return codec.from_document(cls, self.book.document(entry))
         except InputError as error:
             raise InputError(f"{entry}: {error.message}", help=error.help) from None
+
+    def _parse_site(self, data: bytes) -> sites.Site:
+        try:
+            return sites.parse(data, SITE)
+        except UsageError as error:
+            # In a bundle it is a document like any other, not the configuration of this command.
+            raise InputError(error.message, help=error.help) from None
 
     def _captured(self, cls: type[Noun], name: str) -> Noun | None:
         entry = f"{self.folder}/{name}"

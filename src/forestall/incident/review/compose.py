@@ -82,6 +82,7 @@ class _Composer:
             ),
             details=Details(
                 description=self._paragraphs(
+                    sentences.which_clock(case),
                     sentences.what_happened(case),
                     sentences.what_would_have_happened(case),
                     [*sentences.what_was_decided(case), *sentences.how_it_ended(case)],

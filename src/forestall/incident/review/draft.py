@@ -61,7 +61,11 @@ def draft(
         state_folder=state_folder,
         incident=incident,
         site=site,
-        parameters=Parameters(drafted_at=clock.now(), version=__version__, clock_scale=clock_scale),
+        parameters=Parameters(
+            drafted_at=clock.now(),
+            version=__version__,
+            clock_scale=clock_scale or _scale_of_earlier(os.path.join(home, "evidence")),
+        ),
         clock=clock,
     )
     composed = compose(bundles.entries(bundle.path))

@@ -34,6 +34,14 @@ def timeline(pointer: str) -> Source:
     return Source(entry=TIMELINE, pointer=pointer)
 
 
+def which_clock(case: Case) -> list[Said]:
+    """A scaled clock is said first: no time after it means what it seems to."""
+    if case.parameters.clock_scale is None:
+        return []
+    scale = case.fact("scale", "factor", Source(entry=PARAMETERS, pointer="/clock_scale"))
+    return [say("scaled clock", scale=scale)]
+
+
 def what_happened(case: Case) -> list[Said]:
     """Who was judged, how, and since when it had been growing."""
     verdict = case.verdict
@@ -147,11 +155,12 @@ def _exhaustion(case: Case) -> list[Said]:
         cgroup = case.captured("sample.json", f"/cgroups/{index}")
         sources: tuple[Source, ...] = (document, cgroup)
         kind, answer = "cgroup", cgroup_exhaustion(facts, case.sample.cgroups[index])
+        first = 1  # The limit itself, which the forecast has just named.
     else:
-        sources, kind, answer = (document,), "host", host_exhaustion(facts)
+        sources, kind, answer, first = (document,), "host", host_exhaustion(facts), 0
     headline = case.fact("sentence", f"exhaustion of the {kind}", *sources)
     said = [say("exhaustion", sentence=headline)]
-    for number, _ in enumerate(answer.because):
+    for number in range(first, len(answer.because)):
         sentence = case.book.fact(
             "sentence", f"sentence on the exhaustion of the {kind}", *sources, parameter=number
         )
@@ -172,11 +181,13 @@ def what_was_decided(case: Case) -> list[Said]:
     acting = [plan for plan in plans if plan.event.data.get("actions")]
     plan = acting[0] if acting else plans[-1]
     said = []
-    for name, template in (("because", "planned"), ("refusals", "refusal")):
-        for index, _ in enumerate(plan.event.data.get(name, [])[:REASONS_MAX]):
-            place = timeline(f"{plan.pointer}/data/{name}/{index}")
-            slot = "because" if name == "because" else "refusal"
-            said.append(say(template, **{slot: case.fact(slot, "as a sentence", place)}))
+    for index, _ in enumerate(plan.event.data.get("because", [])[:REASONS_MAX]):
+        place = timeline(f"{plan.pointer}/data/because/{index}")
+        because = case.fact("because", "as a sentence", place)
+        said.append(say("planned too" if index else "planned", because=because))
+    for index, _ in enumerate(plan.event.data.get("refusals", [])[:REASONS_MAX]):
+        place = timeline(f"{plan.pointer}/data/refusals/{index}")
+        said.append(say("refusal", refusal=case.fact("refusal", "as a sentence", place)))
     headroom = headroom_at_decision(case)
     if headroom is not None:
         at = case.second("at", timeline(f"{plan.pointer}/at"))
@@ -220,11 +231,8 @@ def how_it_ended(case: Case) -> list[Said]:
 
 
 def about_this_review(case: Case, bundle: Fact) -> list[Said]:
-    """On which clock, from which evidence, by which version, and what is missing."""
+    """From which evidence, by which version, and what is missing."""
     said = []
-    if case.parameters.clock_scale is not None:
-        scale = case.fact("scale", "factor", Source(entry=PARAMETERS, pointer="/clock_scale"))
-        said.append(say("scaled clock", scale=scale))
     if case.book.entries.get(f"{case.folder}/{SUMS}") is None:
         said.append(say("no evidence"))
     else:

@@ -34,6 +34,7 @@ TEMPLATES: Mapping[str, str] = {
     "saved with this incident.",
     # What was done.
     "planned": "Guard's reason to act: {because}",
+    "planned too": "{because}",
     "refusal": "Guard held back: {refusal}",
     "headroom at action": "When guard decided, at {at}, {headroom} of the limit of {limit} were "
     "left.",
@@ -76,8 +77,8 @@ TEMPLATES: Mapping[str, str] = {
     "stopped for good": "The service `{service}` was stopped at {since}; no event says that it was "
     "started again.",
     "no outage": "Nothing measured says that the service `{service}` was away.",
-    "downtime": "Total Downtime is this measured time in whole minutes, {minutes}; between "
-    "detection and resolution the service kept running.",
+    "downtime": "Total Downtime is {minutes}: this measured time in whole minutes, not the time "
+    "from detection to resolution.",
     "downtime unknown": "How long the service `{service}` was away was not measured, so no Total "
     "Downtime is stated.",
     "applications": "Depending on it, as stated in site.toml: {applications}; what they lost was "

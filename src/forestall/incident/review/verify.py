@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forestall import __version__
-from forestall.errors import InputError
+from forestall.errors import ForestallError, InputError
 from forestall.incident.review import bundle as bundles
 from forestall.incident.review import parse as parsing
 from forestall.incident.review import render, statement
@@ -105,7 +105,7 @@ def verify(review: bytes, bundle_path: str) -> Verification:
     found = bundles.damages(bundle_path)
     try:
         draft = compose(bundles.entries(bundle_path))
-    except InputError as error:
+    except ForestallError as error:
         if not found:
             raise
         # A damaged bundle is an answer; what it would have said cannot be asked any more.

@@ -48,10 +48,14 @@ def test_a_drafted_review_holds():
 def claim_bearing_places():
     """(start, end) of each word that carries a claim.
 
-    Headings are the profile's own words, and the counts of lists are nobody's.
+    Headings and lines that only label are the profile's own words, and the counts of lists are
+    nobody's.
     """
     for match in re.finditer(r"\S+", document()):
         start = document().rfind("\n", 0, match.start()) + 1
+        line = document()[start : document().find("\n", start)]
+        if re.search(r":\*\* *$", line) and "Team" not in line:
+            continue
         if re.match(r"#|\s*(-|\d+\.)$", document()[start : match.end()]):
             continue
         for word in words(match[0]):
@@ -66,7 +70,7 @@ def claim_bearing_places():
 def test_changing_any_number_time_name_or_version_is_caught():
     """One character of any word that carries a claim, changed: unresolved, on its line."""
     places = list(claim_bearing_places())
-    assert len(places) > 300
+    assert len(places) > 250
     for start, end in places:
         for at in {start, (start + end) // 2, end - 1}:
             old = document()[at]
