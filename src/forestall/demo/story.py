@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 
 from forestall.agent.config import AgentConfig, ServiceConfig
-from forestall.agent.log import Log, LogNotifier
+from forestall.agent.log import Log
 from forestall.agent.loop import Watch
 from forestall.agent.spool import SPOOL_FILE
 from forestall.clock import ScaledClock
@@ -122,7 +122,6 @@ class Play:
             host=Host(),
             clock=self._clock,
             log=log,
-            notifiers=(LogNotifier(log),),
             state=self.state,
             select=lambda name, pid, cgroup: pid in [service.pid for service in services],
             on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
