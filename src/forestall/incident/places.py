@@ -157,8 +157,11 @@ _COUNTRY_NAMES = (
     "/vn vietnam/cz czechia/cz czech republic/ae uae/nl the netherlands/nl holland/ir iran"
     "/tr turkey/tr turkiye/tw taiwan/ie republic of ireland"
 )
-# The zone most people of a country live in comes first; zone.tab goes from east to west.
+# The zone most people of a country live in comes first, which zone.tab does not do; messages
+# name the first of these that fit.
 _PRINCIPAL_ZONES = {
+    "us": "America/New_York America/Chicago America/Denver America/Los_Angeles America/Anchorage "
+    "Pacific/Honolulu",
     "ar": "America/Argentina/Buenos_Aires",
     "au": "Australia/Sydney Australia/Brisbane Australia/Adelaide Australia/Darwin Australia/Perth",
     "br": "America/Sao_Paulo America/Manaus America/Rio_Branco",
@@ -173,8 +176,6 @@ _PRINCIPAL_ZONES = {
     "nz": "Pacific/Auckland",
     "ru": "Europe/Moscow",
     "ua": "Europe/Kyiv",
-    "us": "America/New_York America/Chicago America/Denver America/Los_Angeles America/Anchorage "
-    "Pacific/Honolulu",
 }
 
 

@@ -218,7 +218,7 @@ class Moment:
         clock = local.time().isoformat("seconds" if local.second else "minutes")
         shown = f"{local.date()}, {statement.show_time_of_day(clock)}"
         # The abbreviation follows from the time and the zone, so an edit of either may change it.
-        leaves = (f"{where}/zone", f"{where}/at", f"{where}/fold")
+        leaves = (f"{where}/zone", f"{where}/at", *([f"{where}/fold"] if fold else []))
         return [Piece(shown, (f"{where}/at",)), Piece(" "), Piece(name, leaves)]
 
     def read(self, text: str, context: Context) -> Json:

@@ -49,6 +49,7 @@ _SENTENCE_WORDS_MAX = 200
 OVERLAP_OF_TWO_WORDS = 0.25
 OVERLAP_OF_ANY = 0.5
 OVERLAP_OF_A_REPEAT = 0.6
+SHORT_SENTENCE_STEMS = 4
 
 
 def stem(word: str) -> str:
@@ -83,7 +84,14 @@ def overlap(one: str, other: str) -> tuple[int, float]:
 def is_about(measure: str, follow_up: str) -> bool:
     """Whether carrying out `follow_up` would be (part of) carrying out `measure`."""
     shared, part = overlap(measure, follow_up)
-    return part >= OVERLAP_OF_ANY or (shared > 1 and part >= OVERLAP_OF_TWO_WORDS)
+    if shared > 1:
+        return part >= OVERLAP_OF_TWO_WORDS
+    ours, theirs = stems(measure), stems(follow_up)
+    # A short sentence names its object first: `Add swap to all hosts`, `Add swap on book-db-07`.
+    same_object = shared == 1 and ours[0] == theirs[0]
+    return part >= OVERLAP_OF_ANY or (
+        same_object and min(len(ours), len(theirs)) <= SHORT_SENTENCE_STEMS
+    )
 
 
 def is_repeat(one: str, other: str) -> bool:

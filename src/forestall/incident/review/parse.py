@@ -6,8 +6,9 @@ handed on with its line number.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from forestall.errors import InputError
@@ -76,13 +77,11 @@ def parse(data: bytes, *, zone: str | None = None) -> Parsed:
     reader.read()
     if reader.order:
         layout["order"] = reader.order
-    record = {**reader.record, "layout": layout or None}
-    review = codec.decode(Review, record)
+    review = codec.decode(Review, {**reader.record, "layout": layout or None})
     rendered = [(line.label, line.text) for line in render.lines(review)]
     patches = residual.compare(rendered, lines, reader.taken, reader.why)
-    review = codec.decode(Review, {**record, "residual": codec.encode(patches)})
     return Parsed(
-        review=review,
+        review=replace(review, residual=patches),
         remarks=_remarks(patches, reader),
         source={label: index + 1 for label, index in reader.taken.items()},
     )
@@ -170,10 +169,10 @@ class _Reader:
                 known = "a second such section" if section else "not a heading of this shape"
                 self._note(index, Unreadable(known))
                 starts.append((index, None))
-        ends = [start for start, _ in starts[1:]] + [len(self.lines)]
+        bounded = pairwise([*starts, (len(self.lines), None)])
         return [
             (section, range(start + 1, end))
-            for (start, section), end in zip(starts, ends, strict=True)
+            for (start, section), (end, _) in bounded
             if section is not None
         ]
 

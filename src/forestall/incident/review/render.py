@@ -83,14 +83,14 @@ def places(review: Review) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-def document_lines(review: Review) -> list[Line]:
+def document_lines(review: Review) -> Iterator[Line]:
     """The lines of the document, with what the residual drops and puts in."""
-    by_profile = lines(review)
-    known = {line.label: line for line in by_profile}
-    return [
-        known[label] if label else Line("", [Piece(inserted)])
-        for label, inserted in residual.apply(list(known), review.residual)
-    ]
+    known = {line.label: line for line in lines(review)}
+    for label, inserted in residual.apply(list(known), review.residual):
+        if label:
+            yield known[label]
+        for line in inserted:
+            yield Line("", [Piece(line)])
 
 
 def lines(review: Review) -> list[Line]:

@@ -34,12 +34,12 @@ def compare(
     return tuple(patches)
 
 
-def apply(labels: Sequence[str], patches: Sequence[Patch]) -> Iterator[tuple[str, str]]:
-    """The lines of the document: (label, "") for one of the profile, ("", text) for one put in.
+def apply(labels: Sequence[str], patches: Sequence[Patch]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The document: (label, ()) for a line of the profile, ("", lines) for lines put in.
 
     Raises InputError for a patch whose line is no longer there.
     """
-    inserts: dict[str, list[str]] = {}
+    inserts: dict[str, list[tuple[str, ...]]] = {}
     dropped: set[str] = set()
     known = {"", *labels}
     for index, patch in enumerate(patches):
@@ -51,13 +51,13 @@ def apply(labels: Sequence[str], patches: Sequence[Patch]) -> Iterator[tuple[str
             )
         if any("\n" in line for line in patch.insert):
             raise InputError(f"a newline in a line at /residual/{index}/insert")
-        inserts.setdefault(patch.after, []).extend(patch.insert)
+        inserts.setdefault(patch.after, []).append(patch.insert)
         dropped.update(patch.drop)
     for label in ("", *labels):
         if label and label not in dropped:
-            yield label, ""
-        for line in inserts.get(label, ()):
-            yield "", line
+            yield label, ()
+        for lines in inserts.get(label, ()):
+            yield "", lines
 
 
 def _match(

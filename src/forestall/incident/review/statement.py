@@ -32,11 +32,14 @@ _SIZE_UNITS = "KB|MB|GB|TB|KiB|MiB|GiB|TiB"
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _AMOUNT = r"\d[\d,]*(?:\.\d+)?"
 _NAME = r"[A-Z][\w.&/-]*(?: [\w.&/-]+)*"
+# A sentence with more facts than this is no sentence; the rest of it stays text.
+SLOTS_MAX = 100
+_MAY_HOLD_SLOT = re.compile(r"[\d`({}]")
 _SLOT = re.compile(
     r"`(?P<code>[^`]+)`"
     r"|\b(?P<time>(?:0[1-9]|1[0-2]):[0-5]\d [AP]M (?:[A-Z]{2,5}|[+-]\d\d(?:\d\d)?))(?!\w)"
     rf"|(?P<money>[$€£¥₹]{_AMOUNT}|\b(?:{_CURRENCY_CODES}) {_AMOUNT})(?![\w,])"
-    rf"|\((?P<names>{_NAME}(?:, {_NAME})+)\)"
+    rf"|\((?P<names>{_NAME}(?:, {_NAME}){{1,{SLOTS_MAX}}})\)"
     rf"|(?<![\w.,:/-])(?P<size>\d+(?:\.\d+)?(?:{_SIZE_UNITS}))\b"
     r"|(?<![\w.,:/#@-])(?P<number>\d\w*(?:[.,:/-]\w+)*)"
 )
@@ -76,6 +79,8 @@ def split(paragraph: str) -> list[str]:
 
 def read(sentence: str, knows_time: KnowsTime) -> Json:
     """A sentence as the JSON of a Statement. A time that nobody can place stays plain text."""
+    if not _MAY_HOLD_SLOT.search(sentence):
+        return {"text": sentence, "values": {}}
     values: dict[str, Json] = {}
     counts: Counter[str] = Counter()
     template: list[str] = []
@@ -93,6 +98,8 @@ def read(sentence: str, knows_time: KnowsTime) -> Json:
         values[name] = value
         template.append(f"{{{name}}}")
         end = match.end(kind)
+        if len(values) == SLOTS_MAX:
+            break
     template.append(_escaped(sentence[end:]))
     return {"text": "".join(template), "values": values}
 
@@ -104,13 +111,14 @@ def show(statement: Mapping[str, Json], where: str) -> Pieces:
     leaf = (f"{where}/text",)
     pieces: Pieces = []
     used: set[str] = set()
+    literal: list[str] = []
     end = 0
     for match in _TEMPLATE.finditer(template):
-        pieces.append(Piece(template[end : match.start()], leaf))
+        literal.append(template[end : match.start()])
         end = match.end()
         name = match[1]
         if match[0] in ("{{", "}}"):
-            pieces.append(Piece(match[0][0], leaf))
+            literal.append(match[0][0])
         elif name is None:
             raise InputError(f"a lone {match[0]} at {where}/text", help="write it twice")
         elif name in used or name not in values:
@@ -118,11 +126,13 @@ def show(statement: Mapping[str, Json], where: str) -> Pieces:
             raise InputError(f"the slot {{{name}}} {wrong} at {where}/text")
         else:
             used.add(name)
+            pieces.append(Piece("".join(literal), leaf))
             pieces.extend(_show_value(values[name], f"{where}/values/{name}"))
+            literal.clear()
     for name in values:
         if name not in used:
             raise InputError(f"no slot {{{name}}} in {where}/text for {where}/values/{name}")
-    pieces.append(Piece(template[end:], leaf))
+    pieces.append(Piece("".join([*literal, template[end:]]), leaf))
     return [piece for piece in pieces if piece.text]
 
 
