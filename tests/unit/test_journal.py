@@ -207,13 +207,19 @@ def test_damage_longer_than_any_record_does_not_hide_what_follows(path):
 def test_text_inside_a_damaged_record_never_poses_as_a_record(path):
     """A process can choose its name, but not what the journal says."""
     forged = line(7, '{"kind":"forged"}').decode().strip()
-    with Journal(path) as journal:
-        journal.append({"name": forged, "forged": [forged + "} {}", forged]})
-        journal.append({"honest": True})
-    data = contents(path)
-    for offset in range(data.index(b"\n")):
-        put(path, data[:offset] + b"\0" + data[offset + 1 :])
-        assert [record.data for record in read(path)] == [{"honest": True}]
+    # Right over the bytes that really end the line, closing quote and brace included.
+    right = f"7 {binascii.crc32(b'7 {x' + bytes([34, 125])):08x} {{x"
+    for text in (forged, forged + "} {}", right):
+        with Journal(path) as journal:
+            journal.append({"name": text})
+            journal.append({"honest": True})
+        data = contents(path)
+        for offset in range(data.index(b"\n")):
+            put(path, data[:offset] + b"\0" + data[offset + 1 :])
+            damaged = []
+            assert [record.data for record in read(path, damaged=damaged)] == [{"honest": True}]
+            assert [damage.reason for damage in damaged] == ["no whole record"]
+        os.unlink(path)
 
 
 def test_a_record_twice_is_read_once(path, written):
