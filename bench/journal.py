@@ -112,8 +112,8 @@ def machine() -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--records", type=int, default=1000, help="per round and rival")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=200, help="per round and rival")
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--folder", default=".", help="on the disk to measure")
     args = parser.parse_args()
     result = {
