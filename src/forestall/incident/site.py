@@ -72,6 +72,8 @@ def _check_text(value: str | None, what: str) -> None:
         return
     if not value or value != value.strip() or len(value) > _TEXT_LENGTH_MAX:
         raise ValueError(f"{what} must be 1 to {_TEXT_LENGTH_MAX} characters, no outer spaces")
+    if not any(character.isalnum() for character in value):
+        raise ValueError(f"{what} has neither letter nor number")
     bad = sorted({c for c in value if not c.isprintable() or c in "()[]{}<>`*|\\:"})
     if bad:
         raise ValueError(f"{what} may not hold {' '.join(map(repr, bad))}")

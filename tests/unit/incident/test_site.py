@@ -37,6 +37,7 @@ def test_a_deadline_of_zero_days_is_stated():
         ('[[teams]]\nname = "A `rm`"\n', 1, "may not hold '`'"),
         ('[[teams]]\nname = "A\\nB"\n', 1, "may not hold"),
         ('[[teams]]\nname = " A"\n', 1, "no outer spaces"),
+        ('[[teams]]\nname = "---"\n', 1, "neither letter nor number"),
         ("[follow_up]\ndeadline_days = -1\n", 1, "deadline_days must be"),
         ('[penalties]\ncurrency = "usd"\nper_hour = 1\n', 1, "three capital letters"),
         ('[penalties]\ncurrency = "USD"\nper_hour = nan\n', 1, "per_hour must be"),

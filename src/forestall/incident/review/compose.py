@@ -171,11 +171,13 @@ class _Composer:
 
     def _affected(self) -> Affected:
         server = self._leaf("/affected/servers/0", "host of the key", sentences.timeline("/key"))
-        site = self._stated("/affected/location/site", "/location/site")
         place = self._stated("/affected/location/place", "/location/place")
         if place is None:
-            # A document's place decides its zone, so it may not be filled with anything else.
-            place, site = (site, None) if site else (NOT_STATED, None)
+            # The profile shows a site alone in the place of the place.
+            place = self._stated("/affected/location/place", "/location/site") or NOT_STATED
+            site = None
+        else:
+            site = self._stated("/affected/location/site", "/location/site")
         return Affected(
             servers=(server,),
             location=Location(place=place, site=site),

@@ -7,8 +7,9 @@ Everything else that carries a number, a time, a name or a version is unresolved
 """
 
 import difflib
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from forestall import __version__
@@ -26,7 +27,6 @@ from forestall.incident.review.tokens import (
     is_plain,
     words,
 )
-from forestall.model.review import Review
 
 REVIEW_BYTES_MAX = 1 << 20
 LINES_MAX = 5_000
@@ -90,11 +90,15 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A line, or a sentence of the description; `kind` is its place in the profile."""
+    """A line, or a sentence of the description; `kind` is its place in the profile.
+
+    A unit of the draft has the claims that any part of it shows.
+    """
 
     line: int
     kind: str
     text: str
+    claims: tuple[Claim, ...] = ()
 
 
 def verify(review: bytes, bundle_path: str) -> Verification:
@@ -126,8 +130,8 @@ def compare(review: bytes, draft: Draft, *, damages: tuple[str, ...] = ()) -> Ve
     theirs, persons = _read(review)
     if len(theirs) > UNITS_MAX:
         raise InputError(f"a review of more than {UNITS_MAX} sentences")
-    ours = _units_of(draft.review)
-    unchanged, reworded, unresolved, matched = _align(theirs, ours, draft.claims)
+    ours = _units_of(draft)
+    placed, reworded, unresolved, matched = _align(theirs, ours)
     hint = None
     if unresolved and draft.version != __version__:
         hint = (
@@ -135,7 +139,7 @@ def compare(review: bytes, draft: Draft, *, damages: tuple[str, ...] = ()) -> Ve
             "otherwise"
         )
     return Verification(
-        claims=tuple(_placed(unchanged, draft.claims)),
+        claims=tuple(placed),
         reworded=tuple(reworded),
         left_out=len(ours) - matched,
         persons=tuple(persons),
@@ -152,33 +156,65 @@ def _read(review: bytes) -> tuple[list[_Unit], list[Passage]]:
     text = review.decode("utf-8", "surrogateescape").removeprefix(render.BOM)
     units: list[_Unit] = []
     persons = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         for passage in PERSON.finditer(line):
             persons.append(Passage(line=number, by=passage[2], text=passage[1]))
-        units.extend(_split(number, labels.get(number, ""), line))
+        label = labels.get(number, "")
+        # A person's passage may hold several sentences, and is none of the draft's.
+        said = " ".join(PERSON.sub(" ", line).split()) if "description" in label else line
+        for text in _sentences(label, said):
+            units.extend(_unit(number, label, text, ()))
     return units, persons
 
 
-def _units_of(review: Review) -> list[_Unit]:
-    lines = enumerate(render.document_lines(review), start=1)
-    return [unit for number, line in lines for unit in _split(number, line.label, line.text)]
+def _units_of(draft: Draft) -> list[_Unit]:
+    by_place = {claim.where: claim for claim in draft.claims}
+    units: list[_Unit] = []
+    for number, line in enumerate(render.document_lines(draft.review), start=1):
+        claims = [_claim_of(piece, by_place) for piece in line.pieces]
+        ends = list(itertools.accumulate(len(piece.text) for piece in line.pieces))
+        start = 0
+        for text in _sentences(line.label, line.text):
+            start = line.text.index(text, start)
+            end = start + len(text)
+            shown = [
+                claim
+                for claim, last, piece in zip(claims, ends, line.pieces, strict=True)
+                if claim is not None and last > start and last - len(piece.text) < end
+            ]
+            units.extend(_unit(number, line.label, text, tuple(dict.fromkeys(shown))))
+            start = end
+    return units
 
 
-def _split(number: int, label: str, line: str) -> Iterator[_Unit]:
-    """The units of one line. Marks of lists are not theirs: an item may be taken out."""
-    text = " ".join(_ITEM.sub("", PERSON.sub(" ", line)).split())
-    kind = _COUNT.sub("", label)
-    pieces = statement.split(text) if kind == "details/description" else [text]
-    for piece in pieces:
-        if any(character.isalnum() for character in piece):
-            yield _Unit(number, kind, piece)
+def _claim_of(piece: statement.Piece, by_place: Mapping[str, Claim]) -> Claim | None:
+    """The claim of the leaf that a piece shows; a claim is of a leaf or of all leaves below it."""
+    for leaf in piece.leaves:
+        place = leaf
+        while place:
+            if place in by_place:
+                return by_place[place]
+            place = place.rpartition("/")[0]
+    return None
+
+
+def _sentences(label: str, line: str) -> list[str]:
+    is_prose = _COUNT.sub("", label) == "details/description"
+    return statement.split(line) if is_prose else [line]
+
+
+def _unit(number: int, label: str, text: str, claims: tuple[Claim, ...]) -> Iterator[_Unit]:
+    """A unit, if there is anything in it. Marks of lists are not: an item may be taken out."""
+    text = " ".join(_ITEM.sub("", PERSON.sub(" ", text)).split())
+    if text.strip("-"):
+        yield _Unit(number, _COUNT.sub("", label), text, claims)
 
 
 def _align(
-    theirs: Sequence[_Unit], ours: Sequence[_Unit], claims: Sequence[Claim]
-) -> tuple[list[_Unit], list[int], list[Unresolved], int]:
-    """(unchanged, lines reworded, unresolved, units of ours that were found again)."""
-    unchanged: list[_Unit] = []
+    theirs: Sequence[_Unit], ours: Sequence[_Unit]
+) -> tuple[list[Placed], list[int], list[Unresolved], int]:
+    """(claims found unchanged, lines reworded, unresolved, units of ours that were found again)."""
+    placed: dict[str, Placed] = {}
     reworded: list[int] = []
     unresolved: list[Unresolved] = []
     matched = 0
@@ -187,23 +223,23 @@ def _align(
     )
     for tag, first, last, start, end in matcher.get_opcodes():
         if tag == "equal":
-            unchanged.extend(theirs[start:end])
             matched += last - first
+            for mine, unit in zip(ours[first:last], theirs[start:end], strict=True):
+                for claim in mine.claims:
+                    placed.setdefault(claim.where, Placed(line=unit.line, claim=claim))
             continue
         left = list(ours[first:last])
         for unit in theirs[start:end]:
-            index, faults = _best(unit, left, claims)
+            index, faults = _best(unit, left)
             unresolved.extend(faults)
             if index is not None:
                 del left[: index + 1]
                 matched += 1
                 reworded.append(unit.line)
-    return unchanged, sorted(set(reworded)), unresolved, matched
+    return list(placed.values()), sorted(set(reworded)), unresolved, matched
 
 
-def _best(
-    unit: _Unit, left: Sequence[_Unit], claims: Sequence[Claim]
-) -> tuple[int | None, list[Unresolved]]:
+def _best(unit: _Unit, left: Sequence[_Unit]) -> tuple[int | None, list[Unresolved]]:
     """Which unit of the gap this one rewords, and what nothing answers for.
 
     The first of the same kind that answers for all of it; else the fewest faults are reported.
@@ -211,7 +247,7 @@ def _best(
     candidates = [(index, old) for index, old in enumerate(left) if old.kind == unit.kind]
     best: list[Unresolved] | None = None
     for index, old in candidates:
-        faults = _faults(unit, old.text, claims)
+        faults = _faults(unit, old)
         if not faults:
             return index, []
         if best is None or len(faults) < len(best):
@@ -225,13 +261,13 @@ def _best(
     return None, best
 
 
-def _faults(unit: _Unit, old: str, claims: Sequence[Claim]) -> list[Unresolved]:
+def _faults(unit: _Unit, old: _Unit) -> list[Unresolved]:
     """What `unit` says that `old` does not, were it a rewording of it."""
 
     def fault(token: str, why: str) -> Unresolved:
         return Unresolved(line=unit.line, token=token, why=why)
 
-    new_words, old_words = words(unit.text), words(old)
+    new_words, old_words = words(unit.text), words(old.text)
     known = [_key(word) for word in old_words]
     faults = []
     at = 0
@@ -249,7 +285,7 @@ def _faults(unit: _Unit, old: str, claims: Sequence[Claim]) -> list[Unresolved]:
     if not faults:
         faults = [
             fault(word.text, "stands where a fact stood")
-            for word in _in_place_of_facts(new_words, old_words, _fact_words(old, claims))
+            for word in _in_place_of_facts(new_words, old_words, _fact_words(old))
         ]
     return faults
 
@@ -259,15 +295,10 @@ def _key(word: Word) -> str:
     return word.text.lower() if is_negation(word) else word.text
 
 
-def _fact_words(text: str, claims: Sequence[Claim]) -> set[str]:
+def _fact_words(unit: _Unit) -> set[str]:
     """The words of a unit that facts gave it, however plain they look."""
-    return {
-        word.text
-        for claim in claims
-        if claim.text in text or text in claim.text
-        for fact in claim.facts
-        for word in words(fact.text)
-    }
+    facts = {fact for claim in unit.claims for fact in claim.facts}
+    return {word.text for fact in facts for word in words(fact.text)}
 
 
 def _in_place_of_facts(
@@ -278,15 +309,3 @@ def _in_place_of_facts(
         gone = old[first:last] if tag == "replace" else ()
         if any(word.text in fact_words or bears_claim(word) for word in gone):
             yield from (word for word in new[start:end] if not is_plain(word))
-
-
-def _placed(unchanged: Sequence[_Unit], claims: Sequence[Claim]) -> Iterator[Placed]:
-    """Each claim at the first unchanged unit, in order, that shows it."""
-    at = 0
-    for claim in claims:
-        shown = " ".join(PERSON.sub(" ", claim.text).split())
-        for index in range(at, len(unchanged)):
-            if shown in unchanged[index].text or unchanged[index].text in shown:
-                at = index
-                yield Placed(line=unchanged[index].line, claim=claim)
-                break

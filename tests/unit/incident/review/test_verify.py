@@ -68,20 +68,18 @@ def claim_bearing_places():
 
 
 def test_changing_any_number_time_name_or_version_is_caught():
-    """One character of any word that carries a claim, changed: unresolved, on its line."""
+    """One character of each word that carries a claim, changed: unresolved, on its line."""
     places = list(claim_bearing_places())
     assert len(places) > 250
     for start, end in places:
-        for at in {start, (start + end) // 2, end - 1}:
-            old = document()[at]
-            if not old.isalnum():
-                continue
-            new = str((int(old) + 1) % 10) if old.isdigit() else "q" if old != "q" else "w"
-            text = document()[:at] + new + document()[at + 1 :]
-            found = compare(text)
-            line = document().count("\n", 0, at) + 1
-            assert not found.holds, (line, document()[start:end], new)
-            assert line in {one.line for one in found.unresolved}, (line, found.unresolved)
+        middle = sorted(range(start, end), key=lambda at: abs(at - (start + end) // 2))
+        at = next(at for at in middle if document()[at].isalnum())
+        old = document()[at]
+        new = str((int(old) + 1) % 10) if old.isdigit() else "q" if old != "q" else "w"
+        found = compare(document()[:at] + new + document()[at + 1 :])
+        line = document().count("\n", 0, at) + 1
+        assert not found.holds, (line, document()[start:end], new)
+        assert line in {one.line for one in found.unresolved}, (line, found.unresolved)
 
 
 def test_swapping_two_facts_is_caught():
