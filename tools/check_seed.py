@@ -151,11 +151,11 @@ def _differs_only_inside(old: bytes, new: bytes, span: tuple[int, int]) -> bool:
 
 
 def _check_sections(data: bytes, where: dict[str, list[tuple[int, int]]]) -> None:
-    """Each section with content has more than one leaf, so none of them holds it whole."""
+    """Each section of more than one line has several leaves, so none of them holds it whole."""
     headings = [match.start() for match in re.finditer(rb"^#+ ", data, re.MULTILINE)]
     for start, end in zip(headings, [*headings[1:], len(data)], strict=True):
-        body = data[start:end].partition(b"\n")[2]
-        if not re.search(rb"[A-Za-z]", body):
+        body = data[start:end].splitlines()[1:]
+        if sum(bool(re.search(rb"[A-Za-z]", line)) for line in body) < 2:
             continue
         inside = [
             pointer

@@ -192,7 +192,7 @@ def candidates(place: str) -> tuple[str, ...]:
         return _unique(towns)
     if len(parts) == 1:
         return _unique([*towns, *_default_zones(parts[0])])
-    inside = set.intersection(*map(set, regions)) or set(regions[0])
+    inside = set.intersection(*map(set, regions)) or set(regions[-1])
     found = _unique([zone for zone in towns if zone in inside])
     # A town whose name is also that of the region (New York, NY) says no more than the region.
     if found:

@@ -18,11 +18,12 @@ def _words(text: str) -> frozenset[str]:
 
 _SUFFIXES = sorted(
     _words(
-        "izations isations ization isation ations ation ments ment ions ion ings ing ities ity"
-        " ies ers er ed es s ly al e y"
+        "izations isations ization isation ments ment ions ion ings ing ities ity"
+        " ies ers er ed es s ly al e"
     ),
     key=lambda suffix: (-len(suffix), suffix),
 )
+_PURPOSE = re.compile(r",? (?:so that|so|because|in order to) ")
 _STEM_LETTERS_MIN = 3
 # Words that any sentence of a review may have, whatever it speaks of.
 _EMPTY_WORDS = _words(
@@ -48,8 +49,7 @@ _SENTENCE_WORDS_MAX = 200
 
 OVERLAP_OF_TWO_WORDS = 0.25
 OVERLAP_OF_ANY = 0.5
-OVERLAP_OF_A_REPEAT = 0.6
-SHORT_SENTENCE_STEMS = 4
+OVERLAP_OF_A_REPEAT = 0.75
 
 
 def stem(word: str) -> str:
@@ -59,6 +59,11 @@ def stem(word: str) -> str:
         if plain.endswith(suffix) and len(plain) - len(suffix) >= _STEM_LETTERS_MIN:
             plain = plain[: -len(suffix)]
             break
+    # `rotation` and `rotate`, `configuration` and `configure`; `memory`, but not `deploy`.
+    if plain.endswith("at") and len(plain) - 2 >= _STEM_LETTERS_MIN:
+        plain = plain[:-2]
+    elif plain.endswith("y") and len(plain) > _STEM_LETTERS_MIN and plain[-2] not in "aeou":
+        plain = plain[:-1]
     # `running` and `run`, `swapping` and `swap`.
     if len(plain) > _STEM_LETTERS_MIN and plain[-1] == plain[-2] and plain[-1] not in "aeiouls":
         plain = plain[:-1]
@@ -82,16 +87,12 @@ def overlap(one: str, other: str) -> tuple[int, float]:
 
 
 def is_about(measure: str, follow_up: str) -> bool:
-    """Whether carrying out `follow_up` would be (part of) carrying out `measure`."""
-    shared, part = overlap(measure, follow_up)
-    if shared > 1:
-        return part >= OVERLAP_OF_TWO_WORDS
-    ours, theirs = stems(measure), stems(follow_up)
-    # A short sentence names its object first: `Add swap to all hosts`, `Add swap on book-db-07`.
-    same_object = shared == 1 and ours[0] == theirs[0]
-    return part >= OVERLAP_OF_ANY or (
-        same_object and min(len(ours), len(theirs)) <= SHORT_SENTENCE_STEMS
-    )
+    """Whether carrying out `follow_up` would be (part of) carrying out `measure`.
+
+    What a measure is for (`so that ...`) is not what is to be done, and does not count.
+    """
+    shared, part = overlap(_PURPOSE.split(measure, 1)[0], _PURPOSE.split(follow_up, 1)[0])
+    return part >= OVERLAP_OF_ANY or (shared > 1 and part >= OVERLAP_OF_TWO_WORDS)
 
 
 def is_repeat(one: str, other: str) -> bool:

@@ -44,7 +44,7 @@ _SLOT = re.compile(
     r"|(?<![\w.,:/#@-])(?P<number>\d\w*(?:[.,:/-]\w+)*)"
 )
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}]")
-_WORD_BEFORE = re.compile(r"([a-z]{1,30}) \($")
+_WORD_BEFORE = re.compile(r"\b([a-z]{1,30}) \($")
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z`\"(])")
 _HOUR_MINUTE = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
