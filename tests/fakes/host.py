@@ -225,13 +225,14 @@ class FakeHost:
         anon = current - file if anon is None else anon
         if self.cgroup_version == 2:
             folder = "sys/fs/cgroup" + path
-            stat = f"anon {anon}\nfile {file}\nactive_file {file}\ninactive_file 0\n"
+            stat = f"anon {anon}\nfile {file}\nactive_file {file - file // 3}\n"
             self.write(f"{folder}/memory.current", f"{current}\n")
             self.write(f"{folder}/memory.max", f"{'max' if maximum is None else maximum}\n")
             self.write(f"{folder}/memory.high", f"{'max' if high is None else high}\n")
             self.write(f"{folder}/memory.swap.current", f"{swap}\n")
             self.write(f"{folder}/memory.swap.max", "max\n")
             self.write(f"{folder}/memory.events", f"low 0\noom 0\noom_kill {oom_kill}\n")
+            stat += f"inactive_file {file // 3}\n"
             return self.write(f"{folder}/memory.stat", stat)
         folder = "sys/fs/cgroup/memory" + path
         no_limit = 9223372036854771712
@@ -246,7 +247,7 @@ class FakeHost:
         return self.write(
             f"{folder}/memory.stat",
             f"cache {file}\nrss {anon}\ntotal_rss {anon}\ntotal_swap {swap}\n"
-            f"total_inactive_file 0\ntotal_active_file {file}\n",
+            f"total_inactive_file {file // 3}\ntotal_active_file {file - file // 3}\n",
         )
 
 

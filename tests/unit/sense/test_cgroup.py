@@ -235,6 +235,7 @@ def test_a_mount_of_a_part_takes_the_part_off_the_path(tmp_path):
     fake.write("proc/7/cgroup", "4:memory:/docker/3f1c/inner\n")
     fake.write("proc/8/cgroup", "4:memory:/docker/3f1c\n")
     fake.write("proc/9/cgroup", "4:memory:/docker/3f1cff\n")
+    fake.cgroup("ff")
     cgroups = Cgroups(fake.host())
     assert cgroups.place_of(7).cgroup == "/inner"
     assert cgroups.place_of(8).cgroup == "/"

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import GIB, MIB, FakeHost
 
-from forestall.sense.collector import SUSPECT_LIMIT, Collector
+from forestall.sense.collector import SUSPECT_LIMIT, UNKEPT_PER_TICK, Collector
 from forestall.sense.host import Host
 
 
@@ -176,6 +176,32 @@ def test_a_reused_pid_is_found_out_without_a_kept_descriptor(fake, clock):
     assert samples[1].key.start_ticks == 900
 
 
+def test_a_reused_pid_is_found_out_between_the_tiers(fake, clock):
+    """A start time that changed after the size was read ends the series too."""
+    fake.process(7, start_ticks=100)
+    with Collector(fake.host(), clock) as collector:
+        collector.tick()
+        fake.process(7, start_ticks=900, cpu_ticks=999)
+        assert 7 not in _tick(collector, clock, 11.0)
+        assert _tick(collector, clock)[7].key.start_ticks == 900
+
+
+def test_many_without_a_descriptor_take_turns(fake, clock):
+    """One tick reads a part of them, the next goes on where it ended."""
+    count = UNKEPT_PER_TICK + 10
+    for pid in range(1, count + 1):
+        fake.process(pid)
+    with Collector(fake.host(), clock, descriptor_limit=0) as collector:
+        collector.tick()
+        for pid in range(1, count + 1):
+            fake.statm(pid, GIB)
+        grown = [
+            sum(process.rss_bytes == GIB for process in _tick(collector, clock, 0.01).values())
+            for _ in range(2)
+        ]
+    assert grown == [UNKEPT_PER_TICK, count]
+
+
 def test_descriptors_are_bounded_and_the_rest_is_read_in_turn(fake, clock):
     """Every process is seen to grow, whether its descriptor could be kept or not."""
     for pid in range(1, 21):
@@ -208,6 +234,20 @@ def test_kernel_threads_and_zombies_are_left_out(fake, clock):
     with Collector(fake.host(), clock) as collector:
         assert collector.tick().processes == ()
         assert _tick(collector, clock) == {}
+
+
+def test_kernel_threads_cost_nothing_after_the_first_look(fake, clock):
+    """Hundreds of them on a large machine take no descriptor and no read."""
+    fake.process(2, "kthreadd", rss=0, kernel_thread=True)
+    host = CountingHost.of(fake)
+    before = len(os.listdir("/dev/fd"))
+    with Collector(host, clock) as collector:
+        collector.tick()
+        host.opened.clear()
+        for _ in range(30):
+            _tick(collector, clock)
+        assert not [path for path in host.opened if path.startswith("proc/2/")]
+        assert len(os.listdir("/dev/fd")) == before
 
 
 def test_select_restricts_the_sample(fake, clock):
@@ -336,6 +376,7 @@ def test_an_ended_process_is_noticed_without_a_listing(fake, clock):
         collector.tick()
         fake.kill(7)
         assert _tick(collector, clock) == {}
+        assert collector.fault_count == 0
 
 
 def test_a_rollup_is_of_the_asked_process_only(fake, clock):
@@ -346,4 +387,27 @@ def test_a_rollup_is_of_the_asked_process_only(fake, clock):
         key = collector.tick().processes[0].key
         assert collector.rollup(key).pss_bytes == 6144
         fake.process(7, start_ticks=900)
+        assert collector.rollup(key) is None
+
+
+class Replacing(Host):
+    """A host whose process is replaced while its page tables are read."""
+
+    fake = None
+
+    def read_bytes(self, relative, limit=65536):
+        data = super().read_bytes(relative, limit)
+        if relative.endswith("smaps_rollup"):
+            self.fake.process(7, start_ticks=900)
+        return data
+
+
+def test_a_rollup_that_a_new_process_answered_is_nobodys(fake, clock):
+    """The key must hold before and after the read."""
+    fake.process(7, start_ticks=100)
+    fake.write("proc/7/smaps_rollup", "00-ff ---p 0 00:00 0 [rollup]\nRss: 8 kB\nPss: 6 kB\n")
+    host = Replacing(*(str(fake.folder / part) for part in ("proc", "sys", "etc", "run")))
+    host.fake = fake
+    with Collector(host, clock) as collector:
+        key = collector.tick().processes[0].key
         assert collector.rollup(key) is None
