@@ -36,11 +36,17 @@ from forestall.sense.host import Host
 
 # Sleeps with a name of its own, tells that it is ready, and is gone after a minute at the latest.
 SERVICE = """
-import ctypes, signal, sys, time
+import ctypes, os, signal, sys, time
 ctypes.CDLL(None).prctl(15, sys.argv[1].encode())
 if "stubborn" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
+if sys.argv[2:] and sys.argv[2].startswith("/"):
+    # The first of them serves; those after it crash soon after their start.
+    if os.path.exists(sys.argv[2]):
+        time.sleep(0.4)
+        sys.exit(1)
+    open(sys.argv[2], "w").close()
 time.sleep(60)
 """
 
@@ -48,7 +54,7 @@ SUPERVISOR = """
 import signal, subprocess, sys
 stopping = []
 signal.signal(signal.SIGTERM, lambda *_: stopping.append(1) or child.terminate())
-for _ in range(5):
+for _ in range(50):
     child = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]])
     print(child.pid, flush=True)
     child.wait()
@@ -75,10 +81,10 @@ def service(name, *words, environ=None):
 
 
 @contextmanager
-def supervised(name):
+def supervised(name, *words):
     """A service that its supervisor starts again; yields the pid of its first process."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, SERVICE, name], stdout=subprocess.PIPE
+        [sys.executable, "-c", SUPERVISOR, SERVICE, name, *words], stdout=subprocess.PIPE
     )
     try:
         pid = int(parent.stdout.readline())
@@ -177,8 +183,11 @@ def test_a_signal_restarts_a_service_that_is_supervised(guard):
 
 
 def test_a_restart_without_a_successor_is_failed(guard):
-    """Nobody brings the service back: the restart is FAILED, and people are told so."""
-    with service("feed-sync-one") as pid:
+    """Nobody brings the service back: the restart is FAILED, and people are told so.
+
+    Another worker of the same service, which ran before, is no successor.
+    """
+    with service("feed-sync-one") as pid, service("feed-sync-one"):
         _, outcomes = guard.run(
             guard.subject(pid),
             policy=Policy(allow=ALLOWED.allow, restart_timeout_seconds=4.0, stop_grace_seconds=1.0),
@@ -186,6 +195,14 @@ def test_a_restart_without_a_successor_is_failed(guard):
     assert states(outcomes) == ["capture done", "restart failed", "notify done"]
     assert "No new process of feed-sync-one came within 2 s." in outcomes[1].detail
     assert guard.heard.notices[0].urgency.value == "page"
+
+
+def test_a_service_that_comes_back_only_to_crash_is_not_restarted(guard, tmp_path):
+    """Some new process is there at any time, but none that lasts: the restart is FAILED."""
+    with supervised("feed-sync-loop", str(tmp_path / "served")) as pid:
+        _, outcomes = guard.run(guard.subject(pid))
+    assert states(outcomes) == ["capture done", "restart failed", "notify done"]
+    assert "A new process of feed-sync-loop came, and ended within 1 s." in outcomes[1].detail
 
 
 def test_a_given_command_restarts_a_service(guard, tmp_path):

@@ -8,6 +8,7 @@ from tests.fakes.guard import ALLOWED, OWN_PID, Stage, state_of, verdict_of
 from forestall.errors import ForestallError
 from forestall.guard.decision import decide
 from forestall.guard.history import History, fold
+from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
 from forestall.units import HOUR, MINUTE
@@ -250,6 +251,30 @@ def test_a_plan_that_refuses_itself_takes_nothing_down():
     plan = dataclasses.replace(plan_for(stage.service()), refusals=("Hold and page: enough.",))
     outcomes = stage.executor.execute(plan)
     assert [outcome.state.value for outcome in outcomes] == ["refused", "skipped", "done"]
+
+
+def test_the_last_look_refuses_a_plan_that_refuses_itself():
+    """The recheck alone would not let it pass, whoever calls it."""
+    stage = Stage()
+    plan = plan_for(stage.service())
+    refusing = dataclasses.replace(plan, refusals=("Hold and page: enough.",))
+    recheck = Recheck(processes=stage.processes, own_pids=frozenset())
+    assert recheck.why_not(plan, plan.actions[1]) is None
+    assert recheck.why_not(refusing, plan.actions[1]) == (
+        "The plan itself refuses: Hold and page: enough."
+    )
+
+
+def test_only_the_action_itself_may_go_without_evidence():
+    """The reason why not belongs to the action that takes the process down, to no other."""
+    stage = Stage()
+    stage.handlers[ActionKind.CAPTURE].fault = ForestallError("no room")
+    plan = plan_for(stage.service())
+    notify = dataclasses.replace(plan.actions[2], parameters={"without_evidence": "because"})
+    plan = dataclasses.replace(plan, actions=(*plan.actions[:2], notify))
+    outcomes = stage.executor.execute(plan)
+    assert outcomes[1].state is OutcomeState.REFUSED
+    assert outcomes[1].detail == "Its evidence was not kept: no room."
 
 
 def systemd_plan(stage, **options):
