@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from forestall import __version__
 from forestall.errors import ForestallError, InputError
 from forestall.incident.review import bundle as bundles
-from forestall.incident.review import parse as parsing
 from forestall.incident.review import render, statement
 from forestall.incident.review.claims import Claim
 from forestall.incident.review.compose import Draft, compose
@@ -33,7 +32,7 @@ LINES_MAX = 5_000
 UNITS_MAX = 10_000
 
 _ITEM = re.compile(r"^\s*(?:-|\d+\.)\s+")
-_COUNT = re.compile(r"/\d+")
+_LABEL = re.compile(r"(?:-|\d+\.)\s+\*\*(.+?):\*\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A line, or a sentence of the description; `kind` is its place in the profile.
+    """A line, or a sentence of the description; `kind` is its place in the document.
 
     A unit of the draft has the claims that any part of it shows.
     """
@@ -151,30 +150,62 @@ def compare(review: bytes, draft: Draft, *, damages: tuple[str, ...] = ()) -> Ve
 
 def _read(review: bytes) -> tuple[list[_Unit], list[Passage]]:
     """The units of a document, without what persons answer for, and those passages."""
-    parsed = parsing.parse(review)
-    labels = {line: label for label, line in parsed.source.items()}
     text = review.decode("utf-8", "surrogateescape").removeprefix(render.BOM)
     units: list[_Unit] = []
     persons = []
+    place = _Place()
     for number, line in enumerate(text.split("\n"), start=1):
         for passage in PERSON.finditer(line):
             persons.append(Passage(line=number, by=passage[2], text=passage[1]))
-        label = labels.get(number, "")
+        place.move(line)
         # A person's passage may hold several sentences, and is none of the draft's.
-        said = " ".join(PERSON.sub(" ", line).split()) if "description" in label else line
-        for text in _sentences(label, said):
-            units.extend(_unit(number, label, text, ()))
+        said = " ".join(PERSON.sub(" ", line).split()) if place.is_prose else line
+        for sentence in place.sentences(said):
+            units.extend(_unit(number, place.kind, sentence, ()))
     return units, persons
+
+
+class _Place:
+    """Where a line stands, as a reader sees it: below which heading, and below which label.
+
+    Not as the profile reads it: a list whose count a person left out of step is still that list.
+    """
+
+    def __init__(self) -> None:
+        self._heading = self._label = ""
+
+    @property
+    def kind(self) -> str:
+        return f"{self._heading}/{self._label}"
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether lines here are paragraphs of sentences."""
+        return self._label == "Description"
+
+    def move(self, line: str) -> None:
+        """Take the next line into account."""
+        label = _LABEL.match(line)
+        if line.startswith("#"):
+            self._heading, self._label = line.strip(), ""
+        elif label is not None:
+            self._label = label[1]
+
+    def sentences(self, line: str) -> list[str]:
+        """The units of a line here."""
+        return statement.split(line) if self.is_prose else [line]
 
 
 def _units_of(draft: Draft) -> list[_Unit]:
     by_place = {claim.where: claim for claim in draft.claims}
     units: list[_Unit] = []
+    place = _Place()
     for number, line in enumerate(render.document_lines(draft.review), start=1):
         claims = [_claim_of(piece, by_place) for piece in line.pieces]
         ends = list(itertools.accumulate(len(piece.text) for piece in line.pieces))
+        place.move(line.text)
         start = 0
-        for text in _sentences(line.label, line.text):
+        for text in place.sentences(line.text):
             start = line.text.index(text, start)
             end = start + len(text)
             shown = [
@@ -182,7 +213,7 @@ def _units_of(draft: Draft) -> list[_Unit]:
                 for claim, last, piece in zip(claims, ends, line.pieces, strict=True)
                 if claim is not None and last > start and last - len(piece.text) < end
             ]
-            units.extend(_unit(number, line.label, text, tuple(dict.fromkeys(shown))))
+            units.extend(_unit(number, place.kind, text, tuple(dict.fromkeys(shown))))
             start = end
     return units
 
@@ -198,16 +229,11 @@ def _claim_of(piece: statement.Piece, by_place: Mapping[str, Claim]) -> Claim | 
     return None
 
 
-def _sentences(label: str, line: str) -> list[str]:
-    is_prose = _COUNT.sub("", label) == "details/description"
-    return statement.split(line) if is_prose else [line]
-
-
-def _unit(number: int, label: str, text: str, claims: tuple[Claim, ...]) -> Iterator[_Unit]:
+def _unit(number: int, kind: str, text: str, claims: tuple[Claim, ...]) -> Iterator[_Unit]:
     """A unit, if there is anything in it. Marks of lists are not: an item may be taken out."""
     text = " ".join(_ITEM.sub("", PERSON.sub(" ", text)).split())
     if text.strip("-"):
-        yield _Unit(number, _COUNT.sub("", label), text, claims)
+        yield _Unit(number, kind, text, claims)
 
 
 def _align(
@@ -219,7 +245,10 @@ def _align(
     unresolved: list[Unresolved] = []
     matched = 0
     matcher = difflib.SequenceMatcher(
-        None, [unit.text for unit in ours], [unit.text for unit in theirs], autojunk=False
+        None,
+        [(unit.kind, unit.text) for unit in ours],
+        [(unit.kind, unit.text) for unit in theirs],
+        autojunk=False,
     )
     for tag, first, last, start, end in matcher.get_opcodes():
         if tag == "equal":

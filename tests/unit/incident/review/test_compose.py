@@ -189,7 +189,7 @@ def test_nothing_stated_is_shown_as_missing():
     assert "USD" not in document
 
 
-@pytest.mark.parametrize("place", ["Nowhere", "Tokyo, Japan"])
+@pytest.mark.parametrize("place", ["Nowhere", "Tokyo, Japan", "Havana, Cuba"])
 def test_a_place_that_contradicts_the_zone_gives_utc(place):
     """Times are shown in the site's zone only where a reader can tell it from the page."""
     document = text(site=leak.SITE.replace("Dallas, TX", place))
@@ -238,6 +238,16 @@ def test_a_service_left_stopped():
     document = text(story=story)
     assert "was stopped at 04:26:40 AM CDT; no event says that it was started again" in document
     assert "Total Downtime:**" not in document
+
+
+def test_a_stop_after_the_end_is_no_outage_until_it():
+    """Time does not run backwards: a late stop is not counted until an earlier recovery."""
+    done = leak.outcome(ActionKind.STOP, AT + 900, 2.0, "It was stopped.")
+    late = leak.event(EventKind.OUTCOME, AT + 900, done)
+    story = [one for one in leak.events(("a" * 64,)) if one.id != "outcome-p1-restart"]
+    document = text(story=[*story, late])
+    assert "Total Downtime:**" not in document
+    assert "no event says that it was started again" in document
 
 
 def test_a_scaled_clock_is_stated():

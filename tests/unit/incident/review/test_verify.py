@@ -159,6 +159,23 @@ def test_leaving_out_a_sentence_is_counted():
     assert found.left_out == 1
 
 
+def test_leaving_out_an_item_of_a_counted_list():
+    """The counts of a list are nobody's claim: an item may go, and the rest be counted anew."""
+    first = document().index("2.  Keep services that may leak")
+    end = document().index("\n", first) + 1
+    rest = document()[end:]
+    for text in (rest, re.sub(r"^3\.  ", "2.  ", rest, count=1, flags=re.MULTILINE)):
+        found = compare(document()[:first] + text)
+        assert found.holds, found.unresolved
+        assert found.left_out == 1
+
+
+def test_a_sentence_belongs_where_it_stands():
+    """A contributing factor under the label of the primary cause is another statement."""
+    label = "2.  **Contributing Factors:**\n    \n"
+    assert not compare(edited(label, "")).holds
+
+
 def test_moving_a_person_to_another_team_is_caught():
     """The same names in another order are another statement."""
     one, other = "    -   Bo Lindqvist\n", "    -   Cem Yildiz\n"
