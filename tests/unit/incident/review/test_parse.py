@@ -112,6 +112,27 @@ def test_a_label_of_another_style_is_still_a_label():
     )
 
 
+def test_items_that_stand_apart_are_not_taken_for_neighbours():
+    """An item below a field that follows the list would have to move, so it is kept as it is."""
+    owner = "-   **Owner:** Platform Team\n"
+    text = LEAK.replace(owner, "").replace("2.  Add swap to", f"{owner}2.  Add swap to")
+    parsed = parse(text.encode())
+    assert render(parsed.review) == text.encode()
+    assert any("stands apart" in remark.why for remark in parsed.remarks)
+    assert parsed.review.follow_ups is not None
+    assert len(parsed.review.follow_ups.items or ()) == 1
+
+
+def test_bullets_of_an_unknown_label_are_not_those_of_the_label_before():
+    """What stands below a label nobody knows belongs to no part of the section."""
+    parsed = read(
+        "    -   No panel showed", "3.  **Weather:**\n    -   Rain.\n    -   No panel showed"
+    )
+    assert parsed.review.causes is not None
+    assert len(parsed.review.causes.contributing or ()) == 1
+    assert sum("belongs to no part" in remark.why for remark in parsed.remarks) == 1
+
+
 def test_a_time_that_its_place_does_not_have_is_refused():
     """CET in July in Frankfurt is no time: it stays as it is, and a person is asked."""
     parsed = read("2026-03-12, 11:52 PM CET", "2026-07-12, 11:52 PM CET")
