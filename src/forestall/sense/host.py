@@ -165,6 +165,13 @@ class Host:
         except (OSError, ValueError):
             return False
 
+    def link(self, relative: str) -> str | None:
+        """What a symbolic link says; None where there is none or it may not be asked."""
+        try:
+            return os.readlink(self.path(relative))
+        except (OSError, ValueError):
+            return None
+
     def names(self, relative: str, limit: int = LIST_LIMIT) -> list[str] | None:
         """At most `limit` names in a folder, in the kernel's order; None as for `read_bytes`."""
         try:

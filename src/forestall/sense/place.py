@@ -30,6 +30,9 @@ _VENDORS = (
     ("Red Hat", "kvm"),
 )
 
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
+"""PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h, a number that is part of its ABI."""
+
 _OVERLAYS = ("overlay", "aufs", "fuse-overlayfs", "vfs")
 
 
@@ -79,14 +82,18 @@ def _by_cgroup(host: Host) -> str | None:
 
 
 def _is_whole_machine(host: Host) -> bool:
-    """Whether kernel threads are seen below a root that is no image's overlay.
+    """Whether this is the first pid namespace, below a root that is no image's overlay.
 
     A virtual machine made from a container's image keeps the image's /.dockerenv; a container
-    that shares the host's processes sees kernel threads. Only both together tell.
+    that shares the host's processes is in the first namespace. Only both together tell. The
+    namespace is known by its number, or by the kernel threads that only it shows.
     """
-    kernel_thread = host.read_text("proc/2/comm", 64) == "kthreadd"
+    first_namespace = (
+        host.link("proc/self/ns/pid") == FIRST_PID_NAMESPACE
+        or host.read_text("proc/2/comm", 64) == "kthreadd"
+    )
     data = host.read_bytes("proc/self/mountinfo", cgroup.MOUNTS_LIMIT_BYTES)
-    if not kernel_thread or not data:
+    if not first_namespace or not data:
         return False
     whole = data[: data.rfind(b"\n") + 1]
     kinds = [mount.kind for mount in cgroup.parse_mountinfo(whole) if mount.point == "/"]

@@ -52,6 +52,18 @@ def test_a_machine_made_from_an_image_is_no_container(tmp_path):
     assert container(fake.host()) == "docker"
 
 
+def test_the_first_pid_namespace_is_known_by_its_number(tmp_path):
+    """Where hidepid hides the kernel threads, the own namespace still tells."""
+    fake = FakeHost(tmp_path).write(".dockerenv", "").write("proc/self/mountinfo", EXT4)
+    namespaces = tmp_path / "proc/self/ns"
+    namespaces.mkdir()
+    (namespaces / "pid").symlink_to("pid:[4026532177]")
+    assert container(fake.host()) == "docker"
+    (namespaces / "pid").unlink()
+    (namespaces / "pid").symlink_to("pid:[4026531836]")
+    assert container(fake.host()) is None
+
+
 @pytest.mark.parametrize(
     ("vendor", "product", "name"),
     [
