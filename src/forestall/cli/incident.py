@@ -82,8 +82,9 @@ def _list(found: list[Incident], state: str, *, as_json: bool) -> int:
     elif not found:
         print(f"no incidents in {state}")
     for one in [] if as_json else found:
-        at = one.detected_at if one.detected_at is not None else one.timeline[0].at
-        print(f"{one.number}  {one.status:<12}  {_local(at, one.zone)}  {_plain(one.key)}")
+        at = one.detected_at
+        when = "its detection is lost  " if at is None else _local(at, one.zone)
+        print(f"{one.number}  {one.status:<12}  {when}  {_plain(one.key)}")
     return 0
 
 

@@ -106,7 +106,12 @@ class Case:
 
     @property
     def detected(self) -> Source:
-        return Source(entry=TIMELINE, pointer="/detected_at")
+        """When it was detected; of a timeline that lost that event, when it begins."""
+        if self.incident.detected_at is not None:
+            return Source(entry=TIMELINE, pointer="/detected_at")
+        if self.incident.timeline:
+            return Source(entry=TIMELINE, pointer="/timeline/0/at")
+        return Source(entry=PARAMETERS, pointer="/drafted_at")
 
     def process(self) -> tuple[int, ProcessSample] | None:
         """The judged process in the captured sample, with its index there."""
@@ -152,20 +157,27 @@ class Case:
 
     def _find_verdict(self) -> tuple[Source | None, Verdict | None]:
         """The verdict that detected it; else the one captured with the evidence."""
-        for placed in self.events(EventKind.DETECTED):
+        for placed in self.events(EventKind.DETECTED, EventKind.EXHAUSTED):
+            place = Source(entry=TIMELINE, pointer=f"{placed.pointer}/data")
             if placed.event.data:
-                verdict = codec.from_document(Verdict, dict(placed.event.data))
-                return Source(entry=TIMELINE, pointer=f"{placed.pointer}/data"), verdict
+                return place, self._verdict(placed)
         return self.captured("verdict.json"), self._captured(Verdict, "verdict.json")
+
+    def _verdict(self, placed: Placed) -> Verdict:
+        try:
+            return codec.from_document(Verdict, dict(placed.event.data))
+        except InputError as error:
+            where = f"{TIMELINE}{placed.pointer}/data"
+            raise InputError(f"{where}: {error.message}", help=error.help) from None
 
     def _shown_zone(self) -> str:
         """The incident's zone where a reader can tell it from the page alone, else UTC.
 
         An abbreviation means nothing without a place; a place that contradicts it is worse.
         """
-        at, zone = self.incident.detected_at, self.incident.zone
+        at, zone = self.book.value(self.detected), self.incident.zone
         place = self.site.location.place if self.site.location else None
-        if at is None or zone == "UTC":
+        if zone == "UTC":
             return "UTC"
         moment = local(at, zone)
         try:

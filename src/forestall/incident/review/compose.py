@@ -141,14 +141,11 @@ class _Composer:
         return said.text
 
     def _date(self) -> str:
-        at = self.case.incident.detected_at or self.case.parameters.drafted_at
-        pointer = self.case.detected
-        if self.case.incident.detected_at is None:
-            pointer = Source(entry=PARAMETERS, pointer="/drafted_at")
-        self._claim(
-            "/date", self.case.book.fact("date", "local day", pointer, parameter=self.case.zone)
+        fact = self.case.book.fact(
+            "date", "local day", self.case.detected, parameter=self.case.zone
         )
-        return local(at, self.case.zone).date().isoformat()
+        self._claim("/date", fact)
+        return local(self.case.book.value(self.case.detected), self.case.zone).date().isoformat()
 
     def _reporter(self) -> Reporter:
         role = self._stated("/reported_by/role", "/reported_by/role")

@@ -250,6 +250,23 @@ def test_a_stop_after_the_end_is_no_outage_until_it():
     assert "no event says that it was started again" in document
 
 
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_timeline_that_lost_its_beginning(kept):
+    """Without a detection, or any event, the review is still whole and claims no verdict."""
+    document = text(story=leak.events()[2 : 2 + kept], evidence={})
+    assert parse(document.encode()).review.residual == ()
+    assert "Incident Detected" not in document
+    assert "to be LEAKING" not in document
+
+
+def test_a_kill_that_nobody_had_foreseen():
+    """An incident that begins with exhaustion has its verdict from there."""
+    story = [leak.event(EventKind.EXHAUSTED, AT, leak.verdict(), text="The kernel killed it.")]
+    document = text(story=story, evidence={})
+    assert "which reached a limit" in document
+    assert "It ran as `python3`, process 4171" in document
+
+
 def test_a_scaled_clock_is_stated():
     """Times of a demonstration say that they are, and a start by the kernel's clock is left out."""
     document = text(scale=60.0)
