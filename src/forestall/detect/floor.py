@@ -134,25 +134,25 @@ class Scale:
     def _follow(self, value: float) -> None:
         """Follow the rise under way and see whether it came back."""
         rules = self._rules
-        if not self.leg_low <= value:
+        rise = self.leg_high - self.leg_low
+        # With no rise under way all three are comparisons with not-a-number, which are false.
+        if (
+            rise >= rules.growth_bytes_min
+            and value <= self.leg_high - rules.return_share_min * rise
+        ):
+            self._remember_return(rise)
             self._ground(value, value)
         elif value > self.leg_high:
             self.leg_high = value
             self._leg_high_index = self.index
-        else:
-            rise = self.leg_high - self.leg_low
-            if (
-                rise >= rules.growth_bytes_min
-                and value <= self.leg_high - rules.return_share_min * rise
-            ):
-                self._remember_return(rise)
-                self._ground(value, value)
-            elif (self.index - self._leg_high_index) * 2 >= rules.blocks_per_window:
-                # A rise that has rested for half a window is over: where it rests is new
-                # ground, or else warm-up would dwarf every later rise and its return.
-                half = rules.blocks_per_window // 2
-                recent = [value, *(old for old in self.blocks[-half:] if old == old)]
-                self._ground(min(recent), max(recent))
+        elif not value > self.leg_low:
+            self._ground(value, value)
+        elif (self.index - self._leg_high_index) * 2 >= rules.blocks_per_window:
+            # A rise that has rested for half a window is over: where it rests is new ground,
+            # or else warm-up would dwarf every later rise and its return.
+            half = rules.blocks_per_window // 2
+            recent = [value, *(old for old in self.blocks[-half:] if old == old)]
+            self._ground(min(recent), max(recent))
 
     def _ground(self, low: float, high: float) -> None:
         self.leg_low, self.leg_high = low, high

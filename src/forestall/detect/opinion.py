@@ -70,21 +70,22 @@ def opinion_of(
         forecast = _forecast_of(scale, trend, rates, moment, limit, rules)
     flattens = _flattens(trend, moment, rules)
     repeats = _repeats(scales, number, trend, rules.leak_return_margin)
-    young = _doubts_of_age(scale, trend, moment, forecast, rules)
+    young = _doubts_of_age(scales, trends, number, moment, forecast, rules)
     kind = VerdictKind.GROWING
     if (
         forecast is not None
-        and _runs_out_soon(forecast, moment, rules)
+        and trend.goes_on_now >= rules.exhausting_newest_share
+        and _runs_out_soon(forecast, number, scale, moment, rules)
         and not flattens
         and not _repeats(scales, number, trend, rules.exhausting_return_margin)
     ):
         kind = VerdictKind.EXHAUSTING
-    elif not flattens and not repeats and not young:
-        kind = VerdictKind.LEAKING
     elif number == 0 or moment.age_seconds < rules.start_seconds:
         # The shortest window sees every request burst, and starting is growing: only
         # exhaustion itself is worth a word there.
         return None
+    elif not flattens and not repeats and not young:
+        kind = VerdictKind.LEAKING
     return Opinion(
         kind=kind,
         number=number,
@@ -148,13 +149,17 @@ def _seconds_to(headroom_bytes: float, rate: float, rules: Rules) -> float | Non
     return seconds if seconds <= rules.sight_seconds else None
 
 
-def _runs_out_soon(forecast: Forecast, moment: Moment, rules: Rules) -> bool:
+def _runs_out_soon(
+    forecast: Forecast, number: int, scale: Scale, moment: Moment, rules: Rules
+) -> bool:
     low, middle = forecast.exhaustion_low_seconds, forecast.exhaustion_seconds
     if low is None or middle is None:
         return False
     if low > rules.exhausting_low_seconds or middle > rules.exhausting_seconds:
         return False
     if middle > rules.exhausting_rises_max * forecast.window_seconds:
+        return False
+    if number > 1 and scale.block_seconds > rules.exhausting_block_share * middle:
         return False
     limit = forecast.limit
     return (
@@ -186,10 +191,29 @@ def _repeats(
     return ()
 
 
+def widest_of(trends: Sequence[Trend | None], number: int) -> int:
+    """The window that shows where this one's rise began: itself, or a longer one.
+
+    A rise that fills its whole window began before it, so the next longer one is asked.
+    """
+    for longer in range(number + 1, len(trends)):
+        trend, beyond = trends[longer - 1], trends[longer]
+        if beyond is None or trend is None or trend.onset > 1:
+            return longer - 1
+    return len(trends) - 1
+
+
 def _doubts_of_age(
-    scale: Scale, trend: Trend, moment: Moment, forecast: Forecast | None, rules: Rules
+    scales: Sequence[Scale],
+    trends: Sequence[Trend | None],
+    number: int,
+    moment: Moment,
+    forecast: Forecast | None,
+    rules: Rules,
 ) -> tuple[Doubt, ...]:
     """Reasons why so short a history cannot tell a leak from a rise that will end."""
+    scale, trend = scales[number], trends[number]
+    assert trend is not None, "only a window with a trend has an opinion"
     doubts = []
     if trend.filled < rules.leak_blocks_min:
         doubts.append(Doubt(name="few blocks", value=trend.filled))
@@ -200,9 +224,17 @@ def _doubts_of_age(
         if scale.window_seconds < rules.unlimited_window_seconds_min:
             doubts.append(Doubt(name="no limit", value=rules.unlimited_window_seconds_min))
         return tuple(doubts)
+    rise_seconds = trend.rise * scale.block_seconds
+    widest = widest_of(trends, number)
+    whole = trends[widest]
+    assert whole is not None, "the widest window with the rise has a trend"
+    whole_rise_seconds = max(rise_seconds, whole.rise * scales[widest].block_seconds)
     farthest = min(
-        rules.extrapolation_rises_max * trend.rise * scale.block_seconds,
-        rules.extrapolation_ages_max * moment.age_seconds,
+        rules.extrapolation_rises_max * rise_seconds,
+        max(
+            rules.extrapolation_rises_young * whole_rise_seconds,
+            rules.extrapolation_ages_max * moment.age_seconds,
+        ),
     )
     seconds = forecast.exhaustion_seconds
     if seconds is None or seconds > farthest:

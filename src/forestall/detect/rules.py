@@ -101,8 +101,12 @@ class Rules:
     # fifth of the headroom it began with. What needs longer is GROWING until then.
     extrapolation_rises_max: float = 4.0
 
-    # Nor further than this many ages of the process: the young have not shown what they keep.
-    extrapolation_ages_max: float = 1.5
+    # ... and no further than this many ages of the process: the first rise of a young one may be
+    # its first day or its first batch, which history has not shown to come back,
+    extrapolation_ages_max: float = 0.7
+
+    # ... except that a rise which has taken a third of the headroom has said enough.
+    extrapolation_rises_young: float = 2.0
 
     # Without a limit nothing runs out, so only windows of at least this length call a leak.
     unlimited_window_seconds_min: float = 6 * HOUR
@@ -114,9 +118,16 @@ class Rules:
     # ... and the middle of the range is below this: one end alone may be a wide guess.
     exhausting_seconds: float = 20 * MINUTE
 
-    # ... and the rise has taken half of the headroom it began with, so that no burst of requests
-    # that needs a tenth of the memory for a minute is an emergency.
-    exhausting_rises_max: float = 1.0
+    # ... and the rise has taken two fifths of the headroom it began with, so that no burst of
+    # requests that needs a tenth of the memory for a minute is an emergency,
+    exhausting_rises_max: float = 1.5
+
+    # ... and the rise still goes on in the newest part of its window, at this share of its rate,
+    exhausting_newest_share: float = 0.25
+
+    # ... and the blocks are at most this share of the time left, or else the window cannot know
+    # whether the rise still goes on. (The two shortest windows always may.)
+    exhausting_block_share: float = 0.25
 
     # Before `leak_age_seconds_min` a rise is mostly a working set being loaded, and stopping a
     # service that starts only makes it start again: there, this share of the limit must be all

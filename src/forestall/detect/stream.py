@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from forestall.detect import reasons
 from forestall.detect.floor import Floor
-from forestall.detect.opinion import RANK, Moment, Opinion, opinion_of
+from forestall.detect.opinion import RANK, Moment, Opinion, opinion_of, widest_of
 from forestall.detect.rules import RULES, TRANSITIONS, Change, Rules
 from forestall.detect.trend import Trend, find_trend
 from forestall.model.series import Series
@@ -178,14 +178,10 @@ class Judge:
     def _onset_at(self, best: Opinion) -> float:
         """When growth began: by the window that says so, or by a longer one if it was before."""
         assert self._floor is not None, "an opinion needs samples"
-        scales = self._floor.scales
-        number, trend = best.number, best.trend
-        for longer in range(number + 1, len(scales)):
-            later = self._trends[longer]
-            if trend.onset > 1 or later is None:
-                break
-            number, trend = longer, later
-        return self._floor.starts_at(scales[number], trend.onset)
+        widest = widest_of(self._trends, best.number)
+        trend = self._trends[widest]
+        assert trend is not None, "the widest window with the rise has a trend"
+        return self._floor.starts_at(self._floor.scales[widest], trend.onset)
 
 
 def _gravity(opinion: Opinion) -> tuple[int, float, int]:

@@ -24,7 +24,8 @@ class Trend:
 
     `onset` and `last` are the positions in the window of its first and newest block, `rising`
     counts the blocks above the one before. `early_bytes`: growth from the first third of the
-    window to the middle one; `late_bytes`: from there to the last; `growth_bytes`: both.
+    window to the middle one; `late_bytes`: from there to the last; `growth_bytes`: both;
+    `newest_bytes`: from the older half of the last third to its newer half.
     """
 
     z: float
@@ -38,11 +39,17 @@ class Trend:
     rising: int
     early_bytes: float
     late_bytes: float
+    newest_bytes: float
     floor_bytes: float
 
     @property
     def growth_bytes(self) -> float:
         return self.early_bytes + self.late_bytes
+
+    @property
+    def goes_on_now(self) -> float:
+        """Growth within the last third as a share of what the rate would make of it."""
+        return self.newest_bytes / (self.rate * max(1.0, self.filled / 6))
 
     @property
     def rise(self) -> int:
@@ -96,6 +103,7 @@ def find_trend(blocks: Sequence[float], rules: Rules) -> Trend | None:
         rising=sum(b > a for a, b in pairwise(values)),
         early_bytes=middle - first,
         late_bytes=last - middle,
+        newest_bytes=_newest(values[count - third :]),
         floor_bytes=last,
     )
 
@@ -111,6 +119,11 @@ def _fit(points: Sequence[Point], rules: Rules) -> tuple[list[float], int, float
     score = len(slopes) - bisect_right(slopes, 0.0) - bisect_left(slopes, 0.0)
     inflation = _inflation(points, slopes[len(slopes) // 2], rules)
     return slopes, score, math.sqrt(_variance(points) * inflation)
+
+
+def _newest(values: Sequence[float]) -> float:
+    half = (len(values) + 1) // 2
+    return median(values[-half:]) - median(values[:half])
 
 
 def median(values: Sequence[float]) -> float:
@@ -131,7 +144,12 @@ def _variance(points: Sequence[Point]) -> float:
 
 
 def _inflation(points: Sequence[Point], rate: float, rules: Rules) -> float:
-    """How much autocorrelation widens the variance: (1 + r) / (1 - r), r from the residuals."""
+    """How much autocorrelation widens the variance: (1 + r) / (1 - r), r from the residuals.
+
+    Of fewer blocks than a leak is called on, r is noise itself and not corrected for.
+    """
+    if len(points) < rules.leak_blocks_min:
+        return 1.0
     rest = [value - rate * x for x, value in points]
     centre = median(rest)
     rest = [value - centre for value in rest]
