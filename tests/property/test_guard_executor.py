@@ -307,7 +307,7 @@ def test_no_sequence_of_failures_breaks_the_laws_of_guard():
     seen.clear()
     run_state_machine_as_test(
         Guarded,
-        settings=settings(max_examples=200, stateful_step_count=50, deadline=None),
+        settings=settings(max_examples=300, stateful_step_count=50, deadline=None),
     )
     wanted = (
         "act",
