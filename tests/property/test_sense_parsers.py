@@ -17,7 +17,6 @@ PARSERS = (
     procfs.parse_status,
     procfs.parse_io,
     procfs.parse_rollup,
-    procfs.parse_limits,
     procfs.parse_words,
     procfs.parse_cgroup,
     procfs.parse_swaps,

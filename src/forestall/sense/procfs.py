@@ -206,16 +206,6 @@ def parse_rollup(data: bytes, path: str = "proc/PID/smaps_rollup") -> Rollup:
     )
 
 
-def parse_limits(data: bytes) -> dict[str, tuple[str, str, str]]:
-    """/proc/PID/limits: name to (soft, hard, unit); `unlimited` stays a word."""
-    limits: dict[str, tuple[str, str, str]] = {}
-    for line in decode(data).splitlines()[1:]:
-        # Columns are 26, 21 and 21 wide; the names hold spaces, so words do not tell them apart.
-        name, soft, hard, unit = line[:26], line[26:47], line[47:68], line[68:]
-        limits[name.strip()] = (soft.strip(), hard.strip(), unit.strip())
-    return limits
-
-
 def parse_words(data: bytes) -> tuple[str, ...]:
     """cmdline and environ: words that end in NUL."""
     if not data:

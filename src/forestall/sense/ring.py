@@ -6,15 +6,12 @@ what two Python floats would take, and holds up to 16 TiB and the year 2106.
 
 from array import array
 
-from forestall.model.sample import ProcessKey, ProcessSample, Sample
-from forestall.model.series import Series
-from forestall.model.verdict import Subject
-
 U32_MAX = 2**32 - 1
 PAGE_BYTES = 4096
 CAPACITY = 720
 INTERVAL_SECONDS = 10
 SUBJECT_LIMIT = 1_000
+"""How many rings an owner keeps at most."""
 
 MEMORY = "memory_bytes"
 
@@ -67,76 +64,3 @@ class Ring:
         times = array("d", [self._seconds[at] for at in order])
         values = array("d", [self._pages[at] * PAGE_BYTES for at in order])
         return times, values
-
-
-class Rings:
-    """One ring per process and signal, for at most `subject_limit` processes.
-
-    A process that ended keeps its rings, for the evidence, until the room is needed: then the
-    one that ended first gives way. While nobody ended, a further process finds no room and is
-    counted in `refused_count`.
-    """
-
-    def __init__(
-        self,
-        *,
-        signals: tuple[str, ...] = (MEMORY,),
-        capacity: int = CAPACITY,
-        interval_seconds: int = INTERVAL_SECONDS,
-        subject_limit: int = SUBJECT_LIMIT,
-    ) -> None:
-        self._signals = signals
-        self._capacity = capacity
-        self._interval_seconds = interval_seconds
-        self._subject_limit = subject_limit
-        self._rings: dict[ProcessKey, dict[str, Ring]] = {}
-        self._ended: dict[ProcessKey, None] = {}
-        self.refused_count = 0
-
-    def __len__(self) -> int:
-        return len(self._rings)
-
-    def __contains__(self, key: ProcessKey) -> bool:
-        return key in self._rings
-
-    def record(self, sample: Sample) -> None:
-        """Add one point of each signal for each process of the sample that has a value."""
-        present = {process.key for process in sample.processes}
-        for key in self._rings.keys() - present:
-            self._ended.setdefault(key)
-        for process in sample.processes:
-            self._add(sample.at, process)
-
-    def series(self, subject: Subject, signal: str = MEMORY) -> Series | None:
-        """What the rings hold of the subject's process; None if it was never seen here."""
-        rings = self._rings.get(subject.process) if subject.process else None
-        if rings is None or signal not in rings:
-            return None
-        times, values = rings[signal].columns()
-        return Series(subject=subject, signal=signal, times=times, values=values)
-
-    def _add(self, at: float, process: ProcessSample) -> None:
-        rings = self._rings.get(process.key)
-        if rings is None:
-            if not self._make_room():
-                self.refused_count += 1
-                return
-            rings = self._rings[process.key] = {
-                name: Ring(self._capacity, self._interval_seconds) for name in self._signals
-            }
-        # A process can be missed once (a fault in its file) and come back.
-        self._ended.pop(process.key, None)
-        for name, ring in rings.items():
-            value = getattr(process, name)
-            if value is not None:
-                ring.add(at, value)
-
-    def _make_room(self) -> bool:
-        if len(self._rings) < self._subject_limit:
-            return True
-        oldest = next(iter(self._ended), None)
-        if oldest is None:
-            return False
-        del self._ended[oldest]
-        del self._rings[oldest]
-        return True

@@ -118,18 +118,6 @@ def test_rollup_becomes_bytes():
     assert procfs.parse_rollup(data) == (10240, 8192, 6144, 1024, 6144, 2048)
 
 
-def test_limits_are_told_apart_by_column():
-    """Names hold spaces and units may be missing."""
-    header = f"{'Limit':<26}{'Soft Limit':<21}{'Hard Limit':<21}Units\n"
-    line = f"{'Max open files':<26}{'1024':<21}{'unlimited':<21}files\n"
-    bare = f"{'Max nice priority':<26}{'0':<21}{'0':<21}\n"
-    limits = procfs.parse_limits((header + line + bare).encode())
-    assert limits == {
-        "Max open files": ("1024", "unlimited", "files"),
-        "Max nice priority": ("0", "0", ""),
-    }
-
-
 def test_words_end_in_nul_and_may_be_empty():
     """An empty argument is an argument; bytes that are no text become valid text."""
     assert procfs.parse_words(b"a\0\0b c\0") == ("a", "", "b c")

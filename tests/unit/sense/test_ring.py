@@ -2,29 +2,9 @@
 
 import pytest
 
-from forestall.model.sample import HostSample, ProcessKey, ProcessSample, Sample
-from forestall.model.verdict import Subject
-from forestall.sense.ring import PAGE_BYTES, Ring, Rings
+from forestall.sense.ring import PAGE_BYTES, Ring
 
 START = 1_700_000_000
-
-
-def _sample(at, *pids, memory=10 * PAGE_BYTES):
-    processes = tuple(
-        ProcessSample(
-            key=ProcessKey(boot_id="b", pid=pid, start_ticks=1),
-            name="x",
-            rss_bytes=2 * memory,
-            anon_bytes=memory,
-        )
-        for pid in pids
-    )
-    return Sample(at=at, monotonic=at, boot_id="b", host=HostSample(), processes=processes)
-
-
-def _subject(pid):
-    key = ProcessKey(boot_id="b", pid=pid, start_ticks=1)
-    return Subject(host="h", name="x", process=key)
 
 
 def test_points_come_back_in_order():
@@ -79,54 +59,3 @@ def test_a_ring_without_room_is_a_mistake(capacity, interval):
     """Said at once, not at the first point."""
     with pytest.raises(ValueError, match="room"):
         Ring(capacity, interval)
-
-
-def test_each_process_has_a_series_per_signal():
-    """Signals are attributes of a process sample; None values leave a gap."""
-    rings = Rings(signals=("memory_bytes", "rss_bytes", "swap_bytes"), interval_seconds=1)
-    rings.record(_sample(START, 1, 2))
-    rings.record(_sample(START + 1, 1))
-    series = rings.series(_subject(1), "rss_bytes")
-    assert list(series) == [(START, 20 * PAGE_BYTES), (START + 1, 20 * PAGE_BYTES)]
-    assert series.subject.process.pid == 1
-    assert len(rings.series(_subject(2))) == 1
-    assert len(rings.series(_subject(1), "swap_bytes")) == 0
-    assert rings.series(_subject(3)) is None
-    assert rings.series(_subject(1), "cpu_seconds") is None
-    assert rings.series(Subject(host="h", name="x")) is None
-
-
-def test_the_one_that_ended_first_gives_way():
-    """A dead process is kept for the evidence until somebody needs its room."""
-    rings = Rings(subject_limit=3, interval_seconds=1)
-    rings.record(_sample(START, 1, 2, 3))
-    rings.record(_sample(START + 1, 1, 3))
-    rings.record(_sample(START + 2, 1))
-    rings.record(_sample(START + 3, 1, 4))
-    assert rings.series(_subject(2)) is None
-    assert rings.series(_subject(3)) is not None
-    rings.record(_sample(START + 4, 1, 4, 5))
-    assert rings.series(_subject(3)) is None
-    assert rings.refused_count == 0
-
-
-def test_the_living_never_give_way():
-    """When all live, a further process is refused and counted, and nobody loses a series."""
-    rings = Rings(subject_limit=2, interval_seconds=1)
-    rings.record(_sample(START, 1, 2, 3))
-    assert len(rings) == 2
-    assert rings.refused_count == 1
-    assert rings.series(_subject(1)) is not None
-    assert rings.series(_subject(2)) is not None
-
-
-def test_a_process_that_was_missed_once_goes_on():
-    """Coming back takes it off the list of the dead."""
-    rings = Rings(subject_limit=2, interval_seconds=1)
-    rings.record(_sample(START, 1, 2))
-    rings.record(_sample(START + 1, 2))
-    rings.record(_sample(START + 2, 1, 2))
-    rings.record(_sample(START + 3, 2))
-    rings.record(_sample(START + 4, 1, 2, 3))
-    assert len(rings.series(_subject(1))) == 3
-    assert rings.refused_count == 1
