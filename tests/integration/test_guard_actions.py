@@ -258,6 +258,46 @@ def test_systemd_is_not_asked_where_it_does_not_run(guard, tmp_path):
     assert "systemd does not run here" in outcomes[1].detail
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_systemd_is_asked_by_a_list_of_words(guard, tmp_path, monkeypatch, works):
+    """A stand-in for systemctl restarts the unit, or fails and is quoted."""
+    os.makedirs(tmp_path / "run" / "systemd" / "system")
+    guard.handlers[ActionKind.RESTART]._host = Host(run=str(tmp_path / "run"))
+    with service("feed-sync-unit") as pid:
+        systemctl = tmp_path / "systemctl"
+        systemctl.write_text(
+            f"#!{sys.executable}\n"
+            f"import os, subprocess, sys\n"
+            f"open({str(tmp_path / 'words')!r}, 'w').write(repr(sys.argv[1:]))\n"
+            f"if not {works}:\n"
+            f"    sys.exit('Job for it failed.')\n"
+            f"os.kill({pid}, 15)\n"
+            f"child = subprocess.Popen([sys.executable, '-c', {SERVICE!r}, 'feed-sync-unit'],\n"
+            f"    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+            f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
+        )
+        systemctl.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        subject = guard.subject(pid)
+        guard.processes = InUnit(guard.processes, pid, "feed-sync-unit.service")
+        recipe = Recipe(method=Method.SYSTEMD, unit="feed-sync-unit.service")
+        try:
+            _, outcomes = guard.run(subject, recipe=recipe)
+        finally:
+            if works:
+                os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert (tmp_path / "words").read_text() == repr(
+        ["--no-ask-password", "restart", "--", "feed-sync-unit.service"]
+    )
+    state = "done" if works else "failed"
+    assert states(outcomes) == ["capture done", f"restart {state}", "notify done"]
+    assert outcomes[1].detail == (
+        "systemctl restart feed-sync-unit.service ended well."
+        if works
+        else "systemctl restart feed-sync-unit.service failed with exit code 1: Job for it failed."
+    )
+
+
 class InUnit:
     """Processes as they are, one of them in a unit that this host may not have."""
 

@@ -167,7 +167,8 @@ class Executor:
             evidence = done.evidence
             problem = handler.verify(step, done)
         except ForestallError as error:
-            problem = "; ".join(part for part in (error.message, error.help) if part) + "."
+            parts = (error.message, error.help or "")
+            problem = "; ".join(part.rstrip(".") for part in parts if part) + "."
         except OSError as error:
             problem = f"{error.filename or step.action.kind.value}: {error.strerror or error}."
         else:
