@@ -1,11 +1,12 @@
 """One judge per process: fed from the samples, at the pace its suspicion deserves."""
 
+import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from forestall.agent.config import ServiceConfig
 from forestall.agent.limits import Limits
-from forestall.agent.recall import Recall, Segment
+from forestall.agent.recall import Segment
 from forestall.clock import Clock
 from forestall.detect.rules import Rules
 from forestall.detect.stream import Judge
@@ -16,6 +17,11 @@ from forestall.sense.host import Host
 from forestall.sense.ring import MEMORY, SUBJECT_LIMIT, Ring
 
 FEED_SECONDS = 10.0
+SEGMENTS_MAX = 128
+
+# Three hours of a process in 3 KB: enough for the evidence to show a rise and what came before.
+RING_POINTS = 360
+RING_INTERVAL_SECONDS = 30
 
 SUSPICIOUS = (VerdictKind.GROWING, VerdictKind.LEAKING, VerdictKind.EXHAUSTING)
 
@@ -49,6 +55,11 @@ class _Judged:
         self.verdict: Verdict | None = None
         self.ring = ring
 
+    @property
+    def size_bytes(self) -> int:
+        """What it held when it was judged last."""
+        return self.raw.memory_bytes if self.raw is not None else 0
+
 
 class Judging:
     """The judges of a host. A process that is gone is forgotten with its judge.
@@ -62,7 +73,6 @@ class Judging:
         clock: Clock,
         *,
         rules: Rules,
-        recall: Recall,
         services: tuple[ServiceConfig, ...] = (),
         given: Mapping[str, int] | None = None,
         cgroup_file: str,
@@ -71,7 +81,6 @@ class Judging:
         self._host = host
         self._clock = clock
         self._rules = rules
-        self._recall = recall
         self._services = services
         self._given = dict(given or {})
         self._cgroup_file = cgroup_file
@@ -137,6 +146,19 @@ class Judging:
         times, values = one.ring.columns()
         return Series(subject=one.subject, signal=MEMORY, times=times, values=values)
 
+    def segments(self, since: float) -> list[Segment]:
+        """The points after `since` of the suspects and the largest, at most SEGMENTS_MAX."""
+        ringed = [one for one in self._judged.values() if one.ring is not None]
+        ringed.sort(key=lambda one: (one.key not in self.suspects, -one.size_bytes))
+        found: list[Segment] = []
+        for one in ringed[:SEGMENTS_MAX]:
+            assert one.ring is not None
+            times, values = one.ring.columns()
+            first = bisect.bisect_right(times, since)
+            if first < len(times):
+                found.append(Segment(one.key, times[first:], values[first:]))
+        return found
+
     def _feed(
         self, one: _Judged, process: ProcessSample, sample: Sample, limits: Limits
     ) -> Verdict | None:
@@ -153,7 +175,6 @@ class Judging:
             one.feed_at = sample.monotonic + self._feed_seconds * spread
             if one.ring is not None:
                 one.ring.add(sample.at, one.low_bytes)
-            self._recall.note(one.key, sample.at, one.low_bytes)
         one.low_bytes = None
         if raw is one.raw:
             return None
@@ -171,7 +192,9 @@ class Judging:
     def _meet(self, process: ProcessSample, sample: Sample, limits: Limits) -> _Judged:
         subject = _subject(self._host.hostname, process)
         judge = Judge(subject, self._rules, started_at=self._started_at(process, sample))
-        ring = Ring() if len(self._judged) < SUBJECT_LIMIT else None
+        ring = (
+            Ring(RING_POINTS, RING_INTERVAL_SECONDS) if len(self._judged) < SUBJECT_LIMIT else None
+        )
         one = _Judged(subject, judge, ring, sample.monotonic)
         self._judged[process.key.pid] = one
         limit = limits.nearest(process, self._given)

@@ -1,7 +1,7 @@
 """The loop: once per tick it reads, judges, decides, acts if it may, and records."""
 
+import gc
 import os
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from forestall.agent.acting import Acting
@@ -75,7 +75,6 @@ class Watch:
             host,
             clock,
             rules=rules,
-            recall=self.recall,
             services=config.services,
             given=given,
             cgroup_file=cgroup_file(Cgroups(host).version),
@@ -184,7 +183,7 @@ class Watch:
         self._decide()
         self.spool.flush()
         if self.recall.due(sample.at):
-            self.recall.save(sample.at, self.judging.suspects)
+            self._save_series(sample.at)
         self._complain()
         self.tick_count += 1
         self.tick_seconds = self._clock.monotonic() - started
@@ -198,7 +197,8 @@ class Watch:
 
     def close(self) -> None:
         """Write what waits and give everything back."""
-        self.recall.save(self._clock.now(), self.judging.suspects)
+        self._save_series(self._clock.now())
+        self.recall.close()
         self.spool.close()
         self.acting.close()
         self.collector.close()
@@ -250,6 +250,12 @@ class Watch:
     def _tell(self, events: Sequence[TimelineEvent]) -> None:
         self.spool.add(events)
 
+    def _save_series(self, at: float) -> None:
+        self.recall.save(at, self.judging.segments(self.recall.saved_at))
+        # Cycles are rare here, so the collector seldom runs by itself, and its garbage would
+        # scatter over the heap; after `settle` a collection takes less than a millisecond.
+        gc.collect()
+
     def _complain(self) -> None:
         """Say once what cannot be kept, and once when it can be again."""
         for name, problem in (
@@ -268,8 +274,11 @@ class Watch:
 
 def describe_fault(error: BaseException) -> str:
     """A fault in one line: what, and where in our own code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        file = os.path.basename(trace.tb_frame.f_code.co_filename)
+        where = f" at {file}:{trace.tb_lineno}"
+        trace = trace.tb_next
     return f"{type(error).__name__}: {error}{where}"
 
 

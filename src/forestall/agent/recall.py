@@ -1,7 +1,7 @@
 """What the judges were fed, kept on disk, so that a restart of the agent does not forget a leak.
 
-Every SAVE_SECONDS the points of the largest processes become one record each; at start they are
-read back for the processes of this boot that still live.
+Every SAVE_SECONDS the latest points of the largest processes become one record each; at start
+they are read back for the processes of this boot that still live.
 """
 
 from array import array
@@ -16,8 +16,7 @@ from forestall.units import HOUR, MIB, MINUTE
 SERIES_FILE = "series/memory.journal"
 SERIES_BYTES_MAX = 4 * MIB
 SERIES_SEGMENTS_KEPT = 3
-SUBJECTS_MAX = 128
-POINTS_MAX = 360
+POINTS_MAX = 1000
 SAVE_SECONDS = 5 * MINUTE
 RECALL_SECONDS = 24 * HOUR
 
@@ -33,56 +32,44 @@ class Segment(NamedTuple):
 
 
 class Recall:
-    """Collects points and saves them. `path` None collects nothing.
-
-    At most POINTS_MAX points of a process between two saves, and SUBJECTS_MAX processes in a
-    save, largest first.
-    """
+    """Saves segments; `path` None saves nothing. A failure is counted, never raised."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
-        self._points: dict[ProcessKey, Segment] = {}
-        self._saved_at: float | None = None
+        self._journal: Journal | None = None
+        self.saved_at = float("-inf")
         self.error_count = 0
         self.problem: str | None = None
 
-    def note(self, process: ProcessKey, at: float, memory_bytes: int) -> None:
-        """Remember one point that a judge was given."""
+    def due(self, at: float) -> bool:
+        """Whether it is time to save; the first call only starts the count."""
+        if self.saved_at == float("-inf"):
+            self.saved_at = at
+        return self._path is not None and at - self.saved_at >= SAVE_SECONDS
+
+    def save(self, at: float, segments: Iterable[Segment]) -> None:
+        """Write the segments with one fsync, and remember that it was done at `at`."""
+        self.saved_at = at
         if self._path is None:
             return
-        segment = self._points.get(process)
-        if segment is None:
-            segment = self._points[process] = Segment(process, array("d"), array("d"))
-        if len(segment.times) < POINTS_MAX:
-            segment.times.append(at)
-            segment.values.append(memory_bytes)
-
-    def due(self, at: float) -> bool:
-        """Whether SAVE_SECONDS passed since the last save; the first call starts the count."""
-        if self._saved_at is None:
-            self._saved_at = at
-        return at - self._saved_at >= SAVE_SECONDS
-
-    def save(self, at: float, suspects: Collection[ProcessKey]) -> None:
-        """Write the points of suspects and of the largest processes; a failure is counted."""
-        self._saved_at = at
-        ranked = sorted(
-            self._points.values(),
-            key=lambda segment: (segment.process not in suspects, -segment.values[-1]),
-        )[:SUBJECTS_MAX]
-        self._points.clear()
-        if self._path is None or not ranked:
-            return
         try:
-            # Opened for each save: one record in minutes is not worth a descriptor and a lock.
-            with Journal(
-                self._path, max_bytes=SERIES_BYTES_MAX, keep_segments=SERIES_SEGMENTS_KEPT
-            ) as journal:
-                journal.append_all(_record(segment) for segment in ranked)
+            if self._journal is None:
+                self._journal = Journal(
+                    self._path, max_bytes=SERIES_BYTES_MAX, keep_segments=SERIES_SEGMENTS_KEPT
+                )
+            self._journal.append_all(_record(segment) for segment in segments)
             self.problem = None
         except JournalError as error:
             self.error_count += 1
             self.problem = error.message
+            # A journal that failed may refuse every further record; opening it again recovers it.
+            self.close()
+
+    def close(self) -> None:
+        """Give the journal back."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
 
 def recall(path: str, alive: Collection[ProcessKey], since: float) -> Iterator[Segment]:

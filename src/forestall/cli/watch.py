@@ -180,6 +180,8 @@ def _watch(config: AgentConfig, given: dict[str, int], select: Select | None, fo
                 f"state in {folder}, "
                 + (f"metrics on port {server.port}" if server else "no listener")
             )
+            # The first tick makes what stays: a judge and a ring for every process.
+            watch.tick_safely()
             settle()
             watch.run()
             log.info(f"asked to stop by {waiting.stopped_by}; ended after {watch.tick_count} ticks")

@@ -96,7 +96,7 @@ def lines(watch: Watch, hostname: str, state: str) -> list[str]:
         *(f"  {row(watch, process)}" for process in shown(watch)),
         "",
         f"A verdict needs history: growth is judged on processes older than {young}, a leak is",
-        f"called on those older than {grown}. `forestall watch` keeps looking, and touches nothing;",
+        f"called on those older than {grown}. `forestall watch` keeps looking and touches nothing.",
         "`forestall look` says what happens here when memory runs out.",
     ]
 

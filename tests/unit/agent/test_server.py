@@ -3,7 +3,14 @@ import threading
 
 import pytest
 
-from forestall.agent.server import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Server, parse_address
+from forestall.agent.server import (
+    CONNECTIONS_MAX,
+    REQUEST_BYTES_MAX,
+    TEXT,
+    Answer,
+    Server,
+    parse_address,
+)
 from forestall.agent.waiting import Waiting
 from forestall.errors import ForestallError, UsageError
 
@@ -11,7 +18,11 @@ from forestall.errors import ForestallError, UsageError
 @pytest.fixture
 def server():
     waiting = Waiting()
-    answers = {"/metrics": ("text/plain", b"x 1\n" * 50_000), "/healthz": ("text/plain", b"ok\n")}
+    answers = {
+        "/metrics": Answer(TEXT, b"x 1\n" * 50_000),
+        "/healthz": Answer(TEXT, b"ok\n"),
+        "/sick": Answer(TEXT, b"no\n", "503 Service Unavailable"),
+    }
     server = Server(waiting, "127.0.0.1", 0, answers.get)
     thread = threading.Thread(target=lambda: run(waiting))
     thread.start()
@@ -50,6 +61,7 @@ def test_a_large_answer_arrives_whole(server):
     ("request_bytes", "status"),
     [
         (b"GET /healthz HTTP/1.0\n\n", b"200 OK"),
+        (b"GET /sick HTTP/1.1\r\n\r\n", b"503 Service Unavailable"),
         (b"GET /other HTTP/1.1\r\n\r\n", b"404 Not Found"),
         (b"POST /metrics HTTP/1.1\r\n\r\n", b"405 Method Not Allowed"),
         (b"GET /metrics\r\n\r\n", b"400 Bad Request"),
