@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(result.to_json())
     else:
         _say(result, state)
-    return 0 if result.caught and not result.control_touched else 1
+    return 0 if result.passed else 1
 
 
 def _folder(option: str | None) -> str:

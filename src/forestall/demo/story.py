@@ -56,6 +56,11 @@ class Result:
     incident: str | None
     control_touched: bool
 
+    @property
+    def passed(self) -> bool:
+        """Whether guard did what it is for, and nothing else."""
+        return self.caught and not self.control_touched
+
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
 
@@ -84,6 +89,7 @@ class Play:
         self._clock = ScaledClock(scale)
         self._started_at = self._clock.now()
         self._acted_at: float | None = None
+        self._scene = Scene(scale=scale, limit_bytes=LIMIT_BYTES, limit_is_real=False)
 
     def run(self) -> Result:
         """Play to the end; returns what came of it, and leaves evidence and review behind."""
@@ -92,11 +98,9 @@ class Play:
         with cage(name, LIMIT_BYTES) as leaky_cage, cage(f"{name}-control", LIMIT_BYTES) as other:
             leaky = Service(LEAKY, REQUESTS_PER_SECOND, fixed=False, cage=leaky_cage)
             control = Service(CONTROL, REQUESTS_PER_SECOND, fixed=True, cage=other)
-            self._scene = Scene(
-                scale=self._clock.scale, limit_bytes=LIMIT_BYTES, limit_is_real=leaky_cage.real
-            )
+            self._scene.limit_is_real = leaky_cage.real
             with self._view, running(leaky, control):
-                self._watch(leaky, control, leaky_cage)
+                self._watch(self.agent(leaky, control, leaky_cage))
                 control_starts = control.starts
         plan, outcomes = self._acted()
         number, review, bundle = self._write_review()
@@ -114,10 +118,11 @@ class Play:
             control_touched=control_starts != 1 or self._planned_for(CONTROL),
         )
 
-    def _watch(self, leaky: Service, control: Service, limits: Cage) -> None:
+    def agent(self, leaky: Service, control: Service, limits: Cage) -> Watch:
+        """The shipped agent with its shipped rules and policy, watching these two and no other."""
         services = (leaky, control)
         log = Log(_Sink(self._scene), self._clock, journald=False)  # type: ignore[arg-type]
-        watch = Watch(
+        return Watch(
             self._config(limits),
             host=Host(),
             clock=self._clock,
@@ -126,6 +131,8 @@ class Play:
             select=lambda name, pid, cgroup: pid in [service.pid for service in services],
             on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
         )
+
+    def _watch(self, watch: Watch) -> None:
         watch.start()
         try:
             while not self._over(watch):

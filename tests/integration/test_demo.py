@@ -1,0 +1,71 @@
+"""The demo, as a newcomer runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def _forestall(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "forestall", *words], capture_output=True, text=True, **options
+    )
+
+
+def _mentions(folder):
+    """Processes whose command line names the demo's service below this interpreter's demo."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if folder.encode() in file.read():
+                    found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_catches_the_leak_keeps_evidence_and_leaves_nothing_running(tmp_path):
+    """One run: caught early, control untouched, review backed by its bundle, all cleaned up."""
+    state = str(tmp_path / "state")
+    environment = {**os.environ, "FORESTALL_DEMO_TEST": state}
+    ran = _forestall("demo", "--json", "--state", state, cwd=tmp_path, env=environment)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["caught"] is True
+    assert result["control_touched"] is False
+    assert result["verdict"] == "LEAKING"
+    assert result["headroom_bytes"] > result["limit_bytes"] / 4
+    assert result["seconds"] < 180
+    assert result["incident"].startswith("INC-")
+    verified = _forestall("review", "verify", result["review"], "--bundle", result["bundle"])
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    linted = _forestall("review", "lint", result["review"])
+    assert linted.returncode == 0, linted.stdout
+    parsed = _forestall("review", "parse", result["review"], "--json")
+    assert not json.loads(parsed.stdout).get("residual")
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
+        cwd=result["bundle"],
+        check=True,
+    )
+    assert _mentions(state) == []
+
+
+def test_a_folder_that_is_in_use_is_refused(tmp_path):
+    """The demo never mixes its story with a real host's journals."""
+    (tmp_path / "spool.journal").touch()
+    failed = _forestall("demo", "--state", str(tmp_path))
+    assert failed.returncode == 2
+    assert "is not empty" in failed.stderr
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "1000", "nan"])
+def test_a_clock_that_makes_no_sense_is_refused(scale, tmp_path):
+    """A scale at which samples would be too few is one clear line."""
+    failed = _forestall("demo", "--scale", scale, "--state", str(tmp_path / "new"))
+    assert failed.returncode == 2
+    assert "--scale" in failed.stderr
