@@ -186,6 +186,11 @@ def _deadline(at: float, days: int, zone: str) -> str:
     return (local(at, zone).date() + datetime.timedelta(days=days)).isoformat()
 
 
+def _fills_in(held: int, left: int, bytes_per_second: float) -> str:
+    """How long a service that starts again from nothing takes to where the limit was reached."""
+    return format_duration((held + left) / bytes_per_second)
+
+
 def _rate(bytes_per_second: float) -> str:
     """A rate in the unit of time in which it is at least a mebibyte, if there is one."""
     if abs(bytes_per_second) * MINUTE >= 1024 * 1024:
@@ -287,6 +292,7 @@ DERIVATIONS: Mapping[str, Callable[..., str]] = {
     "local day": _day_in_words,
     "local day after": _deadline,
     "forecast time": _forecast,
+    "time to fill": _fills_in,
     "ticks after boot": lambda ticks, booted, reference, zone: _time(
         booted + ticks / _TICKS_PER_SECOND, reference, zone
     ),

@@ -226,8 +226,29 @@ def how_it_ended(case: Case) -> list[Said]:
             "resolved",
             resolved=case.time("resolved", timeline("/resolved_at")),
             text=case.fact("text", "as a sentence", timeline(f"{last.pointer}/text")),
-        )
+        ),
+        *_restart_is_no_repair(case),
     ]
+
+
+def _restart_is_no_repair(case: Case) -> list[Said]:
+    """How long a restart has bought, where guard restarted and the rates are known."""
+    forecast = case.verdict.forecast if case.verdict else None
+    restarted = any(
+        is_done(one) and one.event.data.get("kind") == ActionKind.RESTART
+        for one in case.events(EventKind.OUTCOME)
+    )
+    if not restarted or forecast is None or forecast.rate_low_bytes_per_second <= 0:
+        return []
+    held = case.verdict_at("/memory_bytes")
+    left = case.verdict_at("/forecast/limit/headroom_bytes")
+
+    def fills(name: str, rate: str) -> Fact:
+        place = case.verdict_at(f"/forecast/{rate}_bytes_per_second")
+        return case.fact(name, "time to fill", held, left, place)
+
+    soonest, latest = fills("soonest", "rate_high"), fills("latest", "rate_low")
+    return [say("restart is no repair", soonest=soonest, latest=latest)]
 
 
 def about_this_review(case: Case, bundle: Fact) -> list[Said]:

@@ -63,6 +63,7 @@ def test_a_damaged_entry_is_named():
         ("local day", (AT, "America/Chicago"), "March 14, 2026"),
         ("local day after", (AT, 10, "America/Chicago"), "2026-03-24"),
         ("forecast time", (AT, 3_600, AT, "UTC"), "10:25 AM UTC"),
+        ("time to fill", (180 * 2**20, 332 * 2**20, 2**20 / 15), "2 h 8 min"),
         ("local time of the start", (AT, AT, 30.0, "UTC"), "09:25:00 AM UTC"),
         ("local time of the start", (AT, AT, "UTC"), "09:25:30 AM UTC"),
         ("time it lasted", (AT + 90, AT), "1 min 30 s"),
