@@ -41,8 +41,8 @@ TEMPLATES: Mapping[str, str] = {
     "nothing done": "Nothing was done about it by guard: its mode was {mode}.",
     "no decision": "No decision of guard is recorded.",
     "still open": "The incident was still open when this review was drafted.",
-    "restart is no repair": "The restart freed the memory and repaired nothing: if the service grows "
-    "as before, it fills its limit again within {soonest} to {latest} of its start.",
+    "restart is no repair": "The restart freed the memory and repaired nothing: if the service "
+    "grows as before, it fills its limit again within {soonest} to {latest} of its start.",
     "resolved": "At {resolved}, forestall found the service recovered: {text}",
     "scaled clock": "All times are those of a scaled clock that ran {scale} times as fast as the "
     "wall clock.",
