@@ -241,7 +241,7 @@ class Watch:
             self._decide_at = now + DECIDE_SECONDS
         for trouble in self.troubles.open():
             process = trouble.subject.process
-            if process is None or trouble.bad_since is None or trouble.gone_at is not None:
+            if process is None or not trouble.actionable:
                 continue
             if due or trouble.asked is not trouble.verdict:
                 trouble.asked = trouble.verdict

@@ -18,6 +18,7 @@ from forestall.units import MINUTE, format_bytes, format_duration
 SOURCE = "agent"
 TROUBLES_MAX = 256
 SUCCESSOR_SECONDS = 5 * MINUTE
+CONFIRM_SECONDS = 30 * MINUTE
 
 BAD = (VerdictKind.LEAKING, VerdictKind.EXHAUSTING)
 _TAKES_DOWN = (ActionKind.STOP, ActionKind.RESTART)
@@ -28,7 +29,8 @@ class Trouble:
     """One process that leaks. `bad_since` is None while its verdict is milder again.
 
     `key` stays as it was at detection, also when the process takes another name. `asked` is the
-    verdict that guard was asked about last.
+    verdict that guard was asked about last. `restored` = an earlier agent told of it, and this
+    one's judge has not come to see it yet; `judged_from` is when that judge began.
     """
 
     key: str
@@ -37,10 +39,17 @@ class Trouble:
     acted: bool = False
     gone_at: float | None = None
     asked: Verdict | None = None
+    restored: bool = False
+    judged_from: float | None = None
 
     @property
     def subject(self) -> Subject:
         return self.verdict.subject
+
+    @property
+    def actionable(self) -> bool:
+        """Whether guard is to be asked: it is bad now, by this agent's own judgement, and there."""
+        return self.bad_since is not None and self.gone_at is None and not self.restored
 
 
 class Troubles:
@@ -68,6 +77,8 @@ class Troubles:
             key = self._key(verdict.subject)
             self._open[process] = Trouble(key=key, verdict=verdict, bad_since=verdict.at)
             return self._detected(key, verdict)
+        if trouble.restored and not _confirmed(trouble, verdict):
+            return []
         before, trouble.verdict = trouble.verdict, verdict
         if verdict.kind not in BAD:
             trouble.bad_since = None
@@ -189,7 +200,9 @@ class Troubles:
             if trouble is None and event.kind is EventKind.DETECTED:
                 if len(self._open) >= TROUBLES_MAX:
                     del self._open[next(iter(self._open))]
-                self._open[process] = Trouble(key=event.key, verdict=verdict, bad_since=bad_since)
+                self._open[process] = Trouble(
+                    key=event.key, verdict=verdict, bad_since=bad_since, restored=True
+                )
             elif trouble is not None:
                 keeps = trouble.bad_since is not None and bad_since is not None
                 trouble.bad_since = trouble.bad_since if keeps else bad_since
@@ -237,6 +250,19 @@ class Troubles:
             text=text,
             data=to_document(verdict),
         )
+
+
+def _confirmed(trouble: Trouble, verdict: Verdict) -> bool:
+    """Whether a judge that had to start afresh may speak about a trouble of before.
+
+    It begins with a part of the history and therefore mildly: that is no recovery. Once it sees
+    the leak again, or has looked for CONFIRM_SECONDS, it is believed whatever it says.
+    """
+    if trouble.judged_from is None:
+        trouble.judged_from = verdict.at
+    waited = verdict.at - trouble.judged_from
+    trouble.restored = verdict.kind not in BAD and waited < CONFIRM_SECONDS
+    return not trouble.restored
 
 
 def _name(verdict: Verdict) -> str:
