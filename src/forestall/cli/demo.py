@@ -8,6 +8,8 @@ two minutes. Ends with the paths of the evidence and of the incident review writ
 
 import argparse
 import os
+import shutil
+import sys
 import tempfile
 
 from forestall.cli.options import add_json, print_json
@@ -86,7 +88,9 @@ def _say(result: Result, state: str) -> None:
     )
     print(f"\n  review    {result.review}")
     print(f"  evidence  {result.bundle}")
+    # `make demo` runs from a virtual environment that the reader's PATH does not know.
+    command = "forestall" if shutil.which("forestall") else os.path.relpath(sys.argv[0])
     print("\nnext:")
-    print(f"  forestall review verify {result.review} --bundle {result.bundle}")
-    print(f"  forestall guard ledger --state {state}")
-    print("  forestall look      what would happen on this host tonight")
+    print(f"  {command} review verify {result.review} --bundle {result.bundle}")
+    print(f"  {command} guard ledger --state {state}")
+    print(f"  {command} look      what would happen on this host tonight")

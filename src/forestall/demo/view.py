@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,6 +15,8 @@ BARS = " ▁▂▃▄▅▆▇█"
 CURVE_COLUMNS = 60
 CURVE_ROWS = 6
 PLAIN_EVERY_SECONDS = 10 * MINUTE
+PLAIN_COLUMNS = 100
+INDENT = " " * 16
 COLOURS = {
     VerdictKind.STEADY: "green",
     VerdictKind.GROWING: "yellow",
@@ -107,7 +110,10 @@ class PlainView:
 
     def show(self, scene: Scene) -> None:
         for at, text in scene.events[self._events :]:
-            self._write(f"  {format_duration(at):>12}  {text}")
+            head = f"  {format_duration(at):>12}  "
+            self._write(
+                textwrap.fill(text, PLAIN_COLUMNS, initial_indent=head, subsequent_indent=INDENT)
+            )
         self._events = len(scene.events)
         if scene.at < self._due or not scene.memory:
             return
@@ -115,8 +121,8 @@ class PlainView:
         kind = scene.verdict.kind if scene.verdict else VerdictKind.UNDECIDED
         self._write(
             f"  {format_duration(scene.at):>12}  feed-sync {format_bytes(scene.memory[-1][1])}"
-            f" of {format_bytes(scene.limit_bytes)}: {kind}, {forecast_words(scene.verdict)};"
-            f" control {format_bytes(scene.control_bytes)}"
+            f" of {format_bytes(scene.limit_bytes)}: {kind}, {forecast_words(scene.verdict)};\n"
+            f"{INDENT}control {format_bytes(scene.control_bytes)}"
         )
 
 
