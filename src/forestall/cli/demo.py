@@ -88,9 +88,17 @@ def _say(result: Result, state: str) -> None:
     )
     print(f"\n  review    {result.review}")
     print(f"  evidence  {result.bundle}")
-    # `make demo` runs from a virtual environment that the reader's PATH does not know.
-    command = "forestall" if shutil.which("forestall") else os.path.relpath(sys.argv[0])
+    command = _own_command()
     print("\nnext:")
     print(f"  {command} review verify {result.review} --bundle {result.bundle}")
     print(f"  {command} guard ledger --state {state}")
     print(f"  {command} look      what would happen on this host tonight")
+
+
+def _own_command() -> str:
+    """How the reader calls us: `make demo` runs in an environment that no PATH knows."""
+    if shutil.which("forestall"):
+        return "forestall"
+    if os.path.basename(sys.argv[0]) == "__main__.py":
+        return f"{sys.executable} -m forestall"
+    return os.path.relpath(sys.argv[0])
