@@ -206,18 +206,18 @@ class Scale:
 class Floor:
     """The scales of one series, the finest first; a longer one exists once it has a block."""
 
-    __slots__ = ("_rules", "_started_at", "scales")
+    __slots__ = ("_rules", "scales", "started_at")
 
     def __init__(self, at: float, value: float, rules: Rules) -> None:
         self._rules = rules
-        self._started_at = at
+        self.started_at = at
         self.scales = [Scale(rules.block_multiples[0], 0, rules)]
         self.scales[0].add(value, value)
 
     def add(self, at: float, value: float) -> int:
         """Take one value later than all before. Returns how many scales ended a block by it."""
         scales, rules = self.scales, self._rules
-        index = int((at - self._started_at) / rules.block_seconds)
+        index = int((at - self.started_at) / rules.block_seconds)
         finest = scales[0]
         if index == finest.index:
             finest.add(value, value)
@@ -241,4 +241,4 @@ class Floor:
     def starts_at(self, scale: Scale, position: int) -> float:
         """When the block at `position` of the scale's window started, seconds since the epoch."""
         first = scale.index - len(scale.blocks)
-        return self._started_at + (first + position) * scale.block_seconds
+        return self.started_at + (first + position) * scale.block_seconds

@@ -68,6 +68,9 @@ def opinion_of(
     if limit is not None:
         rates = _rates(scales, trends, number, rules)
         forecast = _forecast_of(scale, trend, rates, moment, limit, rules)
+    if _repeats(scales, number, trend, rules.same_return_margin):
+        # What came back before, no higher, no faster and no longer, is how this service breathes.
+        return None
     flattens = _flattens(trend, moment, rules)
     repeats = _repeats(scales, number, trend, rules.leak_return_margin)
     young = _doubts_of_age(scales, trends, number, moment, forecast, rules)
@@ -77,7 +80,6 @@ def opinion_of(
         and trend.goes_on_now >= rules.exhausting_newest_share
         and _runs_out_soon(forecast, number, scale, moment, rules)
         and not flattens
-        and not _repeats(scales, number, trend, rules.exhausting_return_margin)
     ):
         kind = VerdictKind.EXHAUSTING
     elif number == 0 or moment.age_seconds < rules.start_seconds:
@@ -159,7 +161,8 @@ def _runs_out_soon(
         return False
     if middle > rules.exhausting_rises_max * forecast.window_seconds:
         return False
-    if number > 1 and scale.block_seconds > rules.exhausting_block_share * middle:
+    late = forecast.exhaustion_high_seconds or rules.sight_seconds
+    if number > 1 and scale.block_seconds > rules.exhausting_block_share * late:
         return False
     limit = forecast.limit
     return (
@@ -203,6 +206,14 @@ def widest_of(trends: Sequence[Trend | None], number: int) -> int:
     return len(trends) - 1
 
 
+def rise_of(scale: Scale, trend: Trend) -> float:
+    """How long the rise has lasted, in seconds; longer than its window if it fills it."""
+    blocks = trend.rise
+    if trend.onset <= 1:
+        blocks = max(blocks, scale.index - scale.leg_index)
+    return blocks * scale.block_seconds
+
+
 def _doubts_of_age(
     scales: Sequence[Scale],
     trends: Sequence[Trend | None],
@@ -224,11 +235,16 @@ def _doubts_of_age(
         if scale.window_seconds < rules.unlimited_window_seconds_min:
             doubts.append(Doubt(name="no limit", value=rules.unlimited_window_seconds_min))
         return tuple(doubts)
+    # Only the longest window may count on a rise longer than itself: whether a rise flattens is
+    # seen within a window, and for the others a longer one looks.
+    longest = len(rules.block_multiples) - 1
     rise_seconds = trend.rise * scale.block_seconds
+    if number == longest:
+        rise_seconds = rise_of(scale, trend)
     widest = widest_of(trends, number)
     whole = trends[widest]
     assert whole is not None, "the widest window with the rise has a trend"
-    whole_rise_seconds = max(rise_seconds, whole.rise * scales[widest].block_seconds)
+    whole_rise_seconds = max(rise_seconds, rise_of(scales[widest], whole))
     farthest = min(
         rules.extrapolation_rises_max * rise_seconds,
         max(

@@ -59,7 +59,7 @@ class Rules:
 
     # A rise still goes on if the later half of its window has at least this share of it (a
     # straight line has one half). Less: it has stopped, and the window only remembers it.
-    late_share_min: float = 0.25
+    late_share_min: float = 0.35
 
     # If the growth from third to third shrinks, by at least this factor, the rise flattens and
     # has an asymptote; nearer to one the asymptote is beyond what a window can tell.
@@ -71,10 +71,10 @@ class Rules:
     # A rise has come back when its floor fell by this share of it.
     return_share_min: float = 0.5
 
-    # A rise repeats one that came back as long as it is no higher: for a leak with much margin,
-    # because peaks differ from day to day; for exhaustion with little, because it is soon.
+    # A rise up to this share above one that came back is the same again, and no growth at all;
+    # up to the other it may be, as peaks differ from day to day, so it is not called a leak,
+    same_return_margin: float = 0.1
     leak_return_margin: float = 0.5
-    exhausting_return_margin: float = 0.1
 
     # ... as long as it is not much faster (an hourly job does not explain a runaway loop),
     return_haste: float = 3.0
@@ -94,8 +94,8 @@ class Rules:
     # No process younger than this is called leaking: caches fill for the first half hour.
     leak_age_seconds_min: float = 40 * MINUTE
 
-    # On a longer scale warm-up lasts longer: the process must be this many windows old.
-    leak_age_windows_min: float = 1.5
+    # On a longer scale warm-up lasts longer: the process must be as old as the whole window.
+    leak_age_windows_min: float = 1.0
 
     # How far ahead a leak is foretold, in lengths of the rise seen: 4 means that it has taken a
     # fifth of the headroom it began with. What needs longer is GROWING until then.
@@ -125,7 +125,7 @@ class Rules:
     # ... and the rise still goes on in the newest part of its window, at this share of its rate,
     exhausting_newest_share: float = 0.25
 
-    # ... and the blocks are at most this share of the time left, or else the window cannot know
+    # ... and the blocks are at most this share of the late end, or else the window cannot know
     # whether the rise still goes on. (The two shortest windows always may.)
     exhausting_block_share: float = 0.25
 

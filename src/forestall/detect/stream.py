@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from forestall.detect import reasons
 from forestall.detect.floor import Floor
-from forestall.detect.opinion import RANK, Moment, Opinion, opinion_of, widest_of
+from forestall.detect.opinion import RANK, Moment, Opinion, opinion_of, rise_of, widest_of
 from forestall.detect.rules import RULES, TRANSITIONS, Change, Rules
 from forestall.detect.trend import Trend, find_trend
 from forestall.model.series import Series
@@ -179,9 +179,10 @@ class Judge:
         """When growth began: by the window that says so, or by a longer one if it was before."""
         assert self._floor is not None, "an opinion needs samples"
         widest = widest_of(self._trends, best.number)
-        trend = self._trends[widest]
+        scale, trend = self._floor.scales[widest], self._trends[widest]
         assert trend is not None, "the widest window with the rise has a trend"
-        return self._floor.starts_at(self._floor.scales[widest], trend.onset)
+        newest_at = self._floor.starts_at(scale, trend.last) + scale.block_seconds
+        return max(self._floor.started_at, newest_at - rise_of(scale, trend))
 
 
 def _gravity(opinion: Opinion) -> tuple[int, float, int]:

@@ -106,9 +106,13 @@ def test_a_young_process_grows_but_does_not_leak() -> None:
 
 
 def test_a_longer_window_needs_an_older_process() -> None:
-    """45 min is one and a half windows of 30 min: enough, a minute less is not."""
-    assert "young" not in doubts(ask(ramp(10 * MIB), moment(480 * MIB, age=45 * MINUTE)))
-    assert "young" in doubts(ask(ramp(10 * MIB), moment(480 * MIB, age=44 * MINUTE)))
+    """40 min for every window, and for a long one a given number of its lengths."""
+    rise = ramp(10 * MIB)
+    assert "young" not in doubts(ask(rise, moment(480 * MIB, age=40 * MINUTE)))
+    assert "young" in doubts(ask(rise, moment(480 * MIB, age=39 * MINUTE)))
+    rules = replace(RULES, leak_age_windows_min=4.0)
+    assert "young" in doubts(ask(rise, moment(480 * MIB, age=119 * MINUTE), rules))
+    assert "young" not in doubts(ask(rise, moment(480 * MIB, age=120 * MINUTE), rules))
 
 
 def test_a_starting_process_gets_no_opinion() -> None:
@@ -151,13 +155,19 @@ def test_a_rise_that_flattens_beyond_the_limit_still_runs_into_it() -> None:
     assert opinion.kind is VerdictKind.EXHAUSTING
 
 
-def test_a_rise_like_one_that_came_back_is_no_leak() -> None:
-    """Up by 240 MiB and back; the second rise is known until it is half as high again."""
+def test_a_rise_like_one_that_came_back_is_no_growth() -> None:
+    """Up by 240 MiB and back; the second rise, no higher, is how this service breathes."""
     once = [500.0 * MIB] * 3 + ramp(10 * MIB) + [500.0 * MIB] * 3
-    opinion = ask(once + ramp(10 * MIB), moment(480 * MIB))
-    assert doubts(opinion) == {"seen before"}
-    higher = ask(once + ramp(20 * MIB), moment(960 * MIB))
-    assert doubts(higher) == set()
+    assert ask(once + ramp(10 * MIB), moment(480 * MIB)) is None
+
+
+def test_a_rise_somewhat_above_one_that_came_back_is_no_leak_yet() -> None:
+    """A third higher than the one before grows; twice as high leaks."""
+    once = [500.0 * MIB] * 3 + ramp(10 * MIB) + [500.0 * MIB] * 3
+    higher = ask(once + ramp(14 * MIB), moment(480 * MIB))
+    assert doubts(higher) == {"seen before"}
+    twice = ask(once + ramp(20 * MIB), moment(960 * MIB))
+    assert doubts(twice) == set()
 
 
 def test_exhaustion_within_minutes_is_said_whatever_the_cause() -> None:
