@@ -18,8 +18,11 @@ from tests.fakes.guard import ALLOWED, state_of, verdict_of
 from forestall.clock import SystemClock
 from forestall.errors import ForestallError
 from forestall.evidence.bundle import open_bundle, verify
-from forestall.guard.actions.builtin import builtin_handlers
+from forestall.guard.actions.capture import CaptureHandler
 from forestall.guard.actions.ending import PIDFD_OPEN, end_process
+from forestall.guard.actions.notify import NotifyHandler
+from forestall.guard.actions.restart import RestartHandler
+from forestall.guard.actions.stop import StopHandler
 from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.history import History
@@ -131,13 +134,20 @@ class Guard:
         self.evidence = str(folder / "evidence")
         self.ledger_path = str(folder / LEDGER_NAME)
         self.clock = SystemClock()
-        self.handlers = builtin_handlers(
-            host=self.host,
-            evidence_folder=self.evidence,
-            recent=recent or Nothing(),
-            notifiers=(self.heard,),
-            clock=self.clock,
-        )
+        self.handlers = {
+            ActionKind.CAPTURE: CaptureHandler(
+                self.evidence,
+                host=self.host,
+                processes=self.processes,
+                recent=recent or Nothing(),
+                clock=self.clock,
+            ),
+            ActionKind.STOP: StopHandler(processes=self.processes, clock=self.clock),
+            ActionKind.RESTART: RestartHandler(
+                host=self.host, processes=self.processes, clock=self.clock
+            ),
+            ActionKind.NOTIFY: NotifyHandler((self.heard,), clock=self.clock),
+        }
 
     def subject(self, pid):
         live = self.processes.look(pid)

@@ -1,1 +1,1 @@
-"""Notify: beside stage 3, tells people. A pure protocol and tiny senders, standard library only."""
+"""Notify: beside stage 3, tells people: the seam, and the webhook. Standard library only."""

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import closing
-from types import TracebackType
 
 from forestall.clock import Clock
 from forestall.errors import ForestallError
@@ -66,17 +65,6 @@ class Target:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-
-    def __enter__(self) -> "Target":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _hold(self, pidfd_open: PidfdOpen) -> int | None:
         try:
