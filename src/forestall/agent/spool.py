@@ -74,16 +74,6 @@ class Spool:
         self._pending.clear()
         self.problem = None
 
-    def open(self) -> None:
-        """Take the writer's lock now, so that a second agent on this folder is found at start.
-
-        Raises JournalError where another process holds it or the folder cannot be written.
-        """
-        if self.path is not None and self._journal is None:
-            self._journal = Journal(
-                self.path, max_bytes=self._bytes_max, keep_segments=SPOOL_SEGMENTS_KEPT
-            )
-
     def close(self) -> None:
         """A last attempt for what waits, then give the journal back."""
         self._retry_at = float("-inf")

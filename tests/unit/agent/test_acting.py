@@ -1,0 +1,45 @@
+import pytest
+
+from forestall.agent.acting import recipe_of
+from forestall.agent.config import ServiceConfig
+from forestall.guard.recipe import Method
+from forestall.model.verdict import Subject
+
+
+def subject(unit=None, cgroup=None) -> Subject:
+    return Subject(host="h", name="feed", unit=unit, cgroup=cgroup)
+
+
+def service(restart) -> ServiceConfig:
+    return ServiceConfig(name="feed", process="feed", restart=restart)
+
+
+def test_a_systemd_service_needs_no_word_of_its_owner():
+    """Without configuration a service of the system's manager is restarted by systemd."""
+    recipe = recipe_of(subject("feed.service", "/system.slice/feed.service"), None)
+    assert recipe is not None
+    assert (recipe.method, recipe.unit) == (Method.SYSTEMD, "feed.service")
+
+
+def test_the_owners_word_comes_first():
+    """A command or a signal that was asked for is taken, also for a systemd service."""
+    unit = subject("feed.service")
+    by_signal = recipe_of(unit, service("signal"))
+    by_command = recipe_of(unit, service(("/usr/bin/supervisorctl", "restart", "feed")))
+    assert by_signal is not None
+    assert by_signal.method is Method.SIGNAL
+    assert by_command is not None
+    assert by_command.command == ("/usr/bin/supervisorctl", "restart", "feed")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        subject(),
+        subject("session-3.scope", "/user.slice/user-0.slice/session-3.scope"),
+        subject("app.service", "/user.slice/user-1.slice/user@1.service/app.slice/app.service"),
+    ],
+)
+def test_without_a_known_way_there_is_none(where):
+    """No unit, a scope, and a user's own unit cannot be restarted by the system's manager."""
+    assert recipe_of(where, None) is None
