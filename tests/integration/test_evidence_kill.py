@@ -9,8 +9,9 @@ import time
 
 from tests.fakes.clock import FakeClock
 
-from forestall.evidence.bundle import BundleWriter, verify
+from forestall.evidence.bundle import BundleWriter
 from forestall.evidence.retention import stored
+from forestall.evidence.verify import verify
 
 WRITER = textwrap.dedent(
     """

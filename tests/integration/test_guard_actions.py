@@ -17,7 +17,7 @@ from tests.fakes.guard import ALLOWED, state_of, verdict_of
 
 from forestall.clock import SystemClock
 from forestall.errors import ForestallError
-from forestall.evidence.bundle import open_bundle, verify
+from forestall.evidence.verify import open_bundle, verify
 from forestall.guard.actions.capture import CaptureHandler
 from forestall.guard.actions.ending import PIDFD_OPEN, end_process
 from forestall.guard.actions.notify import NotifyHandler

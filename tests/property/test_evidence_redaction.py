@@ -8,8 +8,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.fakes.clock import FakeClock
 
-from forestall.evidence.bundle import BundleWriter, verify
+from forestall.evidence.bundle import BundleWriter
 from forestall.evidence.redact import command_line, environment
+from forestall.evidence.verify import verify
 
 SECRET_PARTS = (
     "KEY", "TOKEN", "SECRET", "PASS", "PASSWORD", "PWD", "CREDENTIAL", "AUTH", "COOKIE", "DSN",

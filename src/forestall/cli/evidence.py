@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 
 from forestall.cli.options import add_json, add_state, print_json, state_folder
 from forestall.errors import EvidenceError
-from forestall.evidence.bundle import Problem, open_bundle, verify
 from forestall.evidence.retention import Stored, stored
+from forestall.evidence.verify import Problem, open_bundle, verify
 from forestall.model.bundle import Bundle
 from forestall.model.codec import Json, encode
 from forestall.units import format_bytes

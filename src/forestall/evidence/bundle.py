@@ -1,36 +1,35 @@
-"""A bundle, written and proven: entries are fsynced, then the folder gets its id as its name.
+"""A bundle, written: entries are fsynced, then the folder gets its id as its name.
 
 A bundle is whole or it is not there: until `seal` renames it, it is a folder `.partial-…` that
 its writer holds locked; one that nobody holds was left by a crash and is removed by the next
 writer. The id is the sha256 of SHA256SUMS, so whoever knows the id can prove every byte.
 """
 
-import errno
 import hashlib
 import json
 import os
-import re
-import stat
 from collections.abc import Callable
-from types import TracebackType
-from typing import NamedTuple
+from dataclasses import replace
 
 from forestall.clock import Clock
-from forestall.errors import EvidenceError, InputError
+from forestall.errors import EvidenceError
 from forestall.evidence.layout import (
     MANIFEST,
     MAX_ENTRIES,
     SUMS,
     begin,
     check_name,
+    failed,
+    free_bytes,
     remove_leftovers,
     remove_tree,
     sync_up_to,
     write_file,
 )
+from forestall.evidence.verify import verify
 from forestall.journal import make_folder, sync_folder
 from forestall.model.bundle import Bundle, Entry, Manifest
-from forestall.model.codec import Json, encode, loads, to_document
+from forestall.model.codec import Json, encode, to_document
 from forestall.units import KIB, MIB, format_bytes
 
 MAX_BUNDLE_BYTES = 16 * MIB
@@ -46,24 +45,8 @@ _SENTENCE_CHARS = 500
 _SENTENCES = 64
 # One list bracket more or less: what a manifest weighs beyond its entries and sentences.
 _SLACK_BYTES = 64
-
-_MAX_SUMS_BYTES = MIB
-_MAX_MANIFEST_BYTES = 8 * MIB
-_MAX_EXTRA = 1000
-_SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-
-
-class Problem(NamedTuple):
-    """One way in which a bundle is not what it says: the file, and what is wrong with it."""
-
-    name: str
-    what: str
-
-
-def free_bytes(folder: str) -> int:
-    """What an unprivileged process may still write on a folder's file system."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+# The sentence that counts the others, with any number in it and the quotes around it.
+_UNSAID_BYTES = 96
 
 
 class BundleWriter:
@@ -115,7 +98,7 @@ class BundleWriter:
             self._used = self._weight_of_nothing()
             self._path, self._lock_fd = begin(self.folder)
         except OSError as error:
-            raise _failed(self.folder, "cannot begin a bundle", error) from None
+            raise failed(self.folder, "cannot begin a bundle", error) from None
         if room < max_bytes:
             self.missing(f"bundle limited to {room} bytes: the disk has no more to spare")
 
@@ -156,8 +139,12 @@ class BundleWriter:
         except OSError as error:
             self.missing(f"{name}: not written: {error.strerror}")
             return None
-        whole = len(kept) == len(data)
-        entry = _with_content(entry, kept, truncated=not whole)
+        entry = replace(
+            entry,
+            sha256=hashlib.sha256(kept).hexdigest(),
+            size_bytes=len(kept),
+            truncated=len(kept) < len(data),
+        )
         self._entries[name] = entry
         self._used += len(kept) + _weight(entry)
         return entry
@@ -193,12 +180,8 @@ class BundleWriter:
         sentences = list(self._missing)
         if self._unsaid_count:
             sentences.append(f"{self._unsaid_count} more could not be kept")
-        manifest = Manifest(
-            created_at=self._manifest.created_at,
-            host=self._manifest.host,
-            subject=self._manifest.subject,
-            entries=tuple(self._entries.values()),
-            missing=tuple(sentences),
+        manifest = replace(
+            self._manifest, entries=tuple(self._entries.values()), missing=tuple(sentences)
         )
         text = _manifest_bytes(manifest)
         digests = {name: entry.sha256 for name, entry in self._entries.items()}
@@ -213,7 +196,7 @@ class BundleWriter:
                 sync_up_to(folder, partial)
             self._publish(partial, path)
         except OSError as error:
-            raise _failed(self.folder, "the bundle was not written", error) from None
+            raise failed(self.folder, "the bundle was not written", error) from None
         finally:
             self.discard()
         return Bundle(id=bundle_id, path=path, manifest=manifest)
@@ -232,12 +215,7 @@ class BundleWriter:
     def __enter__(self) -> "BundleWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.discard()
 
     def _open_folder(self) -> str:
@@ -251,9 +229,9 @@ class BundleWriter:
                 raise EvidenceError(f"entry {name} is in the way of entry {taken}")
 
     def _weight_of_nothing(self) -> int:
-        unsaid = "9" * 32
-        empty = len(_manifest_bytes(self._manifest)) + len(unsaid) + 64 + _SLACK_BYTES
-        return empty + 64 + 2 + len(MANIFEST) + 1
+        """What the files of a bundle without entries weigh, the unsaid counted in a sentence."""
+        manifest = len(_manifest_bytes(self._manifest)) + _UNSAID_BYTES + _SLACK_BYTES
+        return manifest + _line_weight(MANIFEST)
 
     def _publish(self, partial: str, path: str) -> None:
         if os.path.lexists(path):
@@ -269,187 +247,6 @@ class BundleWriter:
         sync_folder(self.folder)
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """The bundle in a folder, its bytes not verified. Raises EvidenceError when there is none."""
-    name = os.fspath(path)
-    sums = _read(name, SUMS, _MAX_SUMS_BYTES)
-    text = _read(name, MANIFEST, _MAX_MANIFEST_BYTES)
-    if sums is None or text is None:
-        raise EvidenceError(
-            f"{name}: no bundle: {SUMS if sums is None else MANIFEST} is missing",
-            help="see `forestall evidence list` for what there is",
-        )
-    try:
-        manifest = loads(Manifest, text)
-    except InputError as error:
-        raise EvidenceError(f"{name}/{MANIFEST}: {error.message}", help=error.help) from None
-    return Bundle(id=hashlib.sha256(sums).hexdigest(), path=name, manifest=manifest)
-
-
-def verify(path: str | os.PathLike[str]) -> list[Problem]:
-    """What differs between a bundle and its own word, sorted by name; empty when all is whole.
-
-    Checks the folder's name against SHA256SUMS, every file against it, and it against the
-    manifest. Raises EvidenceError when the folder cannot be looked at or holds no bundle.
-    """
-    folder = os.fspath(path)
-    sums = _read(folder, SUMS, _MAX_SUMS_BYTES)
-    text = _read(folder, MANIFEST, _MAX_MANIFEST_BYTES)
-    if sums is None and text is None:
-        raise EvidenceError(
-            f"{folder}: no bundle: neither {SUMS} nor {MANIFEST} is there",
-            help="see `forestall evidence list` for what there is",
-        )
-    problems: list[Problem] = []
-    digests: dict[str, str] = {}
-    if sums is None:
-        problems.append(Problem(SUMS, "missing"))
-    else:
-        named = os.path.basename(os.path.realpath(folder))
-        found = hashlib.sha256(sums).hexdigest()
-        if named != found:
-            problems.append(Problem(SUMS, f"its sha256 is {found}, the folder's name is {named}"))
-        digests = _parse_sums(sums, problems)
-    entries = _manifest_entries(text, problems)
-    listed = digests or {name: entry.sha256 for name, entry in entries.items()}
-    if sums is not None:
-        problems += _compare_lists(digests, entries)
-    for name, digest in listed.items():
-        size = entries[name].size_bytes if name in entries else None
-        what = _compare_file(folder, name, digest, size)
-        if what:
-            problems.append(Problem(name, what))
-    problems += _extra(folder, {*listed, SUMS, MANIFEST})
-    return sorted(problems)
-
-
-def _parse_sums(sums: bytes, problems: list[Problem]) -> dict[str, str]:
-    digests: dict[str, str] = {}
-    for number, line in enumerate(sums.decode("utf-8", "replace").splitlines(), start=1):
-        match = _SUM_LINE.fullmatch(line)
-        if match is None or not _is_listed_name(match[2]) or match[2] in digests:
-            problems.append(Problem(SUMS, f"line {number} is damaged"))
-        else:
-            digests[match[2]] = match[1]
-    return digests
-
-
-def _is_listed_name(name: str) -> bool:
-    try:
-        check_name(name)
-    except EvidenceError:
-        return name == MANIFEST
-    return True
-
-
-def _manifest_entries(text: bytes | None, problems: list[Problem]) -> dict[str, Entry]:
-    if text is None:
-        return {}  # Reported as a file that is missing.
-    try:
-        manifest = loads(Manifest, text)
-        for entry in manifest.entries:
-            check_name(entry.name)
-    except (InputError, EvidenceError) as error:
-        problems.append(Problem(MANIFEST, f"damaged: {error.message}"))
-        return {}
-    return {entry.name: entry for entry in manifest.entries}
-
-
-def _compare_lists(digests: dict[str, str], entries: dict[str, Entry]) -> list[Problem]:
-    problems = []
-    if MANIFEST not in digests:
-        problems.append(Problem(MANIFEST, f"not listed in {SUMS}"))
-    for name, entry in entries.items():
-        if name not in digests:
-            problems.append(Problem(name, f"in the manifest, not in {SUMS}"))
-        elif digests[name] != entry.sha256:
-            problems.append(Problem(name, f"the manifest has another sha256 than {SUMS}"))
-    if entries:
-        unknown = digests.keys() - entries.keys() - {MANIFEST}
-        problems += [Problem(name, f"in {SUMS}, not in the manifest") for name in unknown]
-    return problems
-
-
-def _compare_file(folder: str, name: str, digest: str, size: int | None) -> str | None:
-    """What is wrong with one listed file, or None."""
-    descriptor = _open(folder, name)
-    if descriptor is None:
-        return "missing"
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return "no regular file"
-        if size is not None and status.st_size != size:
-            return f"changed: {status.st_size} bytes, the manifest says {size}"
-        found = hashlib.sha256()
-        while chunk := os.read(descriptor, 256 * KIB):
-            found.update(chunk)
-    except OSError as error:
-        raise _failed(f"{folder}/{name}", "cannot be read", error) from None
-    finally:
-        os.close(descriptor)
-    return None if found.hexdigest() == digest else f"changed: its sha256 is {found.hexdigest()}"
-
-
-def _extra(folder: str, listed: set[str]) -> list[Problem]:
-    """What lies in the folder and is listed nowhere; at most a thousand are named."""
-    parents = {os.path.dirname(name) for name in listed}
-    problems = []
-    for found, subfolders, files in os.walk(folder):
-        inside = os.path.relpath(found, folder)
-        for name in subfolders:
-            path = os.path.normpath(os.path.join(inside, name))
-            if os.path.islink(os.path.join(folder, path)):
-                problems.append(Problem(path, "a link, not a folder"))
-            elif not any(parent == path or parent.startswith(f"{path}/") for parent in parents):
-                problems.append(Problem(path, "extra folder"))
-        for name in files:
-            path = os.path.normpath(os.path.join(inside, name))
-            if path not in listed:
-                problems.append(Problem(path, "extra"))
-        if len(problems) > _MAX_EXTRA:
-            break
-    return problems[:_MAX_EXTRA]
-
-
-def _open(folder: str, name: str) -> int | None:
-    """A descriptor to read, or None where there is no file. Links are not followed."""
-    path = os.path.join(folder, name)
-    try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        # A bundle without this file is one thing, a folder that is not there another.
-        if os.path.isdir(folder):
-            return None
-        raise EvidenceError(
-            f"{folder}: no such folder", help="see `forestall evidence list`"
-        ) from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and os.path.isdir(folder):
-            return None
-        raise _failed(path, "cannot be read", error) from None
-
-
-def _read(folder: str, name: str, limit: int) -> bytes | None:
-    """A small file whole; None where there is none. Raises EvidenceError over `limit` bytes."""
-    descriptor = _open(folder, name)
-    if descriptor is None:
-        return None
-    data = b""
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        while len(data) <= limit and (chunk := os.read(descriptor, limit + 1)):
-            data += chunk
-    except OSError as error:
-        raise _failed(f"{folder}/{name}", "cannot be read", error) from None
-    finally:
-        os.close(descriptor)
-    if len(data) > limit:
-        raise EvidenceError(f"{folder}/{name}: more than {limit} bytes; this is no bundle")
-    return data
-
-
 def _cut(data: bytes, room: int) -> bytes:
     """The first bytes that fit, whole lines where there are any."""
     if room <= 0:
@@ -457,32 +254,17 @@ def _cut(data: bytes, room: int) -> bytes:
     return data[: data.rfind(b"\n", 0, room) + 1] or data[:room]
 
 
-def _with_content(entry: Entry, data: bytes, *, truncated: bool) -> Entry:
-    return Entry(
-        name=entry.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        media_type=entry.media_type,
-        source=entry.source,
-        collected_at=entry.collected_at,
-        redaction_count=entry.redaction_count,
-        truncated=truncated,
-    )
-
-
 def _weight(entry: Entry) -> int:
     """At most what an entry adds to the manifest and to the sums, in bytes."""
     text = json.dumps(encode(entry), indent=2)
     # In the manifest each of its lines is indented by four more; then comma and newline.
-    return len(text) + 4 * (text.count("\n") + 1) + 2 + 64 + 2 + len(entry.name) + 1
+    return len(text) + 4 * (text.count("\n") + 1) + 2 + _line_weight(entry.name)
+
+
+def _line_weight(name: str) -> int:
+    """A line of SHA256SUMS: the digest, two spaces, the name and a newline."""
+    return 64 + 2 + len(name) + 1
 
 
 def _manifest_bytes(manifest: Manifest) -> bytes:
     return (json.dumps(to_document(manifest), allow_nan=False, indent=2) + "\n").encode("ascii")
-
-
-def _failed(folder: str, what: str, error: OSError) -> EvidenceError:
-    return EvidenceError(
-        f"{folder}: {what}: {error.strerror or error}",
-        help="check rights and free space there, or keep evidence elsewhere with --state",
-    )

@@ -31,6 +31,12 @@ def check_name(name: str) -> None:
         )
 
 
+def free_bytes(folder: str) -> int:
+    """What an unprivileged process may still write on a folder's file system."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
 def remove_tree(path: str) -> None:
     """Remove a folder and all in it; links are removed, never followed. Raises OSError."""
     for folder, subfolders, files in os.walk(path, topdown=False):
@@ -45,10 +51,9 @@ def remove_tree(path: str) -> None:
     os.rmdir(path)
 
 
-def remove_leftovers(folder: str) -> list[str]:
-    """Remove what crashed writers left in an evidence folder; the names. Raises OSError."""
-    removed = []
-    for name in sorted(os.listdir(folder)):
+def remove_leftovers(folder: str) -> None:
+    """Remove what crashed writers left in an evidence folder. Raises OSError."""
+    for name in os.listdir(folder):
         if not name.startswith(PARTIAL_PREFIX):
             continue
         path = os.path.join(folder, name)
@@ -59,12 +64,10 @@ def remove_leftovers(folder: str) -> list[str]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_tree(path)
-            removed.append(name)
         except BlockingIOError:
             pass  # Its writer is at work.
         finally:
             os.close(descriptor)
-    return removed
 
 
 def begin(folder: str) -> tuple[str, int]:
@@ -106,3 +109,11 @@ def sync_up_to(folder: str, top: str) -> None:
     while folder != os.path.dirname(top):
         sync_folder(folder)
         folder = os.path.dirname(folder)
+
+
+def failed(folder: str, what: str, error: OSError) -> EvidenceError:
+    """The error a person is shown for what the disk or the rights there refused."""
+    return EvidenceError(
+        f"{folder}: {what}: {error.strerror or error}",
+        help="check rights and free space there, or keep evidence elsewhere with --state",
+    )

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from forestall.errors import EvidenceError
-from forestall.evidence.bundle import open_bundle
 from forestall.evidence.layout import ID, PARTIAL_PREFIX, remove_tree
+from forestall.evidence.verify import open_bundle
 from forestall.journal import sync_folder
 from forestall.model.bundle import Bundle
 from forestall.units import MIB

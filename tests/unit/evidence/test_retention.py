@@ -6,8 +6,9 @@ import pytest
 from tests.fakes.clock import FakeClock
 
 from forestall.errors import EvidenceError
-from forestall.evidence.bundle import BundleWriter, verify
+from forestall.evidence.bundle import BundleWriter
 from forestall.evidence.retention import prune, stored
+from forestall.evidence.verify import verify
 
 
 def make(folder, at, size=1000):

@@ -99,7 +99,7 @@ class CaptureHandler:
         return Done(detail=detail, evidence=bundle.id)
 
     def verify(self, step: Step, done: Done) -> str | None:
-        from forestall.evidence.bundle import verify
+        from forestall.evidence.verify import verify
 
         assert done.evidence is not None
         problems = verify(os.path.join(self._folder, done.evidence))

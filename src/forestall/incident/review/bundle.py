@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from forestall.clock import Clock
 from forestall.errors import EvidenceError, InputError
-from forestall.evidence.bundle import BundleWriter, open_bundle, verify
+from forestall.evidence.bundle import BundleWriter
 from forestall.evidence.layout import MANIFEST, SUMS
+from forestall.evidence.verify import open_bundle, verify
 from forestall.incident.review.case import CAPTURED, LEDGER, PARAMETERS, SITE, TIMELINE, Parameters
 from forestall.journal import read
 from forestall.model.bundle import Bundle

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.guard import ALLOWED, Stage, state_of, verdict_of
 
 from forestall.errors import EvidenceError
-from forestall.evidence.bundle import open_bundle
+from forestall.evidence.verify import open_bundle
 from forestall.guard.actions.capture import HOST_FILES, PROCESS_FILES, CaptureHandler
 from forestall.guard.decision import decide
 from forestall.guard.handler import Step
