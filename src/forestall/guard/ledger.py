@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from forestall.errors import InputError, JournalError
 from forestall.guard.history import History, fold
@@ -59,12 +58,7 @@ class Ledger:
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _open(self) -> Journal:
