@@ -452,6 +452,7 @@ def test_evidence_of_a_real_process_is_whole_and_without_its_secrets(tmp_path):
         )
         subject = guard.subject(pid)
         plan, outcomes = guard.run(subject, recipe=recipe)
+        assert SECRET in str(plan)
         words = json.loads(_entry(guard, outcomes[0], "process/cmdline.json"))["words"]
     assert outcomes[0].state is OutcomeState.DONE
     path = os.path.join(guard.evidence, outcomes[0].evidence)
@@ -486,14 +487,12 @@ def _entry(guard, outcome, name):
 
 
 def test_evidence_is_kept_without_stopping_the_service(guard):
-    """Capture only reads: the process is not stopped, and still runs afterwards."""
+    """Capture only reads: it shows a process that runs or sleeps, never one held for it."""
     with service("feed-sync-obs") as pid:
-        before = guard.processes.look(pid)
         _, outcomes = guard.run(guard.subject(pid), recipe=None, mode=Mode.ACT, policy=STOP)
         assert outcomes[0].state is OutcomeState.DONE
         state = _entry(guard, outcomes[0], "process/stat").rsplit(b")", 1)[1].split()[0]
         assert state in (b"S", b"R")
-        assert before is not None
 
 
 def test_observe_leaves_a_real_process_and_disk_alone(guard):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from forestall.errors import InputError, JournalError
 from forestall.guard.history import History, fold
+from forestall.guard.recipe import without_secrets
 from forestall.journal import Damage, Journal, read
 from forestall.model import codec
 from forestall.model.action import Outcome, Plan
@@ -42,7 +43,7 @@ class Ledger:
         the same trouble at every tick.
         """
         self.history = fold((noun,), self.history)
-        document = codec.to_document(noun)
+        document = codec.to_document(without_secrets(noun) if isinstance(noun, Plan) else noun)
         try:
             self._journal.append(document)
         except JournalError:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from forestall.errors import InputError, UsageError
+from forestall.model.action import Action, Plan
 
 COMMAND_WORDS_MAX = 64
 COMMAND_BYTES_MAX = 4096
@@ -77,6 +78,25 @@ def from_parameters(parameters: Mapping[str, str]) -> Recipe:
         )
     except (KeyError, ValueError, UsageError) as error:
         raise InputError(f"no restart recipe in {dict(parameters)!r}: {error}") from None
+
+
+def without_secrets(plan: Plan) -> Plan:
+    """The plan as it may be written down: the words of a given command redacted.
+
+    Ledger, evidence and reviews travel; only the executor needs the words as they are.
+    """
+    return replace(plan, actions=tuple(_redacted(action) for action in plan.actions))
+
+
+def _redacted(action: Action) -> Action:
+    command = action.parameters.get("command")
+    if command is None:
+        return action
+    # Imported here: an agent without such a command does not need its patterns in memory.
+    from forestall.evidence import redact
+
+    words = redact.command_line(tuple(json.loads(command))).words
+    return replace(action, parameters={**action.parameters, "command": json.dumps(list(words))})
 
 
 def _is_unit(unit: str | None) -> bool:

@@ -9,6 +9,7 @@ from forestall.errors import JournalError
 from forestall.guard.decision import decide
 from forestall.guard.history import History, fold
 from forestall.guard.ledger import Ledger, read_ledger
+from forestall.guard.recipe import Method, Recipe, from_parameters
 from forestall.journal import Journal
 from forestall.model.action import Plan
 
@@ -31,6 +32,20 @@ def test_what_was_recorded_is_read_back_in_order(tmp_path):
     assert list(read_ledger(path)) == records
     with Ledger(path) as ledger:
         assert ledger.history == fold(records)
+
+
+def test_a_secret_of_a_restart_command_is_not_written_down(tmp_path):
+    """The executor needs the words as they are, the record of it does not."""
+    command = ("/usr/bin/restarter", "--password=Fz8kQ2vTn4", "feed-sync")
+    recipe = Recipe(method=Method.COMMAND, command=command)
+    plan = decide(verdict_of(Stage().service()), state_of(recipe=recipe), ALLOWED, History())
+    with Ledger(tmp_path / "l") as ledger:
+        ledger.record(plan)
+    (written,) = read_ledger(tmp_path / "l")
+    assert from_parameters(plan.actions[1].parameters).command == command
+    assert from_parameters(written.actions[1].parameters).command == (
+        "/usr/bin/restarter", "--password=[redacted]", "feed-sync",
+    )  # fmt: skip
 
 
 def test_a_second_writer_is_refused(tmp_path):

@@ -5,10 +5,8 @@ first, then what /proc shows of the process, the costliest last: when the time i
 not read is named in the bundle as missing.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +14,7 @@ from forestall.clock import Clock
 from forestall.guard.bounded import OverdueError, within
 from forestall.guard.handler import Done, Step
 from forestall.guard.live import Processes
-from forestall.model.action import Action, Plan
+from forestall.guard.recipe import without_secrets
 from forestall.model.bundle import Bundle
 from forestall.model.codec import Json, encode, to_document
 from forestall.model.facts import HostFacts
@@ -117,7 +115,7 @@ class CaptureHandler:
             self._folder, host=subject.host, subject=subject.service, clock=self._clock
         ) as writer:
             writer.add_json("verdict.json", step.plan.verdict, source="forestall detect")
-            writer.add_json("plan.json", _without_secrets(step.plan), source="forestall guard")
+            writer.add_json("plan.json", without_secrets(step.plan), source="forestall guard")
             self._add_memory(writer, subject, share_seconds)
             self._add_process(writer, subject.process, share_seconds)
             self._add_host(writer, share_seconds)
@@ -233,18 +231,3 @@ def _late(seconds: float, what: str, work: Callable[[], None]) -> str | None:
 def _add_words(writer: "BundleWriter", name: str, words: "Redacted", source: str) -> None:
     document = {"schema": "forestall/words/1", "words": list(words.words)}
     writer.add_json(name, document, source=source, redaction_count=words.count)
-
-
-def _without_secrets(plan: Plan) -> Plan:
-    """The plan with the words of a given command redacted as every command line is."""
-    return replace(plan, actions=tuple(_redacted(action) for action in plan.actions))
-
-
-def _redacted(action: Action) -> Action:
-    from forestall.evidence import redact
-
-    command = action.parameters.get("command")
-    if command is None:
-        return action
-    words = redact.command_line(tuple(json.loads(command))).words
-    return replace(action, parameters={**action.parameters, "command": json.dumps(list(words))})
