@@ -3,7 +3,10 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 FILE_LIMIT_BYTES = 64 * 1024
 """Enough for every file that has a line per fact; files with a line per mount state their own."""
@@ -210,7 +213,6 @@ def run_bounded(
     """
     # Imported here, because the agent's loop never runs a command and should not pay for it.
     import subprocess
-    import time
 
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -228,10 +230,28 @@ def run_bounded(
         )
     except OSError as error:
         return CommandResult(None, b"", f"{words[0]}: {error.strerror}")
+    output, problem = finish(child, child.stdout, timeout_seconds, limit)
+    if problem is not None:
+        return CommandResult(None, output, f"{words[0]} {problem}")
+    return CommandResult(child.returncode, output)
+
+
+def finish(
+    child: "Popen[bytes]", pipe: IO[bytes] | None, timeout_seconds: float, limit: int
+) -> tuple[bytes, str | None]:
+    """Wait for a child's end: at most `limit` bytes of its `pipe`, and a problem in words, or None.
+
+    A child that overruns the time or the size is killed; others that hold the pipe are not waited
+    for.
+    """
+    import subprocess
+    import time
+
+    deadline = time.monotonic() + timeout_seconds
+    output, problem = b"", None
     with child:
-        assert child.stdout is not None
-        deadline = time.monotonic() + timeout_seconds
-        output, problem = _collect(child.stdout.fileno(), deadline, limit)
+        if pipe is not None:
+            output, problem = _collect(pipe.fileno(), deadline, limit)
         if problem is None:
             try:
                 child.wait(max(0.0, deadline - time.monotonic()))
@@ -239,8 +259,7 @@ def run_bounded(
                 problem = "did not end in time"
         if problem is not None:
             child.kill()
-            return CommandResult(None, output, f"{words[0]} {problem}")
-    return CommandResult(child.returncode, output)
+    return output, problem
 
 
 def _collect(descriptor: int, deadline: float, limit: int) -> tuple[bytes, str | None]:

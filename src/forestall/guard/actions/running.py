@@ -4,7 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-SAID_BYTES_MAX = 2000
+from forestall.sense.host import decode, finish
+
+OUTPUT_BYTES_MAX = 64 * 1024
+SAID_CHARS_MAX = 2000
 
 
 class Ran(NamedTuple):
@@ -17,7 +20,7 @@ class Ran(NamedTuple):
 def run_words(
     words: Sequence[str], timeout_seconds: float, *, oom_score_adjust: int, listen: bool
 ) -> Ran:
-    """Run `words` and wait for the end of that one process.
+    """Run `words` and wait for the end of that one process, which is killed when it overruns.
 
     `listen` reads what it says to its standard error, and is only for commands that start no
     service themselves: a service that inherits a pipe would die of it once forestall is gone.
@@ -47,11 +50,8 @@ def run_words(
         )
     except (OSError, subprocess.SubprocessError) as error:
         return Ran(None, f"it could not be started: {error}")
-    try:
-        _, stderr = child.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return Ran(None, f"it did not end within {timeout_seconds:.0f} s and was killed")
-    said = (stderr or b"")[-SAID_BYTES_MAX:].decode("utf-8", "backslashreplace")
-    return Ran(child.returncode, " ".join(said.split()))
+    output, problem = finish(child, child.stderr, timeout_seconds, OUTPUT_BYTES_MAX)
+    if problem is not None:
+        return Ran(None, f"it {problem} and was killed")
+    said = " ".join(decode(output).split())
+    return Ran(child.returncode, said[-SAID_CHARS_MAX:])
