@@ -9,7 +9,7 @@ from forestall.errors import InputError
 from forestall.guard.protect import names_of, script_of
 from forestall.model.sample import ProcessKey
 from forestall.sense import procfs
-from forestall.sense.cgroup import is_user_unit, unit_of
+from forestall.sense.cgroup import is_user_unit, systemd_path, unit_of
 from forestall.sense.host import Host
 
 KTHREADD_PID = 2
@@ -63,8 +63,7 @@ class HostProcesses:
         if stat is None or stat.state in ("Z", "X"):
             return None
         words = procfs.read_cmdline(self._host, pid) or ()
-        # systemd keeps its own hierarchy beside the controllers on v1, and the only one on v2.
-        path = paths.get("name=systemd", paths.get(""))
+        path = systemd_path(paths)
         return Live(
             key=procfs.key_of(stat, self._boot_id),
             name=stat.name,

@@ -89,13 +89,13 @@ def unit_of(path: str | None) -> str | None:
     return units[0]
 
 
-def unit_in(paths: Mapping[str, str]) -> str | None:
-    """The unit by the paths of /proc/PID/cgroup, which need not agree.
+def systemd_path(paths: Mapping[str, str]) -> str | None:
+    """Of the paths in /proc/PID/cgroup, which need not agree, the one that tells the unit.
 
     systemd keeps a hierarchy of its own on v1. The controllers there follow it only for units
     that are accounted for: on RHEL 7 most services lie in the root of the memory hierarchy.
     """
-    return unit_of(paths.get("name=systemd", paths.get("")))
+    return paths.get("name=systemd", paths.get(""))
 
 
 def is_user_unit(path: str | None) -> bool:
@@ -157,7 +157,7 @@ class Cgroups:
         if known is not None:
             return known
         paths = procfs.parse_cgroup(data, where)
-        place = Place(self._visible(paths), unit_in(paths))
+        place = Place(self._visible(paths), unit_of(systemd_path(paths)))
         # A service's processes, and an idle host's, say the same each time.
         if len(self._places) >= PLACES_LIMIT:
             self._places.clear()

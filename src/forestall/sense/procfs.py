@@ -11,10 +11,9 @@ from forestall.errors import InputError
 from forestall.model.facts import SwapDevice
 from forestall.model.sample import HostSample, Pressure, ProcessKey, ProcessSample
 from forestall.sense.host import Host, decode
+from forestall.units import KIB
 
-KIB = 1024
 PF_KTHREAD = 0x00200000
-NAME_LIMIT_BYTES = 64
 CMDLINE_LIMIT_BYTES = 16 * 1024
 ENVIRON_LIMIT_BYTES = 64 * 1024
 

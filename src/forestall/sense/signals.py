@@ -1,9 +1,6 @@
 """The catalogue of what is read: name, unit, source, help. Metrics take their names from here."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
-
-from forestall.model.sample import CgroupSample, HostSample, ProcessSample
 
 
 class Signal(NamedTuple):
@@ -226,12 +223,6 @@ SIGNALS = (
         counter=True,
     ),
 )
-
-NOUNS: Mapping[str, type] = {
-    "process": ProcessSample,
-    "cgroup": CgroupSample,
-    "host": HostSample,
-}
 
 METRICS = {signal.metric: signal for signal in SIGNALS if signal.metric is not None}
 

@@ -12,7 +12,7 @@ from forestall.sense.cgroup import (
     binding,
     is_user_unit,
     parse_mountinfo,
-    unit_in,
+    systemd_path,
     unit_of,
 )
 
@@ -57,9 +57,9 @@ def test_a_users_unit_is_told_from_the_systems():
 
 def test_the_unit_comes_from_systemds_own_hierarchy():
     """On v1 a service that is not accounted for lies in the root of the memory hierarchy."""
-    assert unit_in({"memory": "/", "name=systemd": SERVICE, "": "/"}) == "feed-sync.service"
-    assert unit_in({"": SERVICE}) == "feed-sync.service"
-    assert unit_in({"memory": SERVICE}) is None
+    assert systemd_path({"memory": "/", "name=systemd": SERVICE, "": "/"}) == SERVICE
+    assert systemd_path({"memory": "/", "": SERVICE}) == SERVICE
+    assert systemd_path({"memory": SERVICE}) is None
 
 
 def test_mountinfo_is_read_with_its_optional_fields_and_escapes():

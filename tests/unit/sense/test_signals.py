@@ -3,7 +3,10 @@
 import dataclasses
 import re
 
-from forestall.sense.signals import METRICS, NOUNS, SIGNALS, of
+from forestall.model.sample import CgroupSample, HostSample, ProcessSample
+from forestall.sense.signals import METRICS, SIGNALS, of
+
+NOUNS = {"process": ProcessSample, "cgroup": CgroupSample, "host": HostSample}
 
 NO_SIGNALS = {"key", "name", "cgroup", "unit", "uid", "path", "pressure"}
 

@@ -2,6 +2,7 @@
 
 from forestall.audit.exhaustion import host_exhaustion
 from forestall.audit.reading import fact, sysctl, sysctl_number
+from forestall.audit.settings import kills_who_asks
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding, FindingState, Outcome, Severity
 
@@ -83,7 +84,7 @@ def other_panics(facts: HostFacts) -> Finding | None:
 
 def allocating_task(facts: HostFacts) -> Finding | None:
     """PAN-004: the innocent is killed."""
-    if (sysctl_number(facts, "vm.oom_kill_allocating_task") or 0) == 0:
+    if not kills_who_asks(facts):
         return None
     database = bool(facts.databases)
     victim = "the database is as likely as any other" if database else "any process may be it"

@@ -3,6 +3,7 @@
 from forestall.audit.headroom import headroom
 from forestall.audit.holders import LARGE_SHARE, database_bytes, main_database
 from forestall.audit.reading import fact, sysctl, sysctl_number
+from forestall.audit.settings import STRICT_OVERCOMMIT
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding, FindingState, Severity
 from forestall.units import GIB, MIB, format_bytes
@@ -100,7 +101,8 @@ def nothing_before_the_kernel(facts: HostFacts) -> Finding | None:
 def commit_limit_near(facts: HostFacts) -> Finding | None:
     """OVC-002: with strict overcommit the limit is near, and programs are about to be refused."""
     limit, committed = facts.commit_limit_bytes, facts.committed_bytes
-    if sysctl_number(facts, "vm.overcommit_memory") != 2 or not limit or committed is None:
+    strict = sysctl_number(facts, "vm.overcommit_memory") == STRICT_OVERCOMMIT
+    if not strict or not limit or committed is None:
         return None
     if committed < COMMIT_SHARE * limit:
         return None
