@@ -8,6 +8,7 @@ from forestall.errors import EvidenceError, InputError
 from forestall.evidence.bundle import BundleWriter
 from forestall.evidence.layout import MANIFEST, SUMS
 from forestall.evidence.verify import open_bundle, verify
+from forestall.guard.ledger import LEDGER_NAME
 from forestall.incident.review.case import CAPTURED, LEDGER, PARAMETERS, SITE, TIMELINE, Parameters
 from forestall.journal import read
 from forestall.model.bundle import Bundle
@@ -45,7 +46,7 @@ def write(
         writer.add_json(TIMELINE, incident, source=f"the timeline of {incident.number}")
         writer.add_json(PARAMETERS, parameters, source="the draft itself")
         writer.add(SITE, site, source="site.toml", media_type="application/toml")
-        writer.add_json(LEDGER, _ledger(state_folder, incident), source="ledger.journal")
+        writer.add_json(LEDGER, _ledger(state_folder, incident), source=LEDGER_NAME)
         for bundle_id in incident.evidence[:CAPTURES_MAX]:
             _copy(writer, os.path.join(state_folder, "evidence", bundle_id), bundle_id)
         for bundle_id in incident.evidence[CAPTURES_MAX:]:
@@ -58,7 +59,7 @@ def _ledger(state_folder: str, incident: Incident) -> list[Json]:
     plans = {
         event.data.get("id") for event in incident.timeline if event.kind is EventKind.PLAN
     } - {None}
-    path = os.path.join(state_folder, "ledger.journal")
+    path = os.path.join(state_folder, LEDGER_NAME)
     found = [
         record.data
         for record in read(path)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from forestall.errors import InputError, UsageError
+from forestall.evidence.layout import SUMS
 from forestall.incident import site as sites
 from forestall.incident import zones
 from forestall.incident.review.facts import Book, Fact, Source, local
@@ -27,7 +28,6 @@ LEDGER = "ledger.json"
 PARAMETERS = "draft.json"
 SITE = "site.toml"
 CAPTURED = "captured"
-SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +90,19 @@ class Case:
         base = self.verdict_place
         return Source(entry=base.entry, pointer=base.pointer + pointer)
 
-    def fact(self, name: str, derivation: str, *sources: Source) -> Fact:
+    def fact(
+        self, name: str, derivation: str, *sources: Source, parameter: str | int | None = None
+    ) -> Fact:
         """See Book.fact."""
-        return self.book.fact(name, derivation, *sources)
+        return self.book.fact(name, derivation, *sources, parameter=parameter)
 
     def time(self, name: str, source: Source) -> Fact:
         """A time as prose shows it: with its date only where it is not the day of detection."""
-        return self.book.fact(name, "local time", source, self.detected, parameter=self.zone)
+        return self.fact(name, "local time", source, self.detected, parameter=self.zone)
 
     def second(self, name: str, source: Source) -> Fact:
         """As `time`, to the second: for what follows within seconds of each other."""
-        return self.book.fact(
+        return self.fact(
             name, "local time to the second", source, self.detected, parameter=self.zone
         )
 
@@ -112,6 +114,14 @@ class Case:
         if self.incident.timeline:
             return Source(entry=TIMELINE, pointer="/timeline/0/at")
         return Source(entry=PARAMETERS, pointer="/drafted_at")
+
+    def applications(self) -> tuple[Source, tuple[str, ...]]:
+        """What depends on the service, and where site.toml says so; else what suffers with any."""
+        index = self.site.service(self.incident.service)
+        if index is not None and self.site.services[index].applications:
+            place = Source(entry=SITE, pointer=f"/services/{index}/applications")
+            return place, self.site.services[index].applications
+        return Source(entry=SITE, pointer="/applications"), self.site.applications
 
     def process(self) -> tuple[int, ProcessSample] | None:
         """The judged process in the captured sample, with its index there."""

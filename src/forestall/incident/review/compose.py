@@ -7,8 +7,9 @@ does not state is shown as missing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from forestall.evidence.layout import SUMS
 from forestall.incident.review import sentences
-from forestall.incident.review.case import PARAMETERS, SITE, SUMS, TIMELINE, Case
+from forestall.incident.review.case import PARAMETERS, SITE, TIMELINE, Case
 from forestall.incident.review.claims import Claim, Said, say
 from forestall.incident.review.factors import Factor, factors
 from forestall.incident.review.facts import Fact, Source, local, stamp
@@ -141,9 +142,7 @@ class _Composer:
         return said.text
 
     def _date(self) -> str:
-        fact = self.case.book.fact(
-            "date", "local day", self.case.detected, parameter=self.case.zone
-        )
+        fact = self.case.fact("date", "local day", self.case.detected, parameter=self.case.zone)
         self._claim("/date", fact)
         return local(self.case.book.value(self.case.detected), self.case.zone).date().isoformat()
 
@@ -182,13 +181,11 @@ class _Composer:
         )
 
     def _applications(self) -> tuple[str, ...]:
-        site = self.case.site
-        index = site.service(self.case.incident.service)
-        base, names = "/applications", site.applications
-        if index is not None and site.services[index].applications:
-            base, names = f"/services/{index}/applications", site.services[index].applications
+        place, names = self.case.applications()
         found = tuple(
-            self._leaf(f"/affected/applications/{n}", "as it is", self._site(f"{base}/{n}"))
+            self._leaf(
+                f"/affected/applications/{n}", "as it is", self._site(f"{place.pointer}/{n}")
+            )
             for n, _ in enumerate(names)
         )
         return found or (NOT_STATED,)
@@ -196,7 +193,7 @@ class _Composer:
     def _stamp(self, name: str, at: float | None) -> Stamp | None:
         if at is None:
             return None
-        fact = self.case.book.fact(
+        fact = self.case.fact(
             name,
             "local stamp",
             Source(entry=TIMELINE, pointer=f"/{name}_at"),
@@ -279,7 +276,7 @@ class _Composer:
         rules = self.case.site.follow_up
         deadline = None
         if rules is not None and rules.deadline_days is not None:
-            fact = self.case.book.fact(
+            fact = self.case.fact(
                 "deadline",
                 "local day after",
                 Source(entry=PARAMETERS, pointer="/drafted_at"),

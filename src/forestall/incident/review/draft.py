@@ -98,9 +98,11 @@ def _scale_of_earlier(folder: str) -> float | None:
 def _write(path: str, text: bytes) -> None:
     """Replace a file whole, durably: a review is never half a review."""
     folder = os.path.dirname(path) or "."
-    partial = f"{path}.partial-{os.getpid()}"
+    partial = f"{path}.partial-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        with open(partial, "wb") as file:
+        # Private, and never through a link that somebody put in its way in a shared folder.
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

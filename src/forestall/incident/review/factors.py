@@ -59,7 +59,7 @@ def _of_finding(case: Case, finding: Finding) -> Factor:
     )
 
     def fact(name: str, derivation: str) -> Fact:
-        return case.book.fact(name, derivation, *sources, parameter=finding.rule)
+        return case.fact(name, derivation, *sources, parameter=finding.rule)
 
     name = _catalogued(finding)
     return Factor(

@@ -23,7 +23,7 @@ from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding
 from forestall.model.review import Stamp
 from forestall.model.sample import CgroupSample
-from forestall.units import HOUR, MINUTE, format_bytes, format_duration
+from forestall.units import HOUR, MIB, MINUTE, format_bytes, format_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ def _fills_in(held: int, left: int, bytes_per_second: float) -> str:
 
 def _rate(bytes_per_second: float) -> str:
     """A rate in the unit of time in which it is at least a mebibyte, if there is one."""
-    if abs(bytes_per_second) * MINUTE >= 1024 * 1024:
+    if abs(bytes_per_second) * MINUTE >= MIB:
         return f"{format_bytes(bytes_per_second * MINUTE)}/min"
     return f"{format_bytes(bytes_per_second * HOUR)}/h"
 

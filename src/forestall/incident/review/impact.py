@@ -92,12 +92,9 @@ def _outage(
 def impact(case: Case, away: Outage | None) -> list[Said]:
     """Limit, time without the service, what depends on it, and money only if the site says so."""
     said = [*_limit(case), *_absence(case, away)]
-    index = case.site.service(case.incident.service)
-    base, names = "/applications", case.site.applications
-    if index is not None and case.site.services[index].applications:
-        base, names = f"/services/{index}/applications", case.site.services[index].applications
+    place, names = case.applications()
     if names:
-        listed = case.fact("applications", "list", Source(entry=SITE, pointer=base))
+        listed = case.fact("applications", "list", place)
         said.append(say("applications", applications=listed))
     if away is not None and case.site.penalties is not None:
         said.append(_penalties(case, away))
@@ -129,7 +126,7 @@ def _absence(case: Case, away: Outage | None) -> list[Said]:
                 away.template,
                 service=name,
                 gap=case.fact("gap", "time it lasted", away.until, *away.since),
-                since=case.book.fact(
+                since=case.fact(
                     "since",
                     "local time of the start",
                     case.detected,

@@ -1,7 +1,8 @@
 """The sentences of a review, section by section: Case -> list of Said. All pure."""
 
 from forestall.audit.exhaustion import cgroup_exhaustion, host_exhaustion
-from forestall.incident.review.case import PARAMETERS, SITE, SUMS, TIMELINE, Case, Placed
+from forestall.evidence.layout import SUMS
+from forestall.incident.review.case import PARAMETERS, SITE, TIMELINE, Case, Placed
 from forestall.incident.review.claims import Said, say
 from forestall.incident.review.facts import Fact, Source
 from forestall.model.action import ActionKind, OutcomeState
@@ -121,7 +122,7 @@ def _forecast(case: Case) -> list[Said]:
     }
 
     def moment(name: str, field: str) -> Fact:
-        return case.book.fact(
+        return case.fact(
             name,
             "forecast time",
             at("/at"),
@@ -161,7 +162,7 @@ def _exhaustion(case: Case) -> list[Said]:
     headline = case.fact("sentence", f"exhaustion of the {kind}", *sources)
     said = [say("exhaustion", sentence=headline)]
     for number in range(first, len(answer.because)):
-        sentence = case.book.fact(
+        sentence = case.fact(
             "sentence", f"sentence on the exhaustion of the {kind}", *sources, parameter=number
         )
         said.append(say("exhaustion", sentence=sentence))
@@ -337,7 +338,7 @@ def _started(case: Case) -> list[Said]:
     return [
         say(
             "started",
-            started=case.book.fact(
+            started=case.fact(
                 "started", "ticks after boot", ticks, booted, case.detected, parameter=case.zone
             ),
             before=case.fact("before", "time since ticks after boot", ticks, booted, case.detected),
