@@ -119,16 +119,6 @@ class Journal:
             self.close()
             raise
 
-    @property
-    def last_sequence(self) -> int:
-        """The number of the last acknowledged record; 0 before the first."""
-        return self._next - 1
-
-    @property
-    def size_bytes(self) -> int:
-        """The length of the current file."""
-        return self._end
-
     def append(self, record: Mapping[str, Any]) -> int:
         """Make one record durable and return its sequence number. Raises JournalError."""
         return self.append_all((record,))[0]

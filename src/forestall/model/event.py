@@ -10,7 +10,6 @@ from forestall.model.codec import Json
 class EventKind(StrEnum):
     """The kinds a timeline knows. A person's note is NOTE; every other kind is measured."""
 
-    STARTED = "started"
     ONSET = "onset"
     DETECTED = "detected"
     VERDICT = "verdict"
