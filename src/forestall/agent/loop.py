@@ -62,6 +62,8 @@ class Watch:
         on_tick: OnTick | None = None,
     ) -> None:
         self.config = config
+        self.policy = policy or Policy()
+        self.rules = rules
         self.log = log
         self.state = state
         self.budget = budget
@@ -86,7 +88,7 @@ class Watch:
             host=host,
             clock=clock,
             mode=config.mode,
-            policy=policy or Policy(),
+            policy=self.policy,
             state=state,
             handlers=make_handlers(
                 state,
