@@ -64,36 +64,37 @@ def opinion_of(
         return None
     if trend.late_bytes < rules.late_share_min * trend.growth_bytes:
         return None
+    if _repeats(scales, number, trend, rules.same_return_margin):
+        # What came back before, no higher, no faster and no longer, is how this service breathes.
+        return None
     forecast = None
     if limit is not None:
         rates = _rates(scales, trends, number, rules)
         forecast = _forecast_of(scale, trend, rates, moment, limit, rules)
-    if _repeats(scales, number, trend, rules.same_return_margin):
-        # What came back before, no higher, no faster and no longer, is how this service breathes.
-        return None
     flattens = _flattens(trend, moment, rules)
     repeats = _repeats(scales, number, trend, rules.leak_return_margin)
     young = _doubts_of_age(scales, trends, number, moment, forecast, rules)
+    rests = _rests(trend, rules)
     kind = VerdictKind.GROWING
     if (
         forecast is not None
-        and trend.goes_on_now >= rules.exhausting_newest_share
-        and _runs_out_soon(forecast, number, scale, moment, rules)
+        and not rests
         and not flattens
+        and _runs_out_soon(forecast, moment, rules)
     ):
         kind = VerdictKind.EXHAUSTING
     elif number == 0 or moment.age_seconds < rules.start_seconds:
         # The shortest window sees every request burst, and starting is growing: only
         # exhaustion itself is worth a word there.
         return None
-    elif not flattens and not repeats and not young:
+    elif not (rests or flattens or repeats or young):
         kind = VerdictKind.LEAKING
     return Opinion(
         kind=kind,
         number=number,
         trend=trend,
         forecast=forecast,
-        doubts=(*flattens, *repeats, *young),
+        doubts=(*rests, *flattens, *repeats, *young),
     )
 
 
@@ -151,9 +152,7 @@ def _seconds_to(headroom_bytes: float, rate: float, rules: Rules) -> float | Non
     return seconds if seconds <= rules.sight_seconds else None
 
 
-def _runs_out_soon(
-    forecast: Forecast, number: int, scale: Scale, moment: Moment, rules: Rules
-) -> bool:
+def _runs_out_soon(forecast: Forecast, moment: Moment, rules: Rules) -> bool:
     low, middle = forecast.exhaustion_low_seconds, forecast.exhaustion_seconds
     if low is None or middle is None:
         return False
@@ -161,14 +160,18 @@ def _runs_out_soon(
         return False
     if middle > rules.exhausting_rises_max * forecast.window_seconds:
         return False
-    late = forecast.exhaustion_high_seconds or rules.sight_seconds
-    if number > 1 and scale.block_seconds > rules.exhausting_block_share * late:
-        return False
     limit = forecast.limit
     return (
         moment.age_seconds >= rules.leak_age_seconds_min
         or limit.headroom_bytes <= rules.exhausting_young_headroom_max * limit.limit_bytes
     )
+
+
+def _rests(trend: Trend, rules: Rules) -> tuple[Doubt, ...]:
+    """A rise that hardly goes on in the newest part of its window may just have stopped."""
+    if trend.goes_on_now >= rules.newest_share_min:
+        return ()
+    return (Doubt(name="rests", value=trend.newest_bytes),)
 
 
 def _flattens(trend: Trend, moment: Moment, rules: Rules) -> tuple[Doubt, ...]:

@@ -58,6 +58,8 @@ def _of_forecast(forecast: Forecast, rules: Rules) -> list[str]:
 
 
 def _of_doubt(doubt: Doubt, opinion: Opinion, moment: Moment, rules: Rules) -> str:
+    if doubt.name == "rests":
+        return f"It hardly goes on: its newest blocks rose by {format_bytes(doubt.value)}."
     if doubt.name == "flattens":
         return f"The rise flattens: it tends to a floor of about {format_bytes(doubt.value)}."
     if doubt.name == "seen before":

@@ -59,7 +59,11 @@ class Rules:
 
     # A rise still goes on if the later half of its window has at least this share of it (a
     # straight line has one half). Less: it has stopped, and the window only remembers it.
-    late_share_min: float = 0.35
+    late_share_min: float = 0.25
+
+    # ... and an alarm is raised only if it goes on within the last third too, at this share of
+    # its rate: what stopped a third of a window ago still has a late half.
+    newest_share_min: float = 0.25
 
     # If the growth from third to third shrinks, by at least this factor, the rise flattens and
     # has an asymptote; nearer to one the asymptote is beyond what a window can tell.
@@ -119,15 +123,8 @@ class Rules:
     exhausting_seconds: float = 20 * MINUTE
 
     # ... and the rise has taken two fifths of the headroom it began with, so that no burst of
-    # requests that needs a tenth of the memory for a minute is an emergency,
+    # requests that needs a tenth of the memory for a minute is an emergency.
     exhausting_rises_max: float = 1.5
-
-    # ... and the rise still goes on in the newest part of its window, at this share of its rate,
-    exhausting_newest_share: float = 0.25
-
-    # ... and the blocks are at most this share of the late end, or else the window cannot know
-    # whether the rise still goes on. (The two shortest windows always may.)
-    exhausting_block_share: float = 0.25
 
     # Before `leak_age_seconds_min` a rise is mostly a working set being loaded, and stopping a
     # service that starts only makes it start again: there, this share of the limit must be all

@@ -22,19 +22,23 @@ def moment(headroom: int | None, *, age: float = OLD, memory: int = 1 * GIB) -> 
     return Moment(at=1e9, memory_bytes=memory, limit=limit, age_seconds=age)
 
 
-def scales_of(values: list[float], rules: Rules = RULES) -> list[Scale]:
-    """Scales of which the one of 30 min (blocks of 75 s) holds `values`; the others are empty."""
+def scales_of(
+    values: list[float], rules: Rules = RULES, number: int = THIRTY_MINUTES
+) -> list[Scale]:
+    """Three scales, of which one (by default 30 min, blocks of 75 s) holds `values`."""
     scales = [Scale(multiple, 0, rules) for multiple in rules.block_multiples[:3]]
     for value in values:
-        scales[THIRTY_MINUTES].add(value, value)
-        scales[THIRTY_MINUTES].close(scales[THIRTY_MINUTES].index + 1)
+        scales[number].add(value, value)
+        scales[number].close(scales[number].index + 1)
     return scales
 
 
-def ask(values: list[float], when: Moment, rules: Rules = RULES) -> Opinion | None:
-    scales = scales_of(values, rules)
+def ask(
+    values: list[float], when: Moment, rules: Rules = RULES, *, number: int = THIRTY_MINUTES
+) -> Opinion | None:
+    scales = scales_of(values, rules, number)
     trends = [find_trend(scale.blocks, rules) for scale in scales]
-    return opinion_of(scales, trends, THIRTY_MINUTES, when, rules)
+    return opinion_of(scales, trends, number, when, rules)
 
 
 def ramp(step: float, count: int = 24, start: float = 500 * MIB) -> list[float]:
@@ -138,6 +142,13 @@ def test_a_rise_that_has_stopped_is_over() -> None:
     assert ask(values + [values[-1]] * 12, moment(200 * MIB)) is None
 
 
+def test_a_rise_that_stopped_a_third_ago_raises_no_alarm() -> None:
+    """Eight flat blocks of 24: its window still has a late half, its newest part has not."""
+    values = ramp(10 * MIB, 16)
+    opinion = ask(values + [values[-1]] * 8, moment(30 * MIB))
+    assert doubts(opinion) == {"rests"}
+
+
 def test_a_rise_that_flattens_below_the_limit_is_growth() -> None:
     """Halving from third to third, the floor tends to far below the limit."""
     values = [500 * MIB + 400 * MIB * (1 - 2 ** (-i / 8)) for i in range(24)]
@@ -175,6 +186,14 @@ def test_exhaustion_within_minutes_is_said_whatever_the_cause() -> None:
     opinion = ask(ramp(10 * MIB), moment(100 * MIB))
     assert opinion is not None
     assert opinion.kind is VerdictKind.EXHAUSTING
+
+
+def test_the_shortest_window_speaks_only_of_exhaustion() -> None:
+    """Two minutes of growth are a burst of requests, unless the limit is two minutes away."""
+    assert ask(ramp(10 * MIB), moment(480 * MIB), number=0) is None
+    near = ask(ramp(10 * MIB), moment(100 * MIB), number=0)
+    assert near is not None
+    assert near.kind is VerdictKind.EXHAUSTING
 
 
 def test_a_small_fast_rise_is_no_emergency() -> None:

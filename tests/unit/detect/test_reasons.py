@@ -86,7 +86,7 @@ def test_what_is_beyond_sight_is_said_to_be() -> None:
 
 def test_each_doubt_is_a_sentence() -> None:
     """Whatever kept the verdict mild is told."""
-    names = ["flattens", "seen before", "few blocks", "young", "no limit", "far"]
+    names = ["rests", "flattens", "seen before", "few blocks", "young", "no limit", "far"]
     said = words(doubts=tuple(Doubt(name=name, value=7200.0) for name in names))
     assert len(said) == 1 + len(names)
     assert len(set(said)) == len(said)

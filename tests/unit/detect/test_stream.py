@@ -145,6 +145,23 @@ def test_a_runaway_that_fills_the_host_in_five_minutes_is_seen(spacing: float) -
     assert first(verdicts, VerdictKind.EXHAUSTING) < HOUR + 210
 
 
+def test_of_several_windows_the_soonest_exhaustion_counts() -> None:
+    """A slow leak that turns into a fast one: the forecast follows the newest rate."""
+    turns = 80 * MINUTE
+
+    def shape(t: float) -> float:
+        # 8 MiB a minute, and at 840 MiB, with 23 min to go, 32 MiB a minute.
+        slow, fast = min(t, turns) / MINUTE, max(0.0, t - turns) / MINUTE
+        return (200 + 8 * slow + 32 * fast) * MIB
+
+    verdicts = judge_over(shape, turns + 3.5 * MINUTE, age=DAY, spacing=5.0)
+    verdict = verdicts[-1][1]
+    assert verdict.kind is VerdictKind.EXHAUSTING
+    assert verdict.forecast is not None
+    assert verdict.forecast.exhaustion_seconds is not None
+    assert 1.5 * MINUTE < verdict.forecast.exhaustion_seconds < 3.5 * MINUTE
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.75])
 def test_half_an_hour_of_warm_up_is_no_leak(share: float) -> None:
     """A cache that fills in a straight line for 30 min and stops grows, and is then steady."""
