@@ -37,8 +37,10 @@ class _Judged:
         "low_bytes",
         "raw",
         "ring",
+        "seen",
         "service",
         "subject",
+        "suspect",
         "verdict",
     )
 
@@ -50,6 +52,8 @@ class _Judged:
         self.service: ServiceConfig | None = None
         self.feed_at = feed_at
         self.low_bytes: int | None = None
+        self.seen: ProcessSample | None = None
+        self.suspect = False
         self.limit: Limit | None = None
         self.raw: Verdict | None = None
         self.verdict: Verdict | None = None
@@ -108,17 +112,21 @@ class Judging:
         limits = Limits(sample, self._cgroup_file)
         new: list[Verdict] = []
         self.gone = []
-        judged = self._judged
+        judged, monotonic = self._judged, sample.monotonic
         for process in sample.processes:
             one = judged.get(process.key.pid)
             if one is None or one.key != process.key:
                 if one is not None:
                     self._forget(one)
                 one = self._meet(process, sample, limits)
+            elif one.seen is process and monotonic < one.feed_at and not one.suspect:
+                # Most processes are idle: the collector then gives the same object again.
+                continue
+            one.seen = process
             memory_bytes = process.memory_bytes
             if one.low_bytes is None or memory_bytes < one.low_bytes:
                 one.low_bytes = memory_bytes
-            if sample.monotonic >= one.feed_at or one.key in self.suspects:
+            if monotonic >= one.feed_at or one.suspect:
                 verdict = self._feed(one, process, sample, limits)
                 if verdict is not None:
                     new.append(verdict)
@@ -183,10 +191,8 @@ class Judging:
         subject = _subject(self._host.hostname, process)
         one.verdict = raw if subject == raw.subject else replace(raw, subject=subject)
         self.verdicts[one.key] = one.verdict
-        if raw.kind in SUSPICIOUS:
-            self.suspects.add(one.key)
-        else:
-            self.suspects.discard(one.key)
+        one.suspect = raw.kind in SUSPICIOUS
+        (self.suspects.add if one.suspect else self.suspects.discard)(one.key)
         return one.verdict
 
     def _meet(self, process: ProcessSample, sample: Sample, limits: Limits) -> _Judged:

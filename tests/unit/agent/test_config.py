@@ -1,7 +1,14 @@
+import re
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from forestall.agent.budget import RSS_BYTES_MAX
 from forestall.agent.config import AgentConfig, ServiceConfig, parse_config, read_config
 from forestall.errors import UsageError
+from forestall.guard.policy import policy_from
 from forestall.model.action import Mode
 from forestall.model.sample import ProcessKey, ProcessSample
 
@@ -142,3 +149,16 @@ def test_a_service_is_found_by_exactly_what_was_said():
     assert not by_cgroup.matches(process(cgroup="/batches"))
     assert not by_cgroup.matches(process(cgroup=None))
     assert ServiceConfig(name="s", cgroup="/").matches(process(cgroup="/x"))
+
+
+def test_the_shipped_file_says_the_defaults_and_its_examples_are_valid():
+    """deploy/forestall.toml changes nothing as it is, and with its comments removed it is read."""
+    path = Path(__file__).parents[3] / "deploy" / "forestall.toml"
+    shipped = read_config(str(path))
+    assert shipped == replace(AgentConfig(), rss_bytes_max=RSS_BYTES_MAX)
+    text = re.sub(r"^# (?=\[|\w+ = )", "", path.read_text(), flags=re.MULTILINE)
+    config = parse_config(tomllib.loads(text), str(path))
+    (service,) = config.services
+    assert (service.unit, service.restart, service.allow) == ("feed-sync.service", "systemd", True)
+    assert policy_from(config.policy).act_within_seconds == 7200
+    assert config.webhook is not None

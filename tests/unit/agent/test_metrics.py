@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes.agent import FakeAgent
@@ -7,6 +10,7 @@ from forestall.agent.budget import Budget
 from forestall.agent.config import AgentConfig, ServiceConfig
 from forestall.agent.exposition import render
 from forestall.agent.metrics import LARGEST_SHOWN, OWN, families, names
+from forestall.sense import signals
 
 
 @pytest.fixture
@@ -94,3 +98,13 @@ def test_hostile_names_are_labels_like_any_other(agent):
     (memory,) = samples(agent, "forestall_process_memory_bytes")
     assert memory.labels["service"] == 'x"} 1\nforged_bytes 7'
     assert "forged_bytes" not in scrape(agent)
+
+
+def test_the_reference_lists_every_metric_as_it_is():
+    """docs/reference/watch.md has one row for each name, with its kind and its help."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "watch.md").read_text()
+    rows = set(re.findall(r"^\| `(forestall_\w+)` \| (\w+) \| (.+) \|$", page, re.MULTILINE))
+    expected = {(name, *rest) for name, rest in OWN.items()}
+    for name, signal in signals.METRICS.items():
+        expected.add((name, "counter" if signal.counter else "gauge", signal.help))
+    assert rows == expected
