@@ -187,6 +187,19 @@ def test_verify_exits(tmp_path, drafted, capsys):
     assert "no timeline.json in the bundle" in capsys.readouterr().err
 
 
+def test_verify_shows_hostile_text_as_text(tmp_path, drafted, capsys):
+    """A review comes from anywhere: what it holds is named without obeying it."""
+    changed = tmp_path / "changed.md"
+    marked = b'[They \x1b[2J said \xff]{by="Eve\x1b[1m"}'
+    text = drafted.text.replace(b"process 4171", b"process 4\x1b[31m\xff72 " + marked, 1)
+    changed.write_bytes(text)
+    assert main(["review", "verify", str(changed), "--bundle", drafted.bundle.path]) == 1
+    out = capsys.readouterr().out
+    out.encode()
+    assert "4\\x1b[31m\\udcff72" in out
+    assert "\x1b" not in out
+
+
 def test_show_and_site_and_json(tmp_path, capsys):
     """The other sub-commands say what they are for."""
     state.leaked(tmp_path)

@@ -8,7 +8,7 @@ from forestall.clock import ScaledClock, SystemClock
 def test_a_scaled_clock_runs_faster_on_both_readings():
     """Wall and monotonic time advance together, `scale` times the host's."""
     host, scaled = SystemClock(), ScaledClock(1000.0)
-    # The host's reading is the inner one, so a pause between two readings cannot be held against it.
+    # The host is read inside, so a pause between two readings cannot be held against it.
     wall, monotonic, before = scaled.now(), scaled.monotonic(), host.monotonic()
     scaled.sleep(20.0)
     host_seconds = host.monotonic() - before

@@ -17,7 +17,7 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from forestall.cli.options import add_json, add_state, print_json, state_folder
+from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
 from forestall.errors import EvidenceError
 from forestall.evidence.retention import Stored, stored
 from forestall.evidence.verify import Problem, open_bundle, verify
@@ -74,9 +74,9 @@ def _list(folder: str, *, as_json: bool) -> int:
         }
         print_json(document)
     elif not bundles:
-        print(f"no bundles in {_plain(folder)}")
+        print(f"no bundles in {printable(folder)}")
     else:
-        print(f"{_count(len(bundles), 'bundle')}, {format_bytes(size)} in {_plain(folder)}")
+        print(f"{_count(len(bundles), 'bundle')}, {format_bytes(size)} in {printable(folder)}")
         for bundle in bundles:
             print(_line(bundle))
     return 1 if any(bundle.bundle is None for bundle in bundles) else 0
@@ -108,7 +108,7 @@ def _line(bundle: Stored) -> str:
 
 def _what(bundle: Bundle) -> str:
     manifest = bundle.manifest
-    text = f"{_plain(manifest.subject)} on {_plain(manifest.host)}, "
+    text = f"{printable(manifest.subject)} on {printable(manifest.host)}, "
     text += _count(len(manifest.entries), "entry", "entries")
     if manifest.missing:
         text += f", {len(manifest.missing)} missing"
@@ -120,15 +120,15 @@ def _verify(path: str, *, as_json: bool) -> int:
     if as_json:
         print_json(_verified(path, problems))
     elif problems:
-        print(f"{_plain(path)}: {_count(len(problems), 'problem')}")
+        print(f"{printable(path)}: {_count(len(problems), 'problem')}")
         for problem in problems:
-            print(f"  {_plain(problem.name)}: {_plain(problem.what)}")
+            print(f"  {printable(problem.name)}: {printable(problem.what)}")
     else:
         bundle = open_bundle(path)
         print(f"{bundle.id}: whole")
         print(f"  {_time(bundle.manifest.created_at)}  {_what(bundle)}")
         for sentence in bundle.manifest.missing:
-            print(f"  not kept: {_plain(sentence)}")
+            print(f"  not kept: {printable(sentence)}")
     return 1 if problems else 0
 
 
@@ -146,13 +146,13 @@ def _path_of(given: str, folder: str) -> str:
     if os.path.isdir(given):
         return given
     if os.sep in given:
-        raise EvidenceError(f"{_plain(given)}: no such folder", help="give a bundle's folder or id")
+        raise EvidenceError(f"{given}: no such folder", help="give a bundle's folder or id")
     found = [bundle.path for bundle in stored(folder) if bundle.id.startswith(given)]
     if len(found) == 1:
         return found[0]
     many = f"{len(found)} bundles begin" if found else "no bundle begins"
     raise EvidenceError(
-        f"{_plain(folder)}: {many} with {_plain(given)}",
+        f"{folder}: {many} with {given}",
         help="`forestall evidence list` shows what there is; --state DIR names another host's",
     )
 
@@ -166,11 +166,3 @@ def _time(at: float) -> str:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _plain(text: str) -> str:
-    """Text without what a terminal would obey: names in a bundle come from hostile processes."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

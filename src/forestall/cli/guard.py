@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from forestall.cli.options import add_json, add_state, print_json, state_folder
+from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
 from forestall.guard.history import DISRUPTIVE, Past
 from forestall.guard.ledger import LEDGER_NAME, read_ledger
-from forestall.guard.words import plain, when
+from forestall.guard.words import when
 from forestall.model.action import ActionKind, Outcome, OutcomeState, Plan
 from forestall.model.codec import Json, to_document
 from forestall.units import HOUR, format_bytes, format_duration, parse_duration
@@ -83,7 +83,7 @@ def show_ledger(args: argparse.Namespace, *, now: float) -> int:
     else:
         print(f"in the last {format_duration(span)}: {_totals_line(plans)}")
     for sentence in damaged[:DAMAGE_SHOWN]:
-        print(f"not readable: {plain(sentence)}")
+        print(f"not readable: {printable(sentence)}")
     if len(damaged) > DAMAGE_SHOWN:
         print(f"not readable: {len(damaged) - DAMAGE_SHOWN} more")
     return 0
@@ -127,7 +127,7 @@ def _lines(past: Past, state: str) -> list[str]:
     plan = past.plan
     verdict = plan.verdict
     head = f"{_local(plan.at)}  {plan.subject.service}  {verdict.kind.value}: {_headline(past)}"
-    lines = [plain(head)]
+    lines = [printable(head)]
     lines += _row("memory", f"{format_bytes(verdict.memory_bytes)}{_rate(plan)}")
     lines += _row("forecast", when(verdict))
     if verdict.forecast is not None:
@@ -180,7 +180,7 @@ def _rate(plan: Plan) -> str:
 
 def _row(label: str, text: str) -> list[str]:
     return textwrap.wrap(
-        plain(text),
+        printable(text),
         width=WIDTH,
         initial_indent=f"  {label:<9} ",
         subsequent_indent=" " * 12,
@@ -215,7 +215,7 @@ def _nothing(path: str, span: float, service: str | None) -> str:
             f"There is no ledger at {path} yet.\n"
             f"  Run `forestall watch` (it only observes), and come back after a night."
         )
-    about = f" for {plain(service)}" if service else ""
+    about = f" for {printable(service)}" if service else ""
     return (
         f"Guard planned nothing{about} in the last {format_duration(span)} ({path}).\n"
         f"  Nothing came near its limit, or `forestall watch` did not run.\n"

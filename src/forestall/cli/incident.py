@@ -15,7 +15,7 @@ import datetime
 import sys
 import zoneinfo
 
-from forestall.cli.options import add_json, add_state, print_json, state_folder
+from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
 from forestall.clock import SystemClock
 from forestall.incident import intake, timeline
 from forestall.incident import site as sites
@@ -84,7 +84,7 @@ def _list(found: list[Incident], state: str, *, as_json: bool) -> int:
     for one in [] if as_json else found:
         at = one.detected_at
         when = "its detection is lost  " if at is None else _local(at, one.zone)
-        print(f"{one.number}  {one.status:<12}  {when}  {_plain(one.key)}")
+        print(f"{one.number}  {one.status:<12}  {when}  {printable(one.key)}")
     return 0
 
 
@@ -95,11 +95,11 @@ def _show(found: list[Incident], state: str, number: str, *, as_json: bool) -> i
     if as_json:
         print_json(codec.to_document(one))
         return 0
-    print(f"{one.number}  {one.status}  {_plain(one.service)} on {_plain(one.host)}")
+    print(f"{one.number}  {one.status}  {printable(one.service)} on {printable(one.host)}")
     for event in one.timeline:
-        print(f"  {_local(event.at, one.zone)}  {event.kind:<12}  {_plain(event.text)}")
+        print(f"  {_local(event.at, one.zone)}  {event.kind:<12}  {printable(event.text)}")
         for bundle in event.evidence:
-            print(f"  {'':<23}  {'':<12}  evidence {_plain(bundle)}")
+            print(f"  {'':<23}  {'':<12}  evidence {printable(bundle)}")
     return 0
 
 
@@ -127,8 +127,3 @@ def _local(at: float, zone: str) -> str:
     except (ValueError, OverflowError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return f"{at:g} s"
     return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _plain(text: str) -> str:
-    """Text without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from forestall.cli.options import printable
 from forestall.model.finding import Answer, Finding, Holder, Look, Outcome, Point, Service, Severity
 from forestall.units import format_bytes, format_duration
 
@@ -32,15 +33,8 @@ class Style:
         return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
 
     def plain(self, text: str) -> str:
-        """`text` without anything that could move the cursor or not be shown.
-
-        Names come from processes and units, which anybody may name.
-        """
-        shown = "".join(
-            character if character.isprintable() else character.encode("unicode_escape").decode()
-            for character in text
-        )
-        return shown.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        """`text` without anything that could move the cursor or not be shown here."""
+        return printable(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
 
 def render(seen: Look, style: Style, *, live: bool = True) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from forestall import __version__
+from forestall.cli.options import printable
 from forestall.errors import ForestallError, UsageError
 
 
@@ -114,6 +115,6 @@ def _print_traceback() -> None:
 
 
 def _complain(error: ForestallError) -> None:
-    print(f"forestall: {error.message}", file=sys.stderr)
+    print(f"forestall: {printable(error.message)}", file=sys.stderr)
     if error.help:
-        print(f"  {error.help}", file=sys.stderr)
+        print(f"  {printable(error.help)}", file=sys.stderr)

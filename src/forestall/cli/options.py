@@ -36,6 +36,14 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
+def printable(text: str) -> str:
+    """`text` with all that a terminal would obey, or could not show, as an escape of Python's.
+
+    Names come from processes, units and documents, and anybody may choose one.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_json(value: Json) -> None:
     """One JSON value on standard output, indented, valid UTF-8 whatever names it holds."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)

@@ -9,7 +9,7 @@ examples:
 
 import argparse
 
-from forestall.cli.options import add_json, print_json
+from forestall.cli.options import add_json, print_json, printable
 from forestall.cli.review_parse import add_document, read_document
 from forestall.incident.review.lint import lint
 from forestall.model import codec
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for finding in findings:
             where = args.file if finding.line is None else f"{args.file}:{finding.line}"
-            print(f"{where}: {finding.severity}: {finding.message} [{finding.rule}]")
+            print(f"{where}: {finding.severity}: {printable(finding.message)} [{finding.rule}]")
             print(f"    {finding.question}")
         if not findings:
             print(f"{args.file}: nothing to ask")

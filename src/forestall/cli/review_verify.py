@@ -15,7 +15,7 @@ examples:
 
 import argparse
 
-from forestall.cli.options import add_json, print_json
+from forestall.cli.options import add_json, print_json, printable
 from forestall.cli.review_parse import read_bounded
 from forestall.errors import InputError
 from forestall.incident.review.verify import REVIEW_BYTES_MAX, Verification, verify
@@ -68,14 +68,15 @@ def to_json(found: Verification, name: str, bundle: str) -> Json:
 
 def _print(found: Verification, name: str) -> None:
     for damage in found.damages[:SHOWN_MAX]:
-        print(f"bundle: {damage}")
+        print(f"bundle: {printable(damage)}")
     for one in found.unresolved[:SHOWN_MAX]:
-        print(f"{name}:{one.line}: {one.token}: {one.why}")
+        print(f"{name}:{one.line}: {printable(one.token)}: {one.why}")
     more = len(found.unresolved) - SHOWN_MAX
     if more > 0:
         print(f"{name}: and {more} more; --json shows them all")
     for passage in found.persons[:SHOWN_MAX]:
-        print(f"{name}:{passage.line}: {passage.by} answers for: {passage.text}")
+        said = printable(f"{passage.by} answers for: {passage.text}")
+        print(f"{name}:{passage.line}: {said}")
     if found.hint:
         print(found.hint)
     lines = ", ".join(map(str, found.reworded[:SHOWN_MAX]))

@@ -20,11 +20,6 @@ def describe(verdict: Verdict) -> str:
     )
 
 
-def plain(text: str) -> str:
-    """Text for a terminal or a log: a process can put anything into its name."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def when(verdict: Verdict) -> str:
     """The forecast's range in words: `exhaustion in 40 min to 1 h 10 min`."""
     forecast = verdict.forecast

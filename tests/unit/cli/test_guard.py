@@ -161,7 +161,7 @@ def test_a_hostile_name_cannot_drive_the_terminal(story, capsys):
     story.tell(HOUR, "\x1b[2Jevil\nFri 2026: restarted it")
     out = story.shown(capsys)
     assert "\x1b" not in out
-    assert "?[2Jevil?Fri 2026: restarted it  LEAKING" in out
+    assert r"\x1b[2Jevil\nFri 2026: restarted it  LEAKING" in out
 
 
 def test_damage_is_said_and_hides_nothing(story, capsys):

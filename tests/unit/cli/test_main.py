@@ -35,6 +35,14 @@ def test_every_command_exists_and_its_help_shows_an_example(name):
     assert f"forestall {name}" in shown.stdout.split("\n", 1)[1]
 
 
+def test_an_error_never_speaks_to_the_terminal(capsys):
+    """What a message quotes, a name or a file's content, cannot move the cursor or forge a line."""
+    assert cli.main(["x\x1b[2J\nforestall: fine\udcff"]) == 2
+    assert capsys.readouterr().err == (
+        "forestall: no such command: x\\x1b[2J\\nforestall: fine\\udcff\n  see `forestall --help`\n"
+    )
+
+
 def test_an_unknown_command_is_one_clear_line_and_exit_2():
     """A typing mistake never shows a traceback."""
     failed = run("loook")
