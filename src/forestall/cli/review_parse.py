@@ -13,7 +13,7 @@ examples:
 import argparse
 import sys
 
-from forestall.cli.options import add_json
+from forestall.cli.options import add_json, printable
 from forestall.errors import InputError
 from forestall.incident.review import document, render
 from forestall.incident.review import parse as parsing
@@ -68,7 +68,7 @@ def show_remarks(parsed: Parsed, name: str) -> None:
     """What was kept or refused, a line each, on standard error; refusals before the rest."""
     remarks = sorted(parsed.remarks, key=lambda remark: (not remark.refused, remark.line))
     for remark in remarks[:REMARKS_SHOWN_MAX]:
-        sys.stderr.write(f"{name}:{remark.line}: {remark.why}\n")
+        sys.stderr.write(f"{name}:{remark.line}: {printable(remark.why)}\n")
     if len(remarks) > REMARKS_SHOWN_MAX:
         rest = len(remarks) - REMARKS_SHOWN_MAX
         sys.stderr.write(f"{name}: and {rest} more; the record's `residual` has them all\n")
@@ -78,6 +78,6 @@ def _summarize(parsed: Parsed) -> None:
     review = parsed.review
     leaves = len(render.places(review))
     kept = sum(len(patch.insert) for patch in review.residual)
-    print(f"{review.number or 'no number'}: {review.name or 'no name'}")
+    print(printable(f"{review.number or 'no number'}: {review.name or 'no name'}"))
     print(f"{leaves} leaves read, {kept} lines kept as they are")
     print("add --json for the record")
