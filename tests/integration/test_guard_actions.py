@@ -216,9 +216,11 @@ def test_a_service_that_comes_back_only_to_crash_is_not_restarted(guard, tmp_pat
 
 
 def test_a_given_command_restarts_a_service(guard, tmp_path):
-    """The command's own words are run without a shell, and a new process must be there after."""
+    """Its own words, without a shell, as killable as the old process; a new one must be there."""
     script = tmp_path / "restart.py"
     with service("feed-sync-cmd") as pid:
+        with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("321")
         script.write_text(
             f"import os, subprocess, sys\n"
             f"os.kill({pid}, 9)\n"
@@ -234,7 +236,7 @@ def test_a_given_command_restarts_a_service(guard, tmp_path):
             os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
     assert states(outcomes) == ["capture done", "restart done", "notify done"]
     assert outcomes[1].detail == f"{sys.executable} ended well."
-    assert (tmp_path / "adjust").read_text() == "0\n"
+    assert (tmp_path / "adjust").read_text() == "321\n"
 
 
 @pytest.mark.parametrize(

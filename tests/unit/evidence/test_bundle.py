@@ -28,6 +28,22 @@ def test_a_bundle_is_named_by_the_digest_of_its_sums(tmp_path):
     assert set(found) == {"manifest.json", "process/status", "host/meminfo", "verdict.json"}
 
 
+def test_all_of_a_bundle_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut after seal loses nothing: each file and folder was synced, the name last."""
+    synced = []
+
+    def fsync(descriptor, real=os.fsync):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    bundle = sealed(tmp_path / "evidence")
+    partial = os.path.commonpath([path for path in synced if "/.partial-" in path])
+    expected = {*files(bundle.path), "process", "host", "."}
+    assert {os.path.relpath(path, partial) for path in synced if partial in path} == expected
+    assert synced[-1] == str(tmp_path / "evidence")
+
+
 def test_the_manifest_says_what_each_entry_is_and_what_is_missing(tmp_path):
     """Size, digest, source, time and what could not be kept are in manifest.json."""
     bundle = sealed(tmp_path)

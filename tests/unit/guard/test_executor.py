@@ -312,12 +312,13 @@ def test_a_unit_is_not_restarted_over_others(pid, name, unit, user_unit, words):
     assert words in refused_by(stage, plan)
 
 
-def test_what_cannot_be_recorded_is_not_done():
-    """No plan on disk, no action; people are still told, and guard does not plan anew at once."""
+@pytest.mark.parametrize("low", [40 * MINUTE, 5 * MINUTE])
+def test_what_cannot_be_recorded_is_not_done(low):
+    """No plan on disk, no action, be it ever so urgent; people are still told, and told once."""
     stage = Stage()
     subject = stage.service()
     stage.ledger.fails = 1
-    outcomes = stage.executor.execute(plan_for(subject))
+    outcomes = stage.executor.execute(plan_for(subject, low=low))
     assert [outcome.state.value for outcome in outcomes] == ["skipped", "skipped", "done"]
     assert outcomes[0].detail == (
         "Not done, because the plan could not be recorded: ledger.journal: no space left on device."
