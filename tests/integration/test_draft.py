@@ -42,6 +42,7 @@ def test_the_whole_way(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("backed: ")
     with open(told["review"]) as file:
         assert told["bundle_id"] in file.read()
+        assert os.fstat(file.fileno()).st_mode & 0o077 == 0
     claims = {claim["where"]: claim for claim in told["claims"]}
     source = claims["/timeline/detected"]["facts"][0]["sources"][0]
     assert source == {"entry": "timeline.json", "pointer": "/detected_at"}

@@ -228,6 +228,7 @@ def test_a_given_command_restarts_a_service(guard, tmp_path):
             f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
             f"print(open('/proc/self/oom_score_adj').read().strip(), file=open("
             f"{str(tmp_path / 'adjust')!r}, 'w'))\n"
+            f"open({str(tmp_path / 'session')!r}, 'w').write(str(os.getsid(0)))\n"
         )
         recipe = Recipe(method=Method.COMMAND, command=(sys.executable, str(script), "$HOME; x"))
         try:
@@ -237,6 +238,8 @@ def test_a_given_command_restarts_a_service(guard, tmp_path):
     assert states(outcomes) == ["capture done", "restart done", "notify done"]
     assert outcomes[1].detail == f"{sys.executable} ended well."
     assert (tmp_path / "adjust").read_text() == "321\n"
+    # A service in the session of a terminal would end with it.
+    assert int((tmp_path / "session").read_text()) != os.getsid(0)
 
 
 @pytest.mark.parametrize(

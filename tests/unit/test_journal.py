@@ -80,6 +80,21 @@ def test_append_returns_only_after_the_data_was_synced(path):
         assert disk.sync_count == 1 + 3
 
 
+def test_opening_makes_the_names_durable_even_of_a_file_that_is_there(path, monkeypatch):
+    """The process that created it may have died before its name was on disk."""
+    synced = []
+
+    def fsync(descriptor, real=os.fsync):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(2):
+        synced.clear()
+        Journal(path).close()
+        assert os.path.dirname(path) in synced
+
+
 def test_append_all_syncs_once_for_all_records(path):
     """Many records cost one sync, get successive numbers, and none costs nothing."""
     disk = FakeDisk()

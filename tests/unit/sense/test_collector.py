@@ -217,12 +217,13 @@ def test_descriptors_are_bounded_and_the_rest_is_read_in_turn(fake, clock):
 
 
 def test_ended_processes_give_their_descriptor_back(fake, clock):
-    """A host where processes come and go for weeks does not run out of descriptors."""
-    with Collector(fake.host(), clock) as collector:
+    """A host where processes come and go for weeks neither runs out of descriptors nor of turns."""
+    with Collector(fake.host(), clock, descriptor_limit=1) as collector:
         before = len(os.listdir("/dev/fd"))
         for pid in range(1, 60):
             fake.process(pid)
             _tick(collector, clock)
+            assert len(os.listdir("/dev/fd")) == before + 1
             fake.kill(pid)
             _tick(collector, clock)
         assert len(os.listdir("/dev/fd")) == before

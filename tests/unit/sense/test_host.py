@@ -144,8 +144,8 @@ def test_a_command_that_does_not_end_is_killed():
 
 
 def test_a_command_that_talks_without_end_is_cut():
-    """The size limit holds, and what came before it is kept."""
-    program = "while True: print('x' * 1000)"
+    """The size limit holds as soon as it is passed, and what came before it is kept."""
+    program = "print('x' * 60_000, flush=True); import time; time.sleep(600)"
     answer = run_bounded([sys.executable, "-c", program], 30.0, limit=50_000)
     assert answer.exit_code is None
     assert len(answer.stdout) == 50_000
