@@ -1,7 +1,10 @@
 """`forestall COMMAND`: finds the command, runs it, and turns errors into one clear line."""
 
 import argparse
+import contextlib
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +32,17 @@ COMMANDS = (
     ("evidence", "list and verify evidence bundles"),
     ("demo", "watch a real service leak, be caught, recycled and reviewed"),
 )
+
+ADVICE = {
+    errno.ENOENT: "check the name; nothing is there",
+    errno.EACCES: "run as the owner of it, or name another place",
+    errno.EPERM: "run as the owner of it, or name another place",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; name another place",
+    errno.EEXIST: "a file stands where a folder is needed; name another place",
+    errno.ENOSPC: "free some space there, or name another place",
+    errno.EROFS: "it cannot be written; name another place",
+}
 
 HELP = """\
 usage: forestall COMMAND [OPTIONS]
@@ -65,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    _prepare_streams()
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -83,8 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if debug:
             _print_traceback()
-        where = f"{error.filename}: " if error.filename else ""
-        _complain(ForestallError(f"{where}{error.strerror or error}"))
+        # What has no name is one of the standard streams; everything else is opened by name.
+        where = "standard input or output" if error.filename is None else error.filename or "''"
+        advice = ADVICE.get(error.errno or 0)
+        _complain(ForestallError(f"{where}: {error.strerror or error}", help=advice))
         return ForestallError.exit_code
 
 
@@ -107,6 +124,18 @@ def _dispatch(words: list[str]) -> int:
     return command.run(parser.parse_args(rest))
 
 
+def _prepare_streams() -> None:
+    """Standard streams that are there, and that take any text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # A stream that the caller closed (`<&-`) leaves its descriptor free, and the next
+            # file opened would get it: a journal must never be what others take for stderr.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that this terminal's encoding lacks is shown as an escape, as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _print_traceback() -> None:
     # Imported here: only --debug needs it, and the agent, which comes this way, has to stay small.
     import traceback
@@ -115,6 +144,8 @@ def _print_traceback() -> None:
 
 
 def _complain(error: ForestallError) -> None:
-    print(f"forestall: {printable(error.message)}", file=sys.stderr)
-    if error.help:
-        print(f"  {printable(error.help)}", file=sys.stderr)
+    # Where nobody can be told (`2>/dev/full`), the exit code is what is left.
+    with contextlib.suppress(OSError):
+        print(f"forestall: {printable(error.message)}", file=sys.stderr)
+        if error.help:
+            print(f"  {printable(error.help)}", file=sys.stderr)

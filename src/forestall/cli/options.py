@@ -5,12 +5,18 @@ import json
 import os
 import sys
 
+from forestall.errors import UsageError
 from forestall.model.codec import Json
 
 
 def state_folder(option: str | None) -> str:
-    """Where forestall keeps what must not be lost: option, environment, then default."""
-    if option:
+    """Where forestall keeps what must not be lost: option, environment, then default.
+
+    Raises UsageError for `--state ""`: a variable that was not set must not mean another host.
+    """
+    if option is not None:
+        if not option:
+            raise UsageError("--state names no folder", help="the variable in it may not be set")
         return option
     from_environment = os.environ.get("FORESTALL_STATE")
     if from_environment:

@@ -72,3 +72,46 @@ def test_a_reader_that_goes_away_is_not_an_error():
     )
     os.close(write)
     assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "words", "code"),
+    [
+        ("<&-", "review parse -", 0),
+        (">&-", "review parse -", 0),
+        (">&- 2>&- <&-", "review parse -", 0),
+        ("2>&-", "review parse no-such-file", 3),
+        ("2>/dev/full", "review parse no-such-file", 3),
+        (">/dev/full", "--help", 3),
+    ],
+)
+def test_streams_that_are_closed_or_full_never_end_in_a_traceback(redirection, words, code):
+    """A cron job without standard streams gets the same exit codes as a person."""
+    command = f"{sys.executable} -m forestall {words} {redirection}"
+    ended = subprocess.run(command, shell=True, input="x", capture_output=True, text=True)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_what_the_terminal_cannot_show_is_escaped():
+    """Help and names go through an ASCII terminal, too."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = run("evidence", "--help", env=environment)
+    assert shown.returncode == 0, shown.stderr
+    assert "\\u2026" in shown.stdout
+
+
+def test_an_error_of_the_system_says_where_and_what_next(tmp_path):
+    """No error is only the system's word for it."""
+    failed = run("review", "parse", str(tmp_path))
+    assert failed.returncode == 3
+    where, advice = failed.stderr.splitlines()
+    assert str(tmp_path) in where
+    assert advice == "  name a file, not a folder"
+
+
+def test_an_empty_state_folder_is_refused():
+    """`--state "$UNSET"` does not read or write another host's folder."""
+    failed = run("incident", "list", "--state", "")
+    assert failed.returncode == 2
+    assert "--state" in failed.stderr
