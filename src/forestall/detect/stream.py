@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from forestall.detect import reasons
-from forestall.detect.floor import Floor
+from forestall.detect.floor import Floor, Scale
 from forestall.detect.opinion import RANK, Moment, Opinion, opinion_of, rise_of, widest_of
 from forestall.detect.rules import RULES, TRANSITIONS, Change, Rules
 from forestall.detect.trend import Trend, find_trend
@@ -119,8 +119,8 @@ class Judge:
         if newest is VerdictKind.STEADY:
             judged = [s for s in scales if s.filled_count >= rules.blocks_min]
             # A longer window may still hold a rise that is over; its range would mislead.
-            flat = [s for s in judged if self._trends[scales.index(s)] is None]
-            longest = flat[-1] if flat else judged[0]
+            level = (scale for scale in reversed(judged) if _is_level(scale, rules))
+            longest = next(level, judged[-1])
             known = [value for value in longest.blocks if value == value]
             span = len(longest.blocks) * longest.block_seconds
             return [reasons.of_steady(min(known), max(known), span)]
@@ -183,6 +183,11 @@ class Judge:
         assert trend is not None, "the widest window with the rise has a trend"
         newest_at = self._floor.starts_at(scale, trend.last) + scale.block_seconds
         return max(self._floor.started_at, newest_at - rise_of(scale, trend))
+
+
+def _is_level(scale: Scale, rules: Rules) -> bool:
+    known = [value for value in scale.blocks if value == value]
+    return max(known) - min(known) <= max(rules.growth_bytes_min, 0.05 * max(known))
 
 
 def _gravity(opinion: Opinion) -> tuple[int, float, int]:

@@ -174,6 +174,14 @@ def test_half_an_hour_of_warm_up_is_no_leak(share: float) -> None:
     assert verdicts[-1][1].kind is VerdictKind.STEADY
 
 
+def test_steady_after_warm_up_tells_the_level_and_not_the_climb() -> None:
+    """The range is that of a window that is level, so that the words fit the verdict."""
+    verdicts = judge_over(lambda t: 50 * MIB + 600 * MIB * min(1.0, t / 1800), 3 * HOUR)
+    last = verdicts[-1][1]
+    assert last.kind is VerdictKind.STEADY
+    assert "it stood between 650 MiB and 65" in last.reasons[0]
+
+
 def test_a_burst_that_comes_again_is_known() -> None:
     """Ten minutes up by half the limit and back each hour: after the first, not a word."""
     verdicts = judge_over(
