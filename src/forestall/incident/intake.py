@@ -84,7 +84,8 @@ def collect(
 ) -> list[Incident]:
     """Bring the incidents up to date with the spool, and return all of them by number.
 
-    Crash-safe and idempotent. Damaged records are skipped and reported in `damaged`.
+    Crash-safe and idempotent. Records that are damaged, or no events, are skipped and reported
+    in `damaged`.
     Raises ForestallError when another process is collecting and does not finish.
     """
     folder = os.path.join(state_folder, "incidents")
@@ -161,6 +162,8 @@ def _spool(path: str, damaged: list[Damage] | None) -> Iterator[TimelineEvent]:
         try:
             yield codec.from_document(TimelineEvent, record.data)
         except InputError as error:
-            raise InputError(
-                f"{path}, record {record.sequence}: {error.message}", help=error.help
-            ) from None
+            # An agent of another version may write what this one does not know; its other events
+            # still tell of the same troubles.
+            if damaged is not None:
+                reason = f"record {record.sequence} is no event: {error.message}"
+                damaged.append(Damage(path, 0, 0, reason))

@@ -8,6 +8,7 @@ from forestall.errors import JournalError
 from forestall.incident import intake, timeline
 from forestall.incident.site import Site
 from forestall.journal import Damage, Journal, read
+from forestall.model import codec
 from forestall.model.action import ActionKind
 from forestall.model.event import EventKind
 from forestall.model.incident import IncidentStatus
@@ -147,6 +148,21 @@ def test_damage_is_told_and_costs_nothing_else(tmp_path):
     (found,) = collect(tmp_path, damaged=damaged)
     assert EventKind.PLAN not in [event.kind for event in found.timeline]
     assert [one.path for one in damaged] == [str(path)]
+
+
+def test_an_event_of_another_version_costs_itself_alone(tmp_path):
+    """What an agent of another version wrote is reported, and the incident stands."""
+    story = leak.events()
+    state.spool(tmp_path, story[:2])
+    path = tmp_path / "spool.journal"
+    with Journal(path) as journal:
+        journal.append({**codec.to_document(story[2]), "kind": "unheard-of"})
+    state.spool(tmp_path, story[2:])
+    damaged: list[Damage] = []
+    (found,) = collect(tmp_path, damaged=damaged)
+    assert len(found.timeline) == len(story)
+    assert [one.path for one in damaged] == [str(path)]
+    assert "record 3 is no event: unknown value 'unheard-of' at /kind" in damaged[0].reason
 
 
 def test_an_incident_that_cannot_be_read_does_not_hide_the_others(tmp_path):

@@ -1,0 +1,48 @@
+"""Each type of a field takes its own JSON and no other."""
+
+import pytest
+
+from forestall.errors import InputError
+from forestall.model import codec
+from forestall.model.action import Mode
+from forestall.model.event import TimelineEvent
+from forestall.model.facts import UnitFacts
+from forestall.model.sample import ProcessKey
+
+
+@pytest.mark.parametrize(
+    ("noun", "given", "message"),
+    [
+        (ProcessKey, {"pid": True}, "expected a whole number at /pid, found true or false"),
+        (ProcessKey, {"pid": 1.5}, "expected a whole number at /pid, found a number"),
+        (ProcessKey, {"pid": None}, "expected a whole number at /pid, found null"),
+        (ProcessKey, {"boot_id": 7}, "expected text at /boot_id, found a number"),
+        (UnitFacts, {"limit_known": 1}, "expected true or false at /limit_known, found a number"),
+        (UnitFacts, {"active": "yes"}, "expected true or false at /active, found text"),
+        (TimelineEvent, {"at": True}, "expected a number at /at, found true or false"),
+        (TimelineEvent, {"kind": "other"}, "unknown value 'other' at /kind: one of "),
+        (TimelineEvent, {"data": []}, "expected an object at /data, found a list"),
+        (TimelineEvent, {"evidence": "abc"}, "expected a list at /evidence, found text"),
+        (TimelineEvent, {"evidence": ["a", 1]}, "expected text at /evidence/1, found a number"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_its_place(noun, given, message):
+    """JSON's true is no 1 and its text no list, whatever Python would make of them."""
+    whole = {
+        ProcessKey: {"boot_id": "b", "pid": 1, "start_ticks": 2},
+        UnitFacts: {"name": "x.service"},
+        TimelineEvent: {
+            "id": "e", "at": 1.0, "kind": "onset", "key": "h/s", "source": "s", "text": "t",
+        },
+    }[noun]  # fmt: skip
+    codec.decode(noun, whole)
+    with pytest.raises(InputError) as caught:
+        codec.decode(noun, {**whole, **given})
+    assert caught.value.message.startswith(message)
+
+
+def test_a_whole_number_is_taken_for_a_number_and_comes_back_as_one():
+    """Other writers leave out `.0`; seconds are a float all the same."""
+    document = {"id": "e", "at": 5, "kind": "onset", "key": "h/s", "source": "s", "text": "t"}
+    assert type(codec.decode(TimelineEvent, document).at) is float
+    assert codec.encode(Mode.ACT) == "act"
