@@ -17,6 +17,7 @@ from forestall.sense.host import Host
 from forestall.sense.ring import MEMORY, SUBJECT_LIMIT, Ring
 
 FEED_SECONDS = 10.0
+IDLE_FEED_SECONDS = 60.0
 SEGMENTS_MAX = 128
 
 # Three hours of a process in 3 KB: enough for the evidence to show a rise and what came before.
@@ -30,6 +31,7 @@ class _Judged:
     """One process between two feeds. `low_bytes` is the least it held since the last one."""
 
     __slots__ = (
+        "fed_at",
         "feed_at",
         "judge",
         "key",
@@ -50,7 +52,7 @@ class _Judged:
         self.subject = subject
         self.judge = judge
         self.service: ServiceConfig | None = None
-        self.feed_at = feed_at
+        self.feed_at = self.fed_at = feed_at
         self.low_bytes: int | None = None
         self.seen: ProcessSample | None = None
         self.suspect = False
@@ -89,6 +91,7 @@ class Judging:
         self._given = dict(given or {})
         self._cgroup_file = cgroup_file
         self._feed_seconds = feed_seconds
+        self._idle_seconds = max(feed_seconds, IDLE_FEED_SECONDS)
         self._judged: dict[int, _Judged] = {}
         self._saved: dict[ProcessKey, list[Segment]] = {}
         self.suspects: set[ProcessKey] = set()
@@ -107,7 +110,8 @@ class Judging:
         """Judge one sample: the verdicts that are new since the last one.
 
         `gone` then names the processes that ended since, and `suspects` those worth a closer
-        look. Each process is fed every `feed_seconds`, a suspect at every sample.
+        look. A process is fed every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, and a
+        suspect at every sample.
         """
         limits = Limits(sample, self._cgroup_file)
         new: list[Verdict] = []
@@ -115,14 +119,17 @@ class Judging:
         judged, monotonic = self._judged, sample.monotonic
         for process in sample.processes:
             one = judged.get(process.key.pid)
-            if one is None or one.key != process.key:
+            if one is not None and one.seen is process:
+                # Most processes are idle: the collector then gives the same object again.
+                if monotonic < one.feed_at and not one.suspect:
+                    continue
+            elif one is None or one.key != process.key:
                 if one is not None:
                     self._forget(one)
                 one = self._meet(process, sample, limits)
-            elif one.seen is process and monotonic < one.feed_at and not one.suspect:
-                # Most processes are idle: the collector then gives the same object again.
-                continue
-            one.seen = process
+            if one.seen is not process:
+                one.seen = process
+                one.feed_at = min(one.feed_at, one.fed_at + self._feed_seconds)
             memory_bytes = process.memory_bytes
             if one.low_bytes is None or memory_bytes < one.low_bytes:
                 one.low_bytes = memory_bytes
@@ -178,9 +185,11 @@ class Judging:
         first = one.raw is None
         raw = one.judge.observe(sample.at, one.low_bytes, one.limit)
         if sample.monotonic >= one.feed_at:
-            # The pid's last digit spreads the judges of what was met at once over the ticks.
+            # An idle process is fed more rarely, until its sample changes. The pid's last digit
+            # spreads what was met at once over the ticks.
             spread = (1 + one.key.pid % 10) / 10 if first else 1.0
-            one.feed_at = sample.monotonic + self._feed_seconds * spread
+            one.fed_at = sample.monotonic - self._feed_seconds * (1 - spread)
+            one.feed_at = sample.monotonic + self._idle_seconds * spread
             if one.ring is not None:
                 one.ring.add(sample.at, one.low_bytes)
         one.low_bytes = None
