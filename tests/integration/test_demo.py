@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -69,3 +71,29 @@ def test_a_clock_that_makes_no_sense_is_refused(scale, tmp_path):
     failed = _forestall("demo", "--scale", scale, "--state", str(tmp_path / "new"))
     assert failed.returncode == 2
     assert "--scale" in failed.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
+    """Ctrl-C, a closed terminal, or kill -9: nothing goes on leaking after the demo."""
+    state = str(tmp_path / "state")
+    with subprocess.Popen(
+        [sys.executable, "-m", "forestall", "demo", "--state", state],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FORESTALL_DEMO_TEST": state},
+    ) as demo:
+        _wait(lambda: len(_mentions(state)) == 3)
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=20)
+    _wait(lambda: _mentions(state) == [])
+    assert demo.returncode == (-9 if number is signal.SIGKILL else 128 + number)
+    assert errors == b""
+
+
+def _wait(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that in 20 seconds")

@@ -8,14 +8,16 @@ two minutes. Ends with the paths of the evidence and of the incident review writ
 
 import argparse
 import os
+import shlex
 import shutil
+import signal
 import sys
 import tempfile
 
 from forestall.cli.options import add_json, print_json
 from forestall.demo.story import SCALE, Play, Result
 from forestall.demo.view import choose
-from forestall.errors import UsageError
+from forestall.errors import ForestallError, UsageError
 from forestall.units import format_bytes
 
 EXAMPLES = """\
@@ -52,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
     state = _folder(args.state)
     if not args.json:
         print(f"A service leaks; its repaired twin does not. What is kept goes to {state}\n")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # By default they would end the demo, and leave its services and cgroups behind.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
     result = Play(state, choose(quiet=args.json), scale=args.scale).run()
     if args.json:
         print_json(result.to_json())
@@ -60,9 +66,18 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.passed else 1
 
 
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def _folder(option: str | None) -> str:
     if option is None:
-        return tempfile.mkdtemp(prefix="forestall-demo-")
+        try:
+            return tempfile.mkdtemp(prefix="forestall-demo-")
+        except OSError as error:
+            raise ForestallError(
+                f"no folder for what the demo keeps: {error.strerror}", help="name one with --state"
+            ) from None
     folder = os.path.abspath(option)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if os.listdir(folder):
@@ -86,12 +101,14 @@ def _say(result: Result, state: str) -> None:
         if result.control_touched
         else "The control, the same service with the mistake repaired, was left alone."
     )
-    print(f"\n  review    {result.review}")
-    print(f"  evidence  {result.bundle}")
     command = _own_command()
-    print("\nnext:")
-    print(f"  {command} review verify {result.review} --bundle {result.bundle}")
-    print(f"  {command} guard ledger --state {state}")
+    if result.review is not None and result.bundle is not None:
+        review, bundle = shlex.quote(result.review), shlex.quote(result.bundle)
+        print(f"\n  review    {result.review}\n  evidence  {result.bundle}")
+        print(f"\nnext:\n  {command} review verify {review} --bundle {bundle}")
+    else:
+        print("\nnext:")
+    print(f"  {command} guard ledger --state {shlex.quote(state)}")
     print(f"  {command} look      what would happen on this host tonight")
 
 

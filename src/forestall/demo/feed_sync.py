@@ -1,13 +1,14 @@
 """`feed-sync`: the custom service of the demo. It applies inventory feeds of three regions.
 
 It is a real process with a real mistake in it: every parsed feed is kept in a cache keyed by the
-request's id, and no request id ever comes twice. `--fixed` keys the same cache by what is asked
-for, so that it warms up and then stays as it is.
+request's id, and no request id ever comes twice. `fixed` keys the same cache by what is asked
+for, so that it warms up and then stays as it is. With `PARENT` it ends when that process does.
 
-usage: python -m forestall.demo.feed_sync NAME REQUESTS_PER_SECOND [--fixed]
+usage: python -m forestall.demo.feed_sync NAME REQUESTS_PER_SECOND leaky|fixed [PARENT]
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -47,8 +48,8 @@ class FeedSync:
             self.levels[row["region"], row["sku"]] = row["level"]
 
 
-def main(name: str, requests_per_second: float, *, fixed: bool) -> None:
-    """Serve until SIGTERM, at a steady pace of wall time."""
+def main(name: str, requests_per_second: float, *, fixed: bool, parent: int | None) -> None:
+    """Serve until SIGTERM or the end of process `parent`, at a steady pace of wall time."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # The kernel's name of a process is what a person sees in ps; all of Python would be "python3".
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
@@ -56,11 +57,17 @@ def main(name: str, requests_per_second: float, *, fixed: bool) -> None:
     service = FeedSync(fixed=fixed)
     started = time.monotonic()
     request = 0
-    while True:
+    # A demo that was killed cannot end its services, and this one would leak on without limit.
+    while parent is None or os.getppid() == parent:
         service.handle(request)
         request += 1
         time.sleep(max(0.0, started + request / requests_per_second - time.monotonic()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), fixed="--fixed" in sys.argv[3:])
+    main(
+        sys.argv[1],
+        float(sys.argv[2]),
+        fixed=sys.argv[3] == "fixed",
+        parent=int(sys.argv[4]) if len(sys.argv) > 4 else None,
+    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ MOUNTS = (
     ("/sys/fs/cgroup", "memory.max", ""),
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory"),
 )
+
+LEFTOVER = re.compile(r"forestall-demo-(\d+)(?:-control)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ def cage(
     """A cgroup `name` with the limit, removed at the end; else a merely stated limit."""
     for mount, limit_file, controller in mounts:
         for parent in (mount, mount + _own_cgroup(controller)):
+            _sweep(parent)
             folder = os.path.join(parent, name)
             if _make(folder, limit_file, limit_bytes):
                 try:
@@ -46,6 +50,17 @@ def cage(
                     _remove(folder)
                 return
     yield Cage(limit_bytes=limit_bytes, folder=None)
+
+
+def _sweep(parent: str) -> None:
+    """Remove what demos left behind that were killed; their names end in the demo's pid."""
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(parent):
+            found = LEFTOVER.fullmatch(entry)
+            if found and not os.path.exists(f"/proc/{found[1]}"):
+                # Of a cgroup only the empty one can be removed, of a folder likewise.
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(parent, entry))
 
 
 def _make(folder: str, limit_file: str, limit_bytes: int) -> bool:

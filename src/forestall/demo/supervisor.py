@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from forestall.demo.limit import Cage
 from forestall.errors import ForestallError
@@ -20,7 +20,8 @@ class Service:
         self.name = name
         self.starts = 0
         self._command = [sys.executable, "-m", "forestall.demo.feed_sync", name]
-        self._command += [str(requests_per_second)] + (["--fixed"] if fixed else [])
+        self._command += [str(requests_per_second), "fixed" if fixed else "leaky"]
+        self._command.append(str(os.getpid()))
         self._cage = cage
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,10 +54,21 @@ class Service:
     def _spawn(self) -> None:
         # The folder the demo is run from must not shadow modules of the service.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+            # Ctrl-C is for the demo, which ends its services itself.
+            start_new_session=True,
         )
-        self._cage.admit(self._process.pid)
+        try:
+            self._cage.admit(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
+        self._process = process
         self.starts += 1
 
     def _supervise(self) -> None:
@@ -64,7 +76,9 @@ class Service:
             assert self._process is not None
             self._process.wait()
             if not self._stopping.wait(RESTART_AFTER_SECONDS):
-                self._spawn()
+                # What cannot be started now is tried again, until the demo gives up.
+                with suppress(OSError):
+                    self._spawn()
         assert self._process is not None
         self._process.kill()
         self._process.wait()

@@ -154,16 +154,23 @@ class RichView:
             _judged("feed-sync", scene.memory[-1][1] if scene.memory else 0, scene.verdict)
         )
         if scene.verdict:
-            lines += [Text(f"            {reason}", "dim") for reason in scene.verdict.reasons[:3]]
+            lines += [_line(f"{'':12}{reason}", "dim") for reason in scene.verdict.reasons[:3]]
         lines.append(_judged("control", scene.control_bytes, scene.control_verdict))
         lines.append(Text(""))
-        lines += [Text(f"{format_duration(at):>12}  {text}") for at, text in scene.events[-8:]]
+        lines += [_line(f"{format_duration(at):>12}  {text}") for at, text in scene.events[-8:]]
         limit = "cgroup limit" if scene.limit_is_real else "stated limit"
         title = (
             f"{format_duration(scene.at)} on a clock {scene.scale:g}x as fast as yours"
             f" · {limit} {format_bytes(scene.limit_bytes)}"
         )
         self._live.update(Panel(Group(*lines), title=title, title_align="left"))
+
+
+def _line(text: str, style: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Text on one line: wrapped, the newest event would leave a picture of 24 lines at its end."""
+    from rich.text import Text
+
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _judged(name: str, memory_bytes: int, verdict: Verdict | None):  # type: ignore[no-untyped-def]  # noqa: ANN202

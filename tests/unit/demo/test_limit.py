@@ -19,3 +19,13 @@ def test_a_folder_that_is_no_cgroup_is_left_as_it_was(tmp_path):
     with limit.cage("forestall-test", 64 * MIB, ((str(tmp_path), "memory.max", ""),)) as made:
         assert not made.real
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_demo_left_behind_is_removed(tmp_path):
+    """A demo that was killed cannot clean up; the next one does, and spares those that run."""
+    gone, running = "forestall-demo-99999999", f"forestall-demo-{os.getpid()}-control"
+    for name in (gone, f"{gone}-control", running, "other"):
+        (tmp_path / name).mkdir()
+    with limit.cage("forestall-test", 64 * MIB, ((str(tmp_path), "memory.max", ""),)):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [running, "other"]

@@ -1,5 +1,7 @@
 """The demo's picture."""
 
+from dataclasses import replace
+
 import pytest
 
 from forestall.demo.view import PlainView, RichView, Scene, curve, forecast_words
@@ -95,3 +97,17 @@ def test_the_live_picture_survives_hostile_text_and_an_empty_scene():
     shown = view._console.end_capture()
     assert "LEAKING" in shown
     assert "[/bold] [red]x" in shown
+
+
+def test_the_live_picture_fits_a_terminal_of_24_lines():
+    """However much there is to say, the newest event is on the screen."""
+    view = RichView()
+    scene = _scene()
+    scene.verdict = replace(_verdict(3600.0, 7200.0), reasons=("A reason. " * 40,) * 5)
+    scene.events += [(float(number), f"event {number} " + "words " * 99) for number in range(20)]
+    view.show(scene)
+    view._console.begin_capture()
+    view._console.print(view._live.renderable)
+    shown = view._console.end_capture()
+    assert "event 19" in shown
+    assert len(shown.splitlines()) <= 24
