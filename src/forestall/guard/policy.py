@@ -25,10 +25,13 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The owner's word that guard may act on a service; `service` is a shell-style pattern."""
+    """The owner's word that guard may act on a service; `service` is a shell-style pattern.
+
+    `remedy` None = the policy's.
+    """
 
     service: str
-    remedy: Remedy = Remedy.RESTART
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class Policy:
                              so near to exhaustion, a failed capture does not hold the action back
     evidence_bytes_min       room that evidence needs before a plan is made
     allow                    services that act mode may touch; the other modes show all
-    remedy                   for a service that `allow` does not name
+    remedy                   where `allow` states none for the service
     """
 
     act_within_seconds: float = 2 * HOUR
@@ -136,7 +139,7 @@ def allowance_of(subject: Subject, policy: Policy) -> Allowance | None:
 def remedy_of(subject: Subject, policy: Policy) -> Remedy:
     """Restart or stop, for this service."""
     allowance = allowance_of(subject, policy)
-    return policy.remedy if allowance is None else allowance.remedy
+    return (allowance.remedy if allowance else None) or policy.remedy
 
 
 def soonest(verdict: Verdict) -> float | None:

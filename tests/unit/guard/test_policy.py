@@ -104,6 +104,12 @@ def test_the_first_allowance_that_fits_decides():
     assert remedy_of(SUBJECT, policy) is Remedy.STOP
 
 
+def test_an_allowance_without_a_remedy_leaves_it_to_the_policy():
+    """Being allowed to act says nothing of how: a policy of stopping stops the allowed too."""
+    policy = Policy(allow=(Allowance(service="feed-sync"),), remedy=Remedy.STOP)
+    assert remedy_of(SUBJECT, policy) is Remedy.STOP
+
+
 def test_the_used_share_is_of_the_limit():
     """Three quarters used of a limit with a quarter left; none without a limit."""
     assert used_share(verdict_of(SUBJECT, headroom=256 * MIB, limit=1024 * MIB)) == 0.75
