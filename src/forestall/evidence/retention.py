@@ -1,7 +1,6 @@
 """A limit for all evidence on a host: the oldest goes first, and what went is said."""
 
 import os
-from collections.abc import Collection
 from typing import NamedTuple
 
 from forestall.errors import EvidenceError
@@ -58,11 +57,10 @@ def prune(
     max_bytes: int = MAX_EVIDENCE_BYTES,
     max_count: int = MAX_BUNDLES,
     just_made: str | None = None,
-    pinned: Collection[str] = (),
 ) -> Pruned:
     """Remove the oldest bundles until both limits hold.
 
-    The one `just_made` and those `pinned` (ids) stay, even when the limits cannot hold then.
+    The one `just_made` (an id) stays, even when the limits cannot hold then.
     Raises EvidenceError when one cannot be removed.
     """
     left = stored(folder)
@@ -71,7 +69,7 @@ def prune(
     for bundle in list(left):
         if size <= max_bytes and len(left) <= max_count:
             break
-        if bundle.id == just_made or bundle.id in pinned:
+        if bundle.id == just_made:
             continue
         _remove(bundle)
         removed.append(bundle)

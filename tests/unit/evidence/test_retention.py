@@ -1,4 +1,4 @@
-"""Retention: the oldest goes, the new and the pinned stay, and nothing is half removed."""
+"""Retention: the oldest goes, the new one stays, and nothing is half removed."""
 
 import os
 
@@ -69,12 +69,12 @@ def test_the_oldest_go_until_the_size_holds(tmp_path):
     assert prune(tmp_path, max_bytes=total).removed == ()
 
 
-def test_the_new_and_the_pinned_stay_whatever_the_limits(tmp_path):
-    """An open incident's evidence is not traded for space, nor the capture just made."""
-    made = [make(tmp_path, at) for at in range(5)]
-    pruned = prune(tmp_path, max_bytes=0, max_count=0, just_made=made[0], pinned={made[3]})
-    assert ids(pruned.removed) == [made[1], made[2], made[4]]
-    assert ids(pruned.left) == [made[0], made[3]]
+def test_the_new_one_stays_whatever_the_limits(tmp_path):
+    """The capture just made is not traded for space, whatever its clock said."""
+    made = [make(tmp_path, at) for at in range(3)]
+    pruned = prune(tmp_path, max_bytes=0, max_count=0, just_made=made[0])
+    assert ids(pruned.removed) == made[1:]
+    assert ids(pruned.left) == made[:1]
 
 
 def test_a_bundle_whose_manifest_is_ruined_counts_and_can_go(tmp_path):
