@@ -154,7 +154,7 @@ class Acting:
             recipe=recipe_of(subject, service),
             evidence_free_bytes=_free_bytes(self._state),
         )
-        policy = _with_allowance(self._policy, subject, service)
+        policy = policy_for(self._policy, subject, service)
         plan = decide(trouble.verdict, state, policy, self._ledger.history)
         if plan.idle:
             return None
@@ -217,7 +217,7 @@ def recipe_of(subject: Subject, service: ServiceConfig | None) -> Recipe | None:
     return None
 
 
-def _with_allowance(policy: Policy, subject: Subject, service: ServiceConfig | None) -> Policy:
+def policy_for(policy: Policy, subject: Subject, service: ServiceConfig | None) -> Policy:
     """The policy with the owner's word about this one service, taken literally."""
     if service is None or not service.allow:
         return policy

@@ -1,7 +1,8 @@
 import pytest
 
-from forestall.agent.acting import recipe_of
+from forestall.agent.acting import policy_for, recipe_of
 from forestall.agent.config import ServiceConfig
+from forestall.guard.policy import Policy, allowance_of
 from forestall.guard.recipe import Method
 from forestall.model.verdict import Subject
 
@@ -43,3 +44,24 @@ def test_the_owners_word_comes_first():
 def test_without_a_known_way_there_is_none(where):
     """No unit, a scope, and a user's own unit cannot be restarted by the system's manager."""
     assert recipe_of(where, None) is None
+
+
+def named(name: str) -> Subject:
+    return Subject(host="h", name=name)
+
+
+@pytest.mark.parametrize("said", [None, ServiceConfig(name="feed", process="feed", allow=False)])
+def test_without_the_owners_word_nothing_is_allowed(said):
+    """No configuration, and one that does not say `allow = true`, allow nothing."""
+    policy = policy_for(Policy(), named("feed"), said)
+    assert allowance_of(named("feed"), policy) is None
+
+
+def test_the_owners_word_is_about_this_service_literally():
+    """A process cannot widen it by a name that reads like a pattern."""
+    allowed = ServiceConfig(name="feed", cgroup="/batch", allow=True)
+    policy = policy_for(Policy(), named("f*[ab]?"), allowed)
+    assert allowance_of(named("f*[ab]?"), policy) is not None
+    assert allowance_of(named("feed"), policy) is None
+    assert allowance_of(named("fxxa1"), policy) is None
+    assert Policy().allow == ()
