@@ -89,6 +89,14 @@ def test_two_troubles_of_one_service_are_two_incidents(tmp_path):
     assert found[1].onset_at == AT + 7_000
 
 
+def test_an_onset_belongs_to_one_incident():
+    """A second trouble whose onset nobody noticed does not begin with that of the first."""
+    again = leak.event(EventKind.DETECTED, AT + 8_000)
+    first, second = intake.group([*leak.events(), again])
+    assert first.events[0].kind is EventKind.ONSET
+    assert second.events == [again]
+
+
 def test_growth_that_came_back_opens_nothing(tmp_path):
     """An onset that recovered before detection belongs to no later incident."""
     story = [
