@@ -528,5 +528,6 @@ def _failed(path: str, what: str, error: OSError) -> JournalError:
         errno.EIO: "the disk fails; see the kernel's log, then open the journal again",
     }
     return JournalError(
-        f"{path}: {what}: {error.strerror or error}", help=helps.get(error.errno or 0)
+        f"{path}: {what}: {error.strerror or error}",
+        help=helps.get(error.errno or 0, "choose another folder with --state"),
     )

@@ -453,3 +453,11 @@ def test_no_descriptor_stays_open(path, written):
     reader.close()
     list(read(path))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_where_a_folder_is_needed_is_said_with_a_way_out(tmp_path):
+    """Even the rarest refusal of the system comes with what to do next."""
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError) as caught:
+        list(read(tmp_path / "file" / "spool.journal"))
+    assert "--state" in (caught.value.help or "")

@@ -145,8 +145,9 @@ def _path_of(given: str, folder: str) -> str:
     """The folder that an id, the beginning of one, or a path names."""
     if os.path.isdir(given):
         return given
-    if os.sep in given:
-        raise EvidenceError(f"{given}: no such folder", help="give a bundle's folder or id")
+    if not given or os.sep in given:
+        where = given or "no name"
+        raise EvidenceError(f"{where}: no such folder", help="give a bundle's folder or id")
     found = [bundle.path for bundle in stored(folder) if bundle.id.startswith(given)]
     if len(found) == 1:
         return found[0]

@@ -177,17 +177,15 @@ def _open(folder: str, name: str) -> int | None:
     path = os.path.join(folder, name)
     try:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise failed(path, "cannot be read", error) from None
         # A bundle without this file is one thing, a folder that is not there another.
         if os.path.isdir(folder):
             return None
         raise EvidenceError(
             f"{folder}: no such folder", help="see `forestall evidence list`"
         ) from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and os.path.isdir(folder):
-            return None
-        raise failed(path, "cannot be read", error) from None
 
 
 def _read(folder: str, name: str, limit: int) -> bytes | None:

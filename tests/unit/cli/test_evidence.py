@@ -144,3 +144,11 @@ def test_usage_errors_end_with_two(capsys):
     code, _, err = said(capsys)
     assert code == 2
     assert "--help" in err
+
+
+def test_an_empty_name_is_not_the_only_bundle(tmp_path, capsys):
+    """`verify "$UNSET"` proves nothing."""
+    make(tmp_path)
+    code, out, err = said(capsys, "verify", "", "--state", str(tmp_path))
+    assert (code, out) == (3, "")
+    assert "no such folder" in err

@@ -107,3 +107,11 @@ def test_what_is_no_bundle_cannot_be_looked_at(tmp_path, path):
         with pytest.raises(EvidenceError) as caught:
             look(tmp_path / path)
         assert caught.value.help
+
+
+def test_a_file_is_no_bundle(tmp_path):
+    """What is no folder is said to be none, without advice about rights and space."""
+    path = tmp_path / "bundle"
+    path.write_text("x")
+    with pytest.raises(EvidenceError, match="no such folder"):
+        verify(path)
