@@ -11,6 +11,9 @@ examples:
 """
 
 import argparse
+import os
+import select
+import stat
 import sys
 
 from forestall.cli.options import add_json, printable
@@ -20,6 +23,7 @@ from forestall.incident.review import parse as parsing
 from forestall.incident.review.parse import Parsed
 
 REMARKS_SHOWN_MAX = 20
+PIPE_WAIT_SECONDS = 10.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +61,22 @@ def read_document(args: argparse.Namespace) -> Parsed:
 
 
 def read_bounded(path: str, bytes_max: int) -> bytes:
-    """The bytes of a file, or of standard input for `-`; one more than `bytes_max` at most."""
+    """The bytes of a file, or of standard input for `-`; one more than `bytes_max` at most.
+
+    Raises InputError where it cannot be read, and for a pipe that nobody writes to.
+    """
     if path == "-":
         return sys.stdin.buffer.read(bytes_max + 1)
-    with open(path, "rb") as file:
-        return file.read(bytes_max + 1)
+    # Opened without waiting: a pipe that nobody writes to would hold us for ever.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            if not select.select([file], [], [], PIPE_WAIT_SECONDS)[0]:
+                raise InputError(f"{path}: a pipe that nobody writes to", help="name a file, or -")
+            os.set_blocking(file.fileno(), True)
+        try:
+            return file.read(bytes_max + 1)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", help="name the document itself") from None
 
 
 def show_remarks(parsed: Parsed, name: str) -> None:

@@ -6,6 +6,7 @@ Every key is optional. What is missing stays None, and the review shows it as mi
 import math
 import os
 import re
+import stat
 import tomllib
 import zoneinfo
 from dataclasses import dataclass
@@ -273,15 +274,21 @@ def load(path: str | None, state_folder: str) -> tuple[Site, bytes]:
     Without `path`, `site.toml` in the state folder is taken if it exists.
     Raises UsageError with file and line for what cannot be taken.
     """
-    where = path or os.path.join(state_folder, "site.toml")
+    where = os.path.join(state_folder, "site.toml") if path is None else path
     if path is None and not os.path.exists(where):
         return Site(), b""
     try:
-        with open(where, "rb") as file:
+        # Opened without waiting, for a pipe that nobody writes to would hold us for ever.
+        with open(where, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as (
+            file
+        ):
+            if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{where}: a pipe, not a file", help="write it to a file first")
             data = file.read(SITE_BYTES_MAX + 1)
     except OSError as error:
         raise UsageError(
-            f"{where}: {error.strerror}", help="`forestall incident site --example` prints one"
+            f"{where or '--site'}: {error.strerror}",
+            help="`forestall incident site --example` prints one",
         ) from None
     return parse(data, where), data
 

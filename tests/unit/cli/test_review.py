@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -107,3 +108,24 @@ def test_lint_exits_with_its_findings(capsys):
     downtime = next(one for one in document["findings"] if one["rule"] == "downtime")
     assert set(downtime) == {"rule", "severity", "line", "message", "question"}
     assert (downtime["line"], downtime["severity"]) == (22, "contradiction")
+
+
+def test_a_pipe_that_nobody_writes_to_is_one_clear_line(tmp_path, capsys, monkeypatch):
+    """No command waits for ever; one that is written to is read like a file."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    monkeypatch.setattr("forestall.cli.review_parse.PIPE_WAIT_SECONDS", 0.01)
+    assert main(["review", "parse", str(path)]) == 3
+    assert "a pipe that nobody writes to" in capsys.readouterr().err
+    reader, writer = os.pipe()
+    os.write(writer, LEAK.read_bytes())
+    os.close(writer)
+    assert main(["review", "parse", f"/dev/fd/{reader}"]) == 0
+    os.close(reader)
+    assert "66 leaves read" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_named(capsys):
+    """An error of the system in the middle of a file names the file."""
+    assert main(["review", "parse", "/proc/self/mem"]) == 3
+    assert "/proc/self/mem: Input/output error" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """site.toml: strict, bounded, and clear about where it is wrong."""
 
+import os
+
 import pytest
 from tests.fakes import leak
 
@@ -82,3 +84,12 @@ def test_a_given_file_must_be_there(tmp_path):
     (tmp_path / "site.toml").write_text('zone = "UTC"\n')
     site, data = sites.load(None, str(tmp_path))
     assert (site.zone, data) == ("UTC", b'zone = "UTC"\n')
+
+
+def test_a_pipe_is_refused_and_an_empty_name_is_not_the_default(tmp_path):
+    """No command waits for a site that nobody writes; `--site "$UNSET"` names no file."""
+    os.mkfifo(tmp_path / "site.toml")
+    with pytest.raises(UsageError, match="a pipe"):
+        sites.load(None, str(tmp_path))
+    with pytest.raises(UsageError, match="No such file"):
+        sites.load("", str(tmp_path))

@@ -109,7 +109,7 @@ TEMPLATES: Mapping[str, str] = {
     "before each release.",
     # What else was about to break: a factor, then what to do about it.
     "finding": "{finding}",
-    "no limit factor": "No memory limit of the kernel held `{service}`: what it ran into was "
+    "no limit factor": "No memory limit of the kernel held `{service}`: the nearest bound was "
     "{limit_kind}, {limit}.",
     "no limit measure": "Give each service a memory limit, so that a leak ends inside it.",
     "no limit lesson": "A service without a limit can take the memory of everything beside it.",

@@ -78,8 +78,8 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether everything the review says is backed, by a bundle that is whole."""
-        return not self.unresolved and not self.damages
+        """Whether the review says something, and all of it is backed by a bundle that is whole."""
+        return bool(self.claims) and not self.unresolved and not self.damages
 
     @property
     def fact_count(self) -> int:
@@ -132,7 +132,9 @@ def compare(review: bytes, draft: Draft, *, damages: tuple[str, ...] = ()) -> Ve
     ours = _units_of(draft)
     placed, reworded, unresolved, matched = _align(theirs, ours)
     hint = None
-    if unresolved and draft.version != __version__:
+    if not placed:
+        hint = "nothing of the draft is in it: is it the review of this bundle?"
+    elif unresolved and draft.version != __version__:
         hint = (
             f"drafted by forestall {draft.version}; this is {__version__}, and may word it "
             "otherwise"

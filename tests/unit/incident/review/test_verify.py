@@ -204,3 +204,11 @@ def test_another_version_is_told():
     other = compose(entries)
     found = verifying.compare(render(other.review).replace(b"LEAKING", b"FLYING", 1), other)
     assert "0.0.9" in found.hint
+
+
+@pytest.mark.parametrize("document", ["", "\n\n", "Nothing to see here.\n"])
+def test_a_document_that_says_nothing_of_the_draft_is_not_its_review(document):
+    """An empty file is not backed by having nothing that could be wrong."""
+    found = compare(document)
+    assert not found.holds
+    assert "nothing of the draft" in found.hint
