@@ -17,7 +17,8 @@ from forestall.sense import signals
 def agent(tmp_path):
     services = (ServiceConfig(name="feed", process="feed-sync", limit_bytes=512 * MIB),)
     agent = FakeAgent(tmp_path / "host", tmp_path / "state", config=AgentConfig(services=services))
-    agent.make(budget=Budget(agent.clock))
+    # The budget of the agent, not of the test run that plays it.
+    agent.make(budget=Budget(agent.clock, read_rss=lambda: 16 * MIB))
     yield agent
     agent.watch.close()
 
