@@ -10,6 +10,7 @@ from forestall.agent.log import Log
 from forestall.agent.troubles import Trouble, Troubles
 from forestall.clock import Clock
 from forestall.errors import EvidenceError, JournalError, UsageError
+from forestall.evidence.layout import RESERVE_BYTES, free_bytes
 from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.handler import ActionHandler
@@ -152,7 +153,7 @@ class Acting:
             troubled_since=trouble.bad_since,
             own_pids=self._own_pids,
             recipe=recipe_of(subject, service),
-            evidence_free_bytes=_free_bytes(self._state),
+            evidence_free_bytes=room_for_evidence(self._state),
         )
         policy = policy_for(self._policy, subject, service)
         plan = decide(trouble.verdict, state, policy, self._ledger.history)
@@ -225,9 +226,9 @@ def policy_for(policy: Policy, subject: Subject, service: ServiceConfig | None) 
     return replace(policy, allow=(*policy.allow, Allowance(service=literal)))
 
 
-def _free_bytes(folder: str | None) -> int | None:
+def room_for_evidence(folder: str | None, free: Callable[[str], int] = free_bytes) -> int | None:
+    """What evidence may take of the free space: a bundle leaves a reserve to the services."""
     try:
-        status = os.statvfs(folder) if folder is not None else None
+        return None if folder is None else max(0, free(folder) - RESERVE_BYTES)
     except OSError:
         return None
-    return None if status is None else status.f_bavail * status.f_frsize

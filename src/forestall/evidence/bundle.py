@@ -16,6 +16,7 @@ from forestall.errors import EvidenceError
 from forestall.evidence.layout import (
     MANIFEST,
     MAX_ENTRIES,
+    RESERVE_BYTES,
     SUMS,
     begin,
     check_name,
@@ -34,9 +35,6 @@ from forestall.units import KIB, MIB, format_bytes
 
 MAX_BUNDLE_BYTES = 16 * MIB
 """The size of all files of one bundle unless `max_bytes` says otherwise."""
-
-RESERVE_BYTES = 256 * MIB
-"""Free space that evidence never takes: the services on this file system need it more."""
 
 SMALLEST_BUNDLE_BYTES = 16 * KIB
 """With less room than this, no bundle is begun."""

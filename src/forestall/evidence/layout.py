@@ -6,12 +6,16 @@ import re
 
 from forestall.errors import EvidenceError
 from forestall.journal import sync_folder
+from forestall.units import MIB
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 
 PARTIAL_PREFIX = ".partial-"
 """Begins the name of a folder that is no bundle yet, or no longer."""
+
+RESERVE_BYTES = 256 * MIB
+"""Free space that evidence never takes: the services on this file system need it more."""
 
 MAX_NAME_CHARS = 200
 MAX_ENTRIES = 1000

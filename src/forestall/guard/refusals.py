@@ -63,7 +63,7 @@ def _no_room(verdict: Verdict, state: HostState, policy: Policy) -> str | None:
     if free is None or free >= policy.evidence_bytes_min or imminent(verdict, policy):
         return None
     return (
-        f"No room for evidence: {format_bytes(free)} is free, "
+        f"No room for evidence: it may take {format_bytes(free)} of what is free, and "
         f"{format_bytes(policy.evidence_bytes_min)} is needed before anything is taken down."
     )
 

@@ -1,7 +1,8 @@
 import pytest
 
-from forestall.agent.acting import policy_for, recipe_of
+from forestall.agent.acting import policy_for, recipe_of, room_for_evidence
 from forestall.agent.config import ServiceConfig
+from forestall.evidence.layout import RESERVE_BYTES
 from forestall.guard.policy import Policy, allowance_of
 from forestall.guard.recipe import Method
 from forestall.model.verdict import Subject
@@ -65,3 +66,18 @@ def test_the_owners_word_is_about_this_service_literally():
     assert allowance_of(named("feed"), policy) is None
     assert allowance_of(named("fxxa1"), policy) is None
     assert Policy().allow == ()
+
+
+@pytest.mark.parametrize(
+    ("free", "room"),
+    [(RESERVE_BYTES + 5, 5), (RESERVE_BYTES, 0), (RESERVE_BYTES - 1, 0)],
+)
+def test_the_room_for_evidence_leaves_the_reserve_to_the_services(free, room):
+    """A plan is not made on room that the bundle's writer would refuse to take."""
+    assert room_for_evidence("/anywhere", lambda folder: free) == room
+
+
+def test_unknown_room_for_evidence_is_none(tmp_path):
+    """A folder that is not there yet tells nothing, which is not zero."""
+    assert room_for_evidence(str(tmp_path / "absent")) is None
+    assert room_for_evidence(None) is None
