@@ -66,6 +66,11 @@ class Damage(NamedTuple):
     reason: str
     tail: bool = False
 
+    @property
+    def is_worth_a_word(self) -> bool:
+        """Whether a reader should be told: not of a torn tail, but of a file without any record."""
+        return not self.tail or self.offset == 0
+
 
 class _Piece(NamedTuple):
     """A stretch of a file: a whole record, or (`sequence` 0) damage of `line_count` lines."""
@@ -459,9 +464,17 @@ def _open_segments(path: str) -> list[tuple[str, int, int]]:
 
 def _open_to_read(path: str) -> int | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    # A pipe in its place would read as a journal without records: nothing ever happened.
+    raise JournalError(
+        f"{path}: cannot read the journal: no regular file",
+        help="move it away, or choose another folder with --state",
+    )
 
 
 def _older_segments(path: str) -> list[str]:

@@ -461,3 +461,10 @@ def test_a_file_where_a_folder_is_needed_is_said_with_a_way_out(tmp_path):
     with pytest.raises(JournalError) as caught:
         list(read(tmp_path / "file" / "spool.journal"))
     assert "--state" in (caught.value.help or "")
+
+
+def test_a_pipe_is_not_a_journal_without_records(tmp_path):
+    """Reading what is no file is refused: an empty answer would say that nothing happened."""
+    os.mkfifo(tmp_path / "spool.journal")
+    with pytest.raises(JournalError, match="no regular file"):
+        list(read(tmp_path / "spool.journal"))

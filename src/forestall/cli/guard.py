@@ -8,6 +8,8 @@ examples:
 
 In observe mode (the default of `forestall watch`) nothing is touched, and each plan below is
 the one that act mode would have carried out.
+
+Exit code 0, or 1 when a part of the ledger cannot be read.
 """
 
 import argparse
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show_ledger(args: argparse.Namespace, *, now: float) -> int:
-    """Print the ledger up to `now`; always 0, for a record is nothing to be alarmed about."""
+    """Print the ledger up to `now`; 1 when a part of it cannot be read, else 0."""
     span = parse_duration(args.since)
     path = os.path.join(state_folder(args.state), LEDGER_NAME)
     damaged: list[str] = []
@@ -74,11 +76,13 @@ def show_ledger(args: argparse.Namespace, *, now: float) -> int:
     ]
     if args.json:
         print_json(_document(path, span, plans, damaged))
-        return 0
+        return 1 if damaged else 0
     for past in plans:
         print("\n".join(_lines(past, os.path.dirname(path))))
         print()
-    if not plans:
+    if not plans and damaged:
+        print(f"No plan can be read in {printable(path)}; what was in it is not known.")
+    elif not plans:
         print(_nothing(path, span, args.service))
     else:
         print(f"in the last {format_duration(span)}: {_totals_line(plans)}")
@@ -86,7 +90,7 @@ def show_ledger(args: argparse.Namespace, *, now: float) -> int:
         print(f"not readable: {printable(sentence)}")
     if len(damaged) > DAMAGE_SHOWN:
         print(f"not readable: {len(damaged) - DAMAGE_SHOWN} more")
-    return 0
+    return 1 if damaged else 0
 
 
 def came_of(past: Past) -> Came:

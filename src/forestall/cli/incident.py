@@ -65,7 +65,7 @@ def collected(state: str, site: str | None) -> list[Incident]:
         found = intake.listed(state, damaged=damaged)
         print(f"{error.filename}: not writable, so new events wait in the spool", file=sys.stderr)
     for damage in damaged[:DAMAGES_SHOWN_MAX]:
-        if not damage.tail:
+        if damage.is_worth_a_word:
             print(
                 f"{damage.path}: damaged at byte {damage.offset}: {damage.reason}", file=sys.stderr
             )

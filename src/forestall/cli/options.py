@@ -23,7 +23,10 @@ def state_folder(option: str | None) -> str:
         return from_environment
     if os.geteuid() == 0:
         return "/var/lib/forestall"
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        # As the XDG specification has it; else each folder we are called from had a state.
+        base = os.path.expanduser("~/.local/state")
     return os.path.join(base, "forestall")
 
 

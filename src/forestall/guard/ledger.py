@@ -95,5 +95,5 @@ def read_ledger(
     said.extend(
         f"{damage.length} bytes at {damage.offset} of {damage.path}: {damage.reason}"
         for damage in damages
-        if not damage.tail
+        if damage.is_worth_a_word
     )

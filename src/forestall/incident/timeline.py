@@ -175,5 +175,10 @@ def unknown(folder: str, number: str) -> InputError:
             f"no incident {number}: {folder} holds none",
             help="`forestall watch` writes what it detects; `--state DIR` names another folder",
         )
+    if number in known:
+        return InputError(
+            f"{journal_path(folder, number)}: no whole record",
+            help="it was cut off by a crash before its first record, or is ruined",
+        )
     shown = ", ".join(known[-10:])
     return InputError(f"no incident {number}", help=f"the latest {min(10, len(known))}: {shown}")

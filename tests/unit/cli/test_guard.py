@@ -52,9 +52,9 @@ class Story:
             self.stage.executor.execute(plan)
         return plan
 
-    def shown(self, capsys, *, since="7d", service=None, as_json=False):
+    def shown(self, capsys, *, since="7d", service=None, as_json=False, code=0):
         args = argparse.Namespace(since=since, service=service, state=self.folder, json=as_json)
-        assert guard.show_ledger(args, now=NOW) == 0
+        assert guard.show_ledger(args, now=NOW) == code
         return capsys.readouterr().out
 
 
@@ -173,7 +173,7 @@ def test_damage_is_said_and_hides_nothing(story, capsys):
     lines[1] = b"x" + lines[1][1:]
     with open(path, "wb") as file:
         file.write(b"\n".join(lines))
-    out = story.shown(capsys)
+    out = story.shown(capsys, code=1)
     assert "1 plan, 0 acted" in out or "1 plan, 1 acted" in out
     assert "\nnot readable: " in out
 
@@ -195,3 +195,12 @@ def test_the_command_line_runs_it_and_refuses_nonsense(story, capsys):
     assert main(["guard", "ledger", "--state", story.folder, "--since", "soon"]) == 2
     assert main(["guard"]) == 2
     assert "not a duration: 'soon'" in capsys.readouterr().err
+
+
+def test_a_ruined_ledger_is_never_told_as_a_quiet_week(story, capsys):
+    """Where no record can be read, nobody may conclude that nothing happened."""
+    with open(os.path.join(story.folder, LEDGER_NAME), "wb") as file:
+        file.write(b"\xff" * 5_000)
+    out = story.shown(capsys, code=1)
+    assert "Nothing came near" not in out
+    assert "not readable: 5000 bytes at 0" in out

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from forestall.cli import main as cli
+from forestall.cli.options import state_folder
 
 
 def run(*words, **options):
@@ -115,3 +116,13 @@ def test_an_empty_state_folder_is_refused():
     failed = run("incident", "list", "--state", "")
     assert failed.returncode == 2
     assert "--state" in failed.stderr
+
+
+@pytest.mark.parametrize("base", ["", "relative"])
+def test_a_state_home_that_is_not_absolute_is_ignored(base, tmp_path, monkeypatch):
+    """What is kept does not depend on the folder one is in."""
+    monkeypatch.delenv("FORESTALL_STATE", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_STATE_HOME", base)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_folder(None) == str(tmp_path / ".local/state/forestall")

@@ -111,3 +111,10 @@ def test_a_foreign_record_is_named(tmp_path):
         journal.append(to_document(leak.events()[0]))
     with pytest.raises(InputError, match=r"timeline\.journal, record 1: expected schema"):
         timeline.load(str(tmp_path), "INC-20260314-001")
+
+
+def test_an_incident_without_a_whole_record_is_not_called_unknown(tmp_path):
+    """Its number exists, so the answer is what is wrong with it, not a list with that number."""
+    (tmp_path / "INC-20260314-001").mkdir()
+    assert timeline.load(str(tmp_path), "INC-20260314-001") is None
+    assert "no whole record" in timeline.unknown(str(tmp_path), "INC-20260314-001").message
