@@ -19,6 +19,8 @@ from forestall.demo.limit import Cage, cage
 from forestall.demo.supervisor import Service, running
 from forestall.demo.view import Scene, View
 from forestall.errors import ForestallError
+from forestall.evidence.bundle import MAX_BUNDLE_BYTES
+from forestall.evidence.layout import RESERVE_BYTES, free_bytes
 from forestall.incident.intake import collect
 from forestall.incident.review.draft import draft
 from forestall.incident.site import load
@@ -29,11 +31,12 @@ from forestall.model.event import EventKind, TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
 from forestall.model.verdict import Verdict
 from forestall.sense.host import Host
-from forestall.units import HOUR, MIB, MINUTE
+from forestall.units import HOUR, MIB, MINUTE, format_bytes
 
 LEAKY, CONTROL = "feed-sync", "feed-sync-fixed"
 SCALE = 60.0
 LIMIT_BYTES = 512 * MIB
+# At SCALE; another clock has another pace, so that it is the same story.
 REQUESTS_PER_SECOND = 100.0
 INTERVAL_SECONDS = 5.0
 # The service would fill its limit in about two hours of the demo's clock.
@@ -94,10 +97,12 @@ class Play:
     def run(self) -> Result:
         """Play to the end; returns what came of it, and leaves evidence and review behind."""
         began = time.monotonic()
+        self._check_room()
         name = f"forestall-demo-{os.getpid()}"
         with cage(name, LIMIT_BYTES) as leaky_cage, cage(f"{name}-control", LIMIT_BYTES) as other:
-            leaky = Service(LEAKY, REQUESTS_PER_SECOND, fixed=False, cage=leaky_cage)
-            control = Service(CONTROL, REQUESTS_PER_SECOND, fixed=True, cage=other)
+            rate = REQUESTS_PER_SECOND * self._clock.scale / SCALE
+            leaky = Service(LEAKY, rate, fixed=False, cage=leaky_cage)
+            control = Service(CONTROL, rate, fixed=True, cage=other)
             self._scene.limit_is_real = leaky_cage.real
             with self._view, running(leaky, control):
                 self._watch(self.agent(leaky, control, leaky_cage))
@@ -117,6 +122,16 @@ class Play:
             incident=number,
             control_touched=control_starts != 1 or self._planned_for(CONTROL),
         )
+
+    def _check_room(self) -> None:
+        """Guard rightly leaves a service alone whose evidence has no room: not the story told."""
+        free, needed = free_bytes(self.state), RESERVE_BYTES + 2 * MAX_BUNDLE_BYTES
+        if free < needed:
+            raise ForestallError(
+                f"{self.state}: {format_bytes(free)} free, {format_bytes(needed)} needed: "
+                "nothing is restarted whose evidence cannot be kept",
+                help="free space there, or name a folder elsewhere with --state",
+            )
 
     def agent(self, leaky: Service, control: Service, limits: Cage) -> Watch:
         """The shipped agent with its shipped rules and policy, watching these two and no other."""

@@ -1,6 +1,9 @@
 """The demo's limit."""
 
 import os
+import subprocess
+import sys
+from subprocess import PIPE
 
 from forestall.demo import limit
 from forestall.units import MIB
@@ -11,7 +14,6 @@ def test_without_a_cgroup_the_limit_is_only_stated(tmp_path):
     mounts = ((str(tmp_path / "absent"), "memory.max", ""),)
     with limit.cage("forestall-test", 64 * MIB, mounts) as made:
         assert not made.real
-        made.admit(os.getpid())
 
 
 def test_a_folder_that_is_no_cgroup_is_left_as_it_was(tmp_path):
@@ -29,3 +31,13 @@ def test_what_a_killed_demo_left_behind_is_removed(tmp_path):
     with limit.cage("forestall-test", 64 * MIB, ((str(tmp_path), "memory.max", ""),)):
         pass
     assert sorted(os.listdir(tmp_path)) == [running, "other"]
+
+
+def test_a_stated_limit_still_spares_the_host():
+    """Without a cgroup a leak that nobody stops ends at twice its limit, not at the host's."""
+    made = limit.Cage(limit_bytes=64 * MIB, folder=None)
+    leak = "import sys; sys.stdin.read(1); x = bytearray(512 << 20)"
+    with subprocess.Popen([sys.executable, "-c", leak], stdin=PIPE, stderr=PIPE) as process:
+        made.admit(process.pid)
+        _, said = process.communicate(b"x")
+    assert said.endswith(b"MemoryError\n")

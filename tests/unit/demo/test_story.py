@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from forestall.demo import story
 from forestall.demo.limit import Cage
 from forestall.demo.story import LIMIT_BYTES, Play, Result
 from forestall.demo.supervisor import Service
 from forestall.demo.view import PlainView
 from forestall.detect.rules import RULES
+from forestall.errors import ForestallError
 from forestall.guard.policy import Policy
+from forestall.units import MIB
 
 GOOD = Result(
     caught=True,
@@ -57,3 +60,25 @@ def test_the_demo_watches_with_the_shipped_rules_and_policy(tmp_path, folder):
     stated = {service.limit_bytes for service in watch.config.services}
     assert stated == {None if folder else LIMIT_BYTES}
     watch.collector.close()
+
+
+def test_a_folder_without_room_for_evidence_is_refused_at_once(tmp_path, monkeypatch):
+    """Guard would leave the service alone, and the demo would call that a defect."""
+    monkeypatch.setattr(story, "free_bytes", lambda folder: 16 * MIB)
+    with pytest.raises(ForestallError, match="16 MiB free, 288 MiB needed"):
+        Play(str(tmp_path), PlainView(lambda line: None)).run()
+
+
+@pytest.mark.parametrize(("scale", "rate"), [(60.0, 100.0), (6.0, 10.0)])
+def test_another_scale_tells_the_same_story(tmp_path, monkeypatch, scale, rate):
+    """On a slower clock the service leaks as much less, or its limit came before any verdict."""
+    rates = []
+
+    def service(name, requests_per_second, **_):
+        rates.append(requests_per_second)
+        raise ForestallError("that is all there is to know")
+
+    monkeypatch.setattr(story, "Service", service)
+    with pytest.raises(ForestallError, match="all there is"):
+        Play(str(tmp_path), PlainView(lambda line: None), scale=scale).run()
+    assert rates == [rate]
