@@ -75,6 +75,7 @@ class Acting:
         clock: Clock,
         mode: Mode,
         policy: Policy,
+        protected: tuple[str, ...] = (),
         state: str | None,
         handlers: Mapping[ActionKind, ActionHandler],
         troubles: Troubles,
@@ -84,6 +85,7 @@ class Acting:
         self._clock = clock
         self._mode = mode
         self._policy = policy
+        self._protected = protected
         self._state = state
         self._handlers = handlers
         self._troubles = troubles
@@ -122,7 +124,9 @@ class Acting:
         self._executor = Executor(
             self._handlers,
             ledger=self._ledger,
-            recheck=Recheck(processes=processes, own_pids=self._own_pids),
+            recheck=Recheck(
+                processes=processes, own_pids=self._own_pids, protected=self._protected
+            ),
             clock=self._clock,
         )
         return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
@@ -152,6 +156,7 @@ class Acting:
             mode=self._mode,
             troubled_since=trouble.bad_since,
             own_pids=self._own_pids,
+            protected=self._protected,
             recipe=recipe_of(subject, service),
             evidence_free_bytes=room_for_evidence(self._state),
         )

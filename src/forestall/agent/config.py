@@ -15,6 +15,7 @@ from forestall.units import MIB, parse_bytes
 
 CONFIG_BYTES_MAX = 1 * MIB
 SERVICES_MAX = 256
+PROTECTED_MAX = 256
 DEFAULT_LISTEN = "127.0.0.1:9188"
 DEFAULT_INTERVAL_SECONDS = 1.0
 INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX = 0.2, 60.0
@@ -53,7 +54,8 @@ class ServiceConfig:
 class AgentConfig:
     """Everything `forestall watch` can be told. None in `listen` = no listener.
 
-    `policy` holds the raw values of the [policy] table for guard to check against its own fields.
+    `policy` holds the raw values of the [policy] table for guard to check against its own fields;
+    `protected` are names and units guard never touches, shell-style, beside its own list.
     """
 
     mode: Mode = Mode.OBSERVE
@@ -63,6 +65,7 @@ class AgentConfig:
     state: str | None = None
     rss_bytes_max: int | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+    protected: tuple[str, ...] = ()
     services: tuple[ServiceConfig, ...] = ()
     webhook: str | None = None
 
@@ -102,6 +105,7 @@ def parse_config(data: Mapping[str, Any], path: str) -> AgentConfig:
         state=agent.take("state", _text, None),
         rss_bytes_max=agent.take("memory_limit", _bytes, None),
         policy=policy,
+        protected=agent.take("protected", _patterns, ()),
         services=tuple(
             _service(_Table(each, path, f"service[{index}]")) for index, each in enumerate(services)
         ),
@@ -225,6 +229,12 @@ def _tables(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise ValueError("an array of tables, written [[service]]")
     return [_dict(item) for item in value]
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > PROTECTED_MAX:
+        raise ValueError(f"a list of at most {PROTECTED_MAX} names or units")
+    return tuple(_text(item) for item in value)
 
 
 def _listen(value: Any) -> str | None:

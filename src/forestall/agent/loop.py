@@ -18,7 +18,7 @@ from forestall.clock import Clock, SystemClock
 from forestall.detect.rules import RULES, Rules
 from forestall.errors import ForestallError, InputError, JournalError
 from forestall.guard.policy import Policy
-from forestall.journal import read
+from forestall.journal import Damage, read
 from forestall.model.codec import from_document
 from forestall.model.event import TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
@@ -89,6 +89,7 @@ class Watch:
             clock=clock,
             mode=config.mode,
             policy=self.policy,
+            protected=config.protected,
             state=state,
             handlers=make_handlers(
                 state,
@@ -207,13 +208,17 @@ class Watch:
         self._complain()
 
     def _restore(self, state: str, spooled: set[str], since: float) -> None:
-        for entry in read(os.path.join(state, SPOOL_FILE)):
+        damages: list[Damage] = []
+        for entry in read(os.path.join(state, SPOOL_FILE), damaged=damages):
             try:
                 event = from_document(TimelineEvent, entry.data)
             except InputError:
                 continue  # Of another version; the incident side reports it.
             spooled.add(event.id)
             self.troubles.restore(event)
+        for damage in damages:
+            where = f"{damage.path}: {damage.length} bytes at {damage.offset}"
+            self.log.warning(f"{where} are no record: {damage.reason}")
         alive = {process.key for process in self.collector.tick().processes}
         count = self.judging.remember(recall(os.path.join(state, SERIES_FILE), alive, since))
         if count:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from forestall.errors import InputError
+from forestall.guard.recipe import without_secrets
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.codec import Json, Noun, from_document, to_document
 from forestall.model.event import EventKind, TimelineEvent
@@ -158,7 +159,7 @@ class Troubles:
             key=self._key_of(plan.subject),
             source=SOURCE,
             text=text,
-            data=to_document(plan),
+            data=to_document(without_secrets(plan)),
         )
 
     def ended(self, outcome: Outcome) -> TimelineEvent:

@@ -18,6 +18,7 @@ mode = "advise"
 interval_seconds = 2
 listen = "127.0.0.1:9999"
 state = "/srv/forestall"
+protected = ["billing*", "ledger.service"]
 memory_limit = "48M"
 
 [policy]
@@ -54,6 +55,7 @@ def test_everything_that_can_be_said_is_read(tmp_path):
         state="/srv/forestall",
         rss_bytes_max=48 * 1024 * 1024,
         policy={"cooldown_seconds": 600},
+        protected=("billing*", "ledger.service"),
         services=(
             ServiceConfig(
                 name="feed",
@@ -89,6 +91,8 @@ def test_an_empty_file_is_the_defaults(tmp_path):
         ("[agent]\ninterval_seconds = 0", "agent.interval_seconds: between 0.2 and 60"),
         ("[agent]\ninterval_seconds = '1'", "agent.interval_seconds: a number, not '1'"),
         ("[agent]\ninterval_seconds = nan", "agent.interval_seconds: between"),
+        ("[agent]\nprotected = 'x'", "agent.protected: a list of at most"),
+        ("[agent]\nprotected = [3]", "agent.protected: a text, not 3"),
         ("[agent]\nlisten_anywhere = 1", "agent.listen_anywhere: true or false"),
         ("[agent]\nmemory_limit = 'much'", "agent.memory_limit: not a size: 'much'"),
         ("[agent]\nmemory_limit = 0", "agent.memory_limit: more than 0 bytes"),

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from tests.fakes.agent import FakeAgent
@@ -89,6 +90,36 @@ def test_a_restarted_agent_goes_on_where_the_killed_one_stopped(agent):
     assert [e.kind for e in events].count(EventKind.PLAN) == [e.kind for e in before].count(
         EventKind.PLAN
     )
+
+
+def test_what_a_crash_tore_is_said_and_the_rest_is_kept(agent):
+    """A spool with a damaged record is read past it, and the log names the place."""
+    agent.watch.start()
+    agent.run(70, p10=leak(3 * MIB))
+    count = len(agent.events())
+    agent.watch.close()
+    path = agent.state / "spool.journal"
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    agent.make()
+    agent.watch.start()
+    assert len(agent.events()) == count - 1
+    assert f"{path}: " in agent.said
+    assert "are no record" in agent.said
+
+
+def test_a_service_the_owner_protects_is_refused(tmp_path):
+    """Guard's own list is extended by the configuration's, by name or unit."""
+    config = replace(LIMITED, protected=("feed*",))
+    agent = FakeAgent(tmp_path / "host", tmp_path / "state", config=config)
+    agent.process(10)
+    agent.watch.start()
+    agent.run(70, p10=leak(3 * MIB))
+    agent.watch.close()
+    plans = [noun for noun in read_ledger(agent.state / "ledger.journal") if type(noun) is Plan]
+    assert plans
+    assert all("matches feed*" in " ".join(plan.refusals) for plan in plans)
 
 
 def test_what_only_the_ledger_knows_is_told_after_a_restart(agent):

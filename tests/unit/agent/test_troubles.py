@@ -1,7 +1,9 @@
+import json
 from dataclasses import replace
 
 from forestall.agent.troubles import CONFIRM_SECONDS, SUCCESSOR_SECONDS, Troubles
 from forestall.model.action import Action, ActionKind, Mode, Outcome, OutcomeState, Plan
+from forestall.model.codec import dumps
 from forestall.model.event import EventKind
 from forestall.model.sample import ProcessKey, ProcessSample
 from forestall.model.verdict import Subject, Verdict, VerdictKind
@@ -153,6 +155,23 @@ def test_an_oom_kill_is_an_exhaustion_and_an_unknown_end_is_said_to_be_one():
     other.judged(verdict(LEAKING, 20.0))
     (event,) = other.vanished(key(), 60.0, oom_kills=None)
     assert "nobody saw why" in event.text
+
+
+def test_a_secret_of_a_restart_command_is_not_told():
+    """The spool goes into reviews, which travel."""
+    found = verdict(LEAKING, 20.0)
+    command = json.dumps(["/usr/bin/restarter", "--password=Fz8kQ2vTn4"])
+    action = Action(
+        id="2-restart",
+        kind=ActionKind.RESTART,
+        subject=found.subject,
+        timeout_seconds=1.0,
+        parameters={"method": "command", "command": command},
+    )
+    plan = Plan(id="p", at=30.0, mode=Mode.ACT, verdict=found, actions=(action,), because=("B.",))
+    told = dumps(Troubles("h").planned(plan))
+    assert "Fz8kQ2vTn4" not in told
+    assert "/usr/bin/restarter" in told
 
 
 def test_plans_and_outcomes_become_events_with_ids_of_their_own():
