@@ -151,7 +151,7 @@ def test_drafting_again_keeps_the_clock(tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["review", "draft", "INC-1"], 3, "no incident number"),
+        (["review", "draft", "INC-1"], 2, "no incident number"),
         (["review", "draft", "INC-20260314-002"], 3, "the latest 1: INC-20260314-001"),
         (["review", "draft", "INC-20260314-001", "--site", "none.toml"], 2, "--example"),
         (["incident", "show", "INC-20260314-002"], 3, "INC-20260314-001"),
@@ -215,3 +215,30 @@ def test_show_and_site_and_json(tmp_path, capsys):
     assert "zone America/Chicago\nnot stated: nothing" in capsys.readouterr().out
     assert main(["incident", "site", "--example"]) == 0
     assert "[follow_up]" in capsys.readouterr().out
+
+
+def test_what_a_person_wrote_is_not_replaced_by_drafting_again(tmp_path, capsys):
+    """An untouched draft is; a changed one, another file, and a device only fail, or need --force.
+
+    A device never: as root, writing beside and renaming would take /dev/null from the host.
+    """
+    state.leaked(tmp_path)
+    command = ["review", "draft", "INC-20260314-001", "--state", str(tmp_path)]
+    assert main(command) == 0
+    assert main(command) == 0
+    review = tmp_path / "incidents" / "INC-20260314-001" / "review.md"
+    bundles_before = os.listdir(review.parent / "evidence")
+    edited = review.read_text().replace("**Causes**", "**Causes, as we see them**")
+    review.write_text(edited)
+    assert main(command) == 2
+    assert "--force" in capsys.readouterr().err
+    assert review.read_text() == edited
+    other = tmp_path / "notes.md"
+    other.write_text("mine")
+    assert main([*command, "-o", str(other)]) == 2
+    os.mkfifo(tmp_path / "pipe")
+    assert main([*command, "-o", str(tmp_path / "pipe"), "--force"]) == 2
+    assert (other.read_text(), (tmp_path / "pipe").is_fifo()) == ("mine", True)
+    assert os.listdir(review.parent / "evidence") == bundles_before
+    assert main([*command, "--force"]) == 0
+    assert review.read_text() != edited

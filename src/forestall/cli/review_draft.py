@@ -3,7 +3,8 @@
 Every sentence comes from a template over facts, and every fact points into an evidence bundle
 that is sealed beside the review; `forestall review verify` checks one against the other. What no
 sensor knows (places, people, priorities) comes from site.toml; what it does not state is shown
-as missing. No language model takes part.
+as missing. No language model takes part. Drafting again replaces a draft that nobody touched; a
+review that a person has changed is kept unless --force is given.
 
 examples:
   forestall incident list                                which incidents there are
@@ -13,11 +14,12 @@ examples:
 """
 
 import argparse
+import shlex
 
 from forestall.cli.incident import collected
 from forestall.cli.options import add_json, add_state, print_json, state_folder
 from forestall.clock import SystemClock
-from forestall.errors import InputError
+from forestall.errors import UsageError
 from forestall.incident import numbers
 from forestall.incident import site as sites
 from forestall.incident.review.draft import Drafted, draft
@@ -40,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where to write the review (default: beside the incident's timeline)",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="replace the file even if a person has changed it"
+    )
     add_state(parser)
     add_json(parser)
 
@@ -47,14 +52,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draft, and say where the review and its bundle are."""
     if not numbers.is_number(args.number):
-        raise InputError(
+        raise UsageError(
             f"{args.number!r} is no incident number",
             help="write for example INC-20260302-001; `forestall incident list` shows them",
         )
     state = state_folder(args.state)
     _, data = sites.load(args.site, state)
     collected(state, args.site)
-    drafted = draft(state, args.number, site=data, clock=SystemClock(), output=args.output)
+    drafted = draft(
+        state,
+        args.number,
+        site=data,
+        clock=SystemClock(),
+        output=args.output,
+        replace=args.force,
+    )
     if args.json:
         print_json(to_json(drafted))
         return 0
@@ -64,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(drafted.claims)} statements on {len(facts)} facts")
     for sentence in drafted.bundle.manifest.missing:
         print(f"not kept: {sentence}")
-    print(f"\nforestall review verify {drafted.path} --bundle {drafted.bundle.path}")
+    path, bundle = shlex.quote(drafted.path), shlex.quote(drafted.bundle.path)
+    print(f"\nforestall review verify {path} --bundle {bundle}")
     return 0
 
 

@@ -2,17 +2,19 @@
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 
 from forestall import __version__
 from forestall.clock import Clock
-from forestall.errors import InputError
+from forestall.errors import ForestallError, InputError, UsageError
 from forestall.incident import timeline
 from forestall.incident.review import bundle as bundles
 from forestall.incident.review.case import PARAMETERS, Parameters
 from forestall.incident.review.claims import Claim
 from forestall.incident.review.compose import compose
 from forestall.incident.review.render import render
+from forestall.incident.review.verify import REVIEW_BYTES_MAX
 from forestall.journal import sync_folder
 from forestall.model import codec
 from forestall.model.bundle import Bundle
@@ -42,13 +44,15 @@ def draft(
     clock: Clock,
     clock_scale: float | None = None,
     output: str | None = None,
+    replace: bool = False,
 ) -> Drafted:
     """Draft the review of incident `number`, as its timeline stands now.
 
     `site` are the bytes of site.toml, empty for none. `clock_scale` is stated in the review; where
     it is not given, that of an earlier draft of the same incident is.
     The bundle goes to `incidents/NUMBER/evidence`, the review to `output` or to
-    `incidents/NUMBER/review.md`. Raises InputError for an unknown number.
+    `incidents/NUMBER/review.md`. A draft nobody touched is replaced; any other file only with
+    `replace`, and what is no regular file never: UsageError. InputError for an unknown number.
     """
     folder = os.path.join(state_folder, "incidents")
     loaded = timeline.load(folder, number)
@@ -56,6 +60,8 @@ def draft(
         raise timeline.unknown(folder, number)
     _, incident = loaded
     home = os.path.join(folder, number)
+    path = os.path.join(home, "review.md") if output is None else output
+    _refuse_to_lose(path, os.path.join(home, "evidence"), replace=replace)
     bundle = bundles.write(
         os.path.join(home, "evidence"),
         state_folder=state_folder,
@@ -70,7 +76,6 @@ def draft(
     )
     composed = compose(bundles.entries(bundle.path))
     text = render(composed.review)
-    path = output or os.path.join(home, "review.md")
     _write(path, text)
     return Drafted(
         number=number,
@@ -93,6 +98,32 @@ def _scale_of_earlier(folder: str) -> float | None:
         if parameters.clock_scale is not None:
             return parameters.clock_scale
     return None
+
+
+def _refuse_to_lose(path: str, evidence: str, *, replace: bool) -> None:
+    """Raises UsageError where writing `path` would take away what a person wrote, or a device."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise UsageError(f"{path} is no regular file", help="name a new file with -o")
+        if replace or _is_untouched_draft(path, evidence):
+            return
+    except OSError:
+        return  # Nothing is there; or it cannot be written either, which is said then.
+    raise UsageError(
+        f"{path} exists, and is no draft that nobody has touched",
+        help="write elsewhere with -o FILE, or replace it with --force",
+    )
+
+
+def _is_untouched_draft(path: str, evidence: str) -> bool:
+    with open(path, "rb") as file:
+        text = file.read(REVIEW_BYTES_MAX)
+    for bundle_id in os.listdir(evidence) if os.path.isdir(evidence) else []:
+        if bundle_id.encode() in text:
+            with contextlib.suppress(ForestallError):
+                bundle = os.path.join(evidence, bundle_id)
+                return render(compose(bundles.entries(bundle)).review) == text
+    return False
 
 
 def _write(path: str, text: bytes) -> None:
