@@ -79,7 +79,7 @@ def _evidence(facts: HostFacts) -> Point:
     if facts.effective_uid == 0:
         text = "of every process: memory maps, limits, environment (redacted)."
         return Point(name=name, answer=Answer.YES, text=text, facts=read)
-    text = "of this user's own processes only; maps and environment of others need root."
+    text = "not of others' processes, whose maps need root; of this user's own, yes."
     return Point(
         name=name, answer=Answer.NO, text=text, facts=read, remedy="run forestall watch as root"
     )
@@ -92,7 +92,7 @@ def _acting(facts: HostFacts) -> Point:
         text = "these facts were recorded elsewhere; nothing can be done there from here."
         return Point(name=name, answer=Answer.UNKNOWN, text=text, facts=read)
     if facts.effective_uid != 0:
-        text = "this user's own processes only."
+        text = "not others' processes; this user's own, yes."
         remedy = "run forestall watch as root; deploy/ has a systemd unit"
         return Point(name=name, answer=Answer.NO, text=text, facts=read, remedy=remedy)
     if facts.units is None:
