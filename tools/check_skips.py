@@ -16,7 +16,8 @@ def main(report: str, listing: str) -> int:
         skipped = case.find("skipped")
         if skipped is None:
             continue
-        name = f"{case.get('classname')}::{case.get('name')}"
+        path = str(case.get("classname")).replace(".", "/")
+        name = f"{path}.py::{case.get('name')}"
         known = any(name.startswith(prefix) for prefix in allowed)
         unlisted += not known
         print(f"skipped{'' if known else ' and NOT LISTED'}: {name}: {skipped.get('message')}")
