@@ -80,6 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _prepare_streams()
+    code = _run(words, debug=debug)
+    _give_up_what_cannot_be_written()
+    return code
+
+
+def _run(words: list[str], *, debug: bool) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -91,7 +97,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         # The reader went away (`forestall ... | head`): not our fault, and nothing left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
@@ -134,6 +139,15 @@ def _prepare_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that this terminal's encoding lacks is shown as an escape, as on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _give_up_what_cannot_be_written() -> None:
+    """Text that a full or closed stream still holds would fail again as Python ends, with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _print_traceback() -> None:
