@@ -445,30 +445,30 @@ def _open_segments(path: str) -> list[tuple[str, int, int]]:
     """
     opened: list[tuple[str, int]] = []
     try:
-        current = _open_to_read(path)
+        _open_to_read(path, opened)
         for older in _older_segments(path):
-            descriptor = _open_to_read(older)
-            if descriptor is not None:
-                opened.append((older, descriptor))
-        if current is not None:
-            if any(os.path.samestat(os.fstat(current), os.fstat(fd)) for _, fd in opened):
-                os.close(current)
-            else:
-                opened.append((path, current))
+            _open_to_read(older, opened)
     except BaseException:
         for _, descriptor in opened:
             os.close(descriptor)
         raise
+    if opened and opened[0][0] == path:
+        opened.append(opened.pop(0))
+        current = os.fstat(opened[-1][1])
+        if any(os.path.samestat(current, os.fstat(fd)) for _, fd in opened[:-1]):
+            os.close(opened.pop()[1])
     return [(name, descriptor, os.fstat(descriptor).st_size) for name, descriptor in opened]
 
 
-def _open_to_read(path: str) -> int | None:
+def _open_to_read(path: str, opened: list[tuple[str, int]]) -> None:
+    """Add `path` and its descriptor to `opened`, unless there is no such file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        return None
+        return
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
+        opened.append((path, descriptor))
+        return
     os.close(descriptor)
     # A pipe in its place would read as a journal without records: nothing ever happened.
     raise JournalError(

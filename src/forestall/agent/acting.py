@@ -164,24 +164,25 @@ class Acting:
         plan = decide(trouble.verdict, state, policy, self._ledger.history)
         if plan.idle:
             return None
+        event = self._troubles.planned(plan)
+        self._log.warning(event.text)
         try:
             outcomes = self._executor.execute(plan)
         except Exception:
             # The executor closed the plan in the ledger; it is told before the loop counts this.
-            self._tell_of(plan, self._ledger.outcomes_of(plan.id), tell)
+            self._tell_of(event, self._ledger.outcomes_of(plan.id), tell)
             raise
-        self._tell_of(plan, outcomes, tell)
+        self._tell_of(event, outcomes, tell)
         return plan
 
-    def _tell_of(self, plan: Plan, outcomes: Sequence[Outcome], tell: Tell) -> None:
-        events = [self._troubles.planned(plan)]
+    def _tell_of(self, planned: TimelineEvent, outcomes: Sequence[Outcome], tell: Tell) -> None:
+        events = [planned]
         for outcome in outcomes:
             events.append(self._troubles.ended(outcome))
             counted = (outcome.kind, outcome.state)
             self.counts[counted] = self.counts.get(counted, 0) + 1
             if outcome.evidence is not None:
                 self._prune(outcome.evidence)
-        self._log.warning(events[0].text)
         for outcome, event in zip(outcomes, events[1:], strict=True):
             bad = outcome.state in (OutcomeState.FAILED, OutcomeState.REFUSED)
             (self._log.warning if bad else self._log.info)(event.text)

@@ -59,7 +59,8 @@ class LogNotifier:
 
     def send(self, notice: Notice) -> None:
         tell = self._log.warning if notice.urgency is Urgency.PAGE else self._log.info
-        tell(" ".join((notice.title, *notice.lines)))
+        # The plan and its outcomes have lines of their own in the same log.
+        tell(notice.title)
 
 
 def one_line(text: str) -> str:

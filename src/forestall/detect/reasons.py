@@ -19,7 +19,7 @@ def of_growth(opinion: Opinion, block_seconds: float, moment: Moment, rules: Rul
     growth = (
         f"Its floor rose by about {format_bytes(rose)} over the last"
         f" {format_duration(trend.rise * block_seconds)}"
-        f" ({_rate(trend.rate_low / block_seconds)} to {_rate(trend.rate_high / block_seconds)});"
+        f" ({_rate(trend.rate / block_seconds)});"
         f" it rose in {trend.rising} of the {trend.filled - 1} steps between the"
         f" {trend.filled} blocks of {format_duration(block_seconds)} looked at"
         f" (z = {trend.z:.1f})."
@@ -48,7 +48,12 @@ def _of_forecast(forecast: Forecast, rules: Rules) -> list[str]:
         sight = format_duration(rules.sight_seconds)
         return [f"At this rate the {headroom} would last more than {sight}."]
     until = "no foreseeable end" if high is None else format_duration(high)
-    reasons = [f"At this rate the {headroom} lasts between {format_duration(low)} and {until}."]
+    rates = (
+        f"{_rate(forecast.rate_low_bytes_per_second)} to"
+        f" {_rate(forecast.rate_high_bytes_per_second)}"
+    )
+    lasts = f"lasts between {format_duration(low)} and {until}"
+    reasons = [f"At {rates}, by every window that sees it, the {headroom} {lasts}."]
     if limit.kind is LimitKind.HOST:
         reasons.append(
             "That is its own rate against the host's headroom; what other processes take or give"

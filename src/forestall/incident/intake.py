@@ -89,10 +89,12 @@ def collect(
     Raises ForestallError when another process is collecting and does not finish.
     """
     folder = os.path.join(state_folder, "incidents")
+    events = list(_spool(os.path.join(state_folder, "spool.journal"), damaged))
+    if not events and not os.path.isdir(folder):
+        return []
     make_folder(folder)
     with timeline.exclusive(folder, clock):
         opened = _load_all(folder, damaged)
-        events = list(_spool(os.path.join(state_folder, "spool.journal"), damaged))
         by_event = {opening.opened_by: opening for opening, _ in opened}
         have = {opening.number: {e.id for e in one.timeline} for opening, one in opened}
         changed = False

@@ -130,7 +130,8 @@ def start(folder: str, *, key: str, zone: str, opened_by: str, at: float) -> Ope
             os.mkdir(os.path.dirname(path), 0o700)
             sync_folder(folder)
         except FileExistsError:
-            if next(iter(read(path)), None) is not None:
+            # Only a journal that never began is free; a ruined one still holds this number.
+            if os.path.exists(path) and os.path.getsize(path):
                 continue
         opening = Opening(number=number, key=key, zone=zone, opened_by=opened_by, opened_at=at)
         with Journal(path) as journal:

@@ -54,7 +54,7 @@ def test_the_rise_is_told_with_its_length_its_rate_and_its_blocks() -> None:
     """Numbers and units of what was measured, in one sentence."""
     (said,) = words()
     assert said == (
-        "Its floor rose by about 3.2 MiB over the last 30 min (1.6 KiB/s to 2.0 KiB/s); it rose in"
+        "Its floor rose by about 3.2 MiB over the last 30 min (1.8 KiB/s); it rose in"
         " 22 of the 23 steps between the 24 blocks of 1 min 15 s looked at (z = 6.8)."
     )
 
@@ -63,8 +63,8 @@ def test_the_forecast_is_a_range_against_a_named_limit() -> None:
     """Both ends, the headroom, and where the limit was read."""
     said = words(ahead=forecast(LimitKind.CGROUP, 30 * MINUTE, 45 * MINUTE))
     assert said[1] == (
-        "At this rate the 212 MiB of headroom below its cgroup's limit of 2.0 GiB (memory.max)"
-        " lasts between 30 min and 45 min."
+        "At 1.6 KiB/s to 2.0 KiB/s, by every window that sees it, the 212 MiB of headroom below its"
+        " cgroup's limit of 2.0 GiB (memory.max) lasts between 30 min and 45 min."
     )
 
 
