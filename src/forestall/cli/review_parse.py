@@ -21,8 +21,11 @@ from forestall.errors import InputError
 from forestall.incident.review import document, render
 from forestall.incident.review import parse as parsing
 from forestall.incident.review.parse import Parsed
+from forestall.units import MIB, format_bytes
 
 REMARKS_SHOWN_MAX = 20
+# A mebibyte takes a second or two (bench/review.py); silence would look like a hang.
+SLOW_BYTES = MIB
 PIPE_WAIT_SECONDS = 10.0
 
 
@@ -54,6 +57,8 @@ def add_document(parser: argparse.ArgumentParser) -> None:
 def read_document(args: argparse.Namespace) -> Parsed:
     """The document of `add_document`, read no further than a review may be long."""
     data = read_bounded(args.file, parsing.BYTES_MAX)
+    if len(data) > SLOW_BYTES and sys.stderr.isatty():
+        print(f"reading {format_bytes(len(data))}, some seconds ...", file=sys.stderr)
     try:
         return parsing.parse(data, zone=args.zone)
     except InputError as error:
