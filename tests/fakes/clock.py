@@ -15,6 +15,11 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.at - self._started
 
+    def step(self, seconds: float) -> None:
+        """Set the wall time forward or back; monotonic time does not notice."""
+        self.at += seconds
+        self._started += seconds
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.at += max(0.0, seconds)

@@ -18,6 +18,8 @@ from forestall.sense.ring import MEMORY, SUBJECT_LIMIT, Ring
 
 FEED_SECONDS = 10.0
 IDLE_FEED_SECONDS = 60.0
+# Less is a clock that is being kept right; the judge just waits for it.
+CLOCK_STEP_SECONDS = 60.0
 SEGMENTS_MAX = 128
 
 # Three hours of a process in 3 KB: enough for the evidence to show a rise and what came before.
@@ -97,6 +99,7 @@ class Judging:
         self.suspects: set[ProcessKey] = set()
         self.verdicts: dict[ProcessKey, Verdict] = {}
         self.gone: list[ProcessKey] = []
+        self._last_at = float("-inf")
 
     def remember(self, segments: Iterable[Segment]) -> int:
         """Take what an earlier agent saved; it is fed to the judge when its process is met."""
@@ -113,6 +116,9 @@ class Judging:
         look. A process is fed every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, and a
         suspect at every sample.
         """
+        if sample.at < self._last_at - CLOCK_STEP_SECONDS:
+            self._start_anew()
+        self._last_at = sample.at
         limits = Limits(sample, self._cgroup_file)
         new: list[Verdict] = []
         self.gone = []
@@ -138,10 +144,17 @@ class Judging:
                 if verdict is not None:
                     new.append(verdict)
         if len(judged) > len(sample.processes):
-            present = {process.key for process in sample.processes}
-            for one in [one for one in judged.values() if one.key not in present]:
-                self._forget(one)
+            self._forget_absent(sample)
         return new
+
+    def _start_anew(self) -> None:
+        """Forget what was judged, because the wall clock was set back.
+
+        A judge takes no sample from before its last one, so it would be blind until the clock has
+        caught up; a new one sees again after its shortest window.
+        """
+        self._judged.clear()
+        self.suspects.clear()
 
     def limit_of(self, process: ProcessKey) -> Limit | None:
         """The nearest limit at the last feed."""
@@ -220,6 +233,11 @@ class Judging:
                     if ring is not None:
                         ring.add(at, int(value))
         return one
+
+    def _forget_absent(self, sample: Sample) -> None:
+        present = {process.key for process in sample.processes}
+        for one in [one for one in self._judged.values() if one.key not in present]:
+            self._forget(one)
 
     def _forget(self, one: _Judged) -> None:
         del self._judged[one.key.pid]

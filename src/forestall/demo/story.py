@@ -6,7 +6,7 @@ services, their memory, the limit, the evidence and the restart are real.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 
@@ -68,6 +68,12 @@ class Result:
         return asdict(self)
 
 
+def was_caught(outcomes: Iterable[Outcome]) -> bool:
+    """Whether guard both kept the evidence and recycled the service."""
+    done = {outcome.kind for outcome in outcomes if outcome.state is OutcomeState.DONE}
+    return {ActionKind.CAPTURE, ActionKind.RESTART} <= done
+
+
 class _Sink:
     """Takes the agent's log lines, and gives them to the scene with the demo's time."""
 
@@ -109,10 +115,9 @@ class Play:
                 control_starts = control.starts
         plan, outcomes = self._acted()
         number, review, bundle = self._write_review()
-        done = {outcome.kind for outcome in outcomes if outcome.state is OutcomeState.DONE}
         forecast = plan.verdict.forecast if plan else None
         return Result(
-            caught={ActionKind.CAPTURE, ActionKind.RESTART} <= done,
+            caught=was_caught(outcomes),
             headroom_bytes=forecast.limit.headroom_bytes if forecast else None,
             limit_bytes=LIMIT_BYTES,
             seconds=round(time.monotonic() - began, 1),

@@ -3,7 +3,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.fakes.agent import FakeAgent
+from tests.fakes.agent import STARTED_AT, FakeAgent
 from tests.fakes.host import GIB, MIB
 
 from forestall.agent.budget import Budget, OverBudgetError
@@ -90,6 +90,18 @@ def test_a_restarted_agent_goes_on_where_the_killed_one_stopped(agent):
     assert [e.kind for e in events].count(EventKind.PLAN) == [e.kind for e in before].count(
         EventKind.PLAN
     )
+
+
+def test_a_clock_that_is_set_back_does_not_blind_the_agent(agent):
+    """A host that booted with a wrong clock is watched again within an hour, not within a day."""
+    grow = leak(3 * MIB)
+    agent.watch.start()
+    agent.run(10, p10=grow)
+    agent.clock.step(-86_400)
+    agent.run(60, p10=lambda second: grow(10 * 60 + second))
+    (verdict,) = [v for k, v in agent.watch.judging.verdicts.items() if k.pid == 10]
+    assert verdict.kind is VerdictKind.LEAKING
+    assert verdict.at < STARTED_AT
 
 
 def test_what_a_crash_tore_is_said_and_the_rest_is_kept(agent):

@@ -6,12 +6,14 @@ import pytest
 
 from forestall.demo import story
 from forestall.demo.limit import Cage
-from forestall.demo.story import LIMIT_BYTES, Play, Result
+from forestall.demo.story import LIMIT_BYTES, Play, Result, was_caught
 from forestall.demo.supervisor import Service
 from forestall.demo.view import PlainView
 from forestall.detect.rules import RULES
 from forestall.errors import ForestallError
 from forestall.guard.policy import Policy
+from forestall.model.action import ActionKind, Outcome, OutcomeState
+from forestall.model.verdict import Subject
 from forestall.units import MIB
 
 GOOD = Result(
@@ -38,6 +40,32 @@ GOOD = Result(
 def test_the_demo_fails_when_the_leak_escapes_or_the_control_is_touched(result, passed):
     """The exit code can be relied on: a false action is as bad as a missed leak."""
     assert result.passed is passed
+
+
+def _outcome(kind, state):
+    return Outcome(
+        plan_id="p",
+        action_id=kind.value,
+        kind=kind,
+        subject=Subject(host="h", name="feed-sync"),
+        state=state,
+        at=0.0,
+        took_seconds=0.0,
+        detail="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("capture", "restart", "caught"),
+    [("done", "done", True), ("failed", "done", False), ("done", "failed", False)],
+)
+def test_caught_means_evidence_and_restart(capture, restart, caught):
+    """A restart without its evidence, or evidence without a restart, is not the whole story."""
+    outcomes = [
+        _outcome(ActionKind.CAPTURE, OutcomeState(capture)),
+        _outcome(ActionKind.RESTART, OutcomeState(restart)),
+    ]
+    assert was_caught(outcomes) is caught
 
 
 def test_json_has_the_promised_keys():
