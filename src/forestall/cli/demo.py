@@ -93,8 +93,8 @@ def _say(result: Result, state: str) -> None:
         share = result.headroom_bytes / result.limit_bytes
         print(
             f"Caught as {result.verdict} with {format_bytes(result.headroom_bytes)} of "
-            f"{format_bytes(result.limit_bytes)} still free ({share:.0%}); "
-            "its evidence was kept, then it was recycled."
+            f"{format_bytes(result.limit_bytes)} still free ({share:.0%}).\n"
+            "Its evidence was kept, then it was recycled."
         )
     print(
         "The control was TOUCHED: a false action, a defect; please report it."
