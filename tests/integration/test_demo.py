@@ -82,6 +82,8 @@ def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "FORESTALL_DEMO_TEST": state},
+        # A test run in the background ignores SIGINT, and what it starts would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as demo:
         _wait(lambda: len(_mentions(state)) == 3)
         demo.send_signal(number)
