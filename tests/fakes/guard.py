@@ -107,6 +107,9 @@ class FakeHandler:
     def verify(self, step: Step, done: Done):
         return self.problem
 
+    def undo(self, step):
+        return None
+
 
 class Stage:
     """A host with one leaking service, and a guard before it."""

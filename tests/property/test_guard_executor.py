@@ -112,6 +112,9 @@ class Handler:
     def verify(self, step, done):
         return "It did not work." if self.world.failing.get(self.kind) == "verify" else None
 
+    def undo(self, step):
+        return None
+
 
 class Guarded(RuleBasedStateMachine):
     """Rules are what the world does; `seen` counts what the histories contained."""

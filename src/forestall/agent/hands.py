@@ -70,6 +70,9 @@ class Capture:
     def verify(self, step: Step, done: Done) -> str | None:
         return self._loaded().verify(step, done)
 
+    def undo(self, step: Step) -> str | None:
+        return self._loaded().undo(step)
+
     def _loaded(self) -> ActionHandler:
         if self._handler is None:
             from forestall.guard.actions.capture import CaptureHandler

@@ -29,8 +29,8 @@ class Done:
 class ActionHandler(Protocol):
     """One kind of action. Each method ends within the action's timeout.
 
-    `do` and `verify` raise ForestallError or OSError for what did not work; the executor
-    records it as FAILED. An `undo` joins with the first action that can be undone.
+    `do`, `verify` and `undo` raise ForestallError or OSError for what did not work; the
+    executor records it as FAILED.
     """
 
     def precondition(self, step: Step) -> str | None:
@@ -43,4 +43,12 @@ class ActionHandler(Protocol):
 
     def verify(self, step: Step, done: Done) -> str | None:
         """What shows that it did not work, as a sentence, or None."""
+        ...
+
+    def undo(self, step: Step) -> str | None:
+        """Take back what `do` left, from the plan alone; a sentence, or None: nothing to take back.
+
+        Idempotent, and safe after a `do` that never ran or was cut short: an agent that was killed
+        in the middle undoes at its next start with nothing but the plan in its ledger.
+        """
         ...

@@ -16,8 +16,14 @@ class Mode(StrEnum):
 
 
 class ActionKind(StrEnum):
-    """What guard can do."""
+    """What guard can do, in the order of a plan.
 
+    contain: a limit on the service alone. switchover: the database's primary moves to a healthy
+    peer. capture: evidence. stop, restart: the judged process is taken down, or recycled.
+    """
+
+    CONTAIN = "contain"
+    SWITCHOVER = "switchover"
     CAPTURE = "capture"
     STOP = "stop"
     RESTART = "restart"

@@ -105,6 +105,9 @@ class CaptureHandler:
             return f"The bundle does not verify: {problems[0].name}: {problems[0].what}."
         return None
 
+    def undo(self, step: Step) -> str | None:
+        return None
+
     def _capture(self, step: Step, share_seconds: float) -> Bundle:
         # Imported here, as redaction below: hashing and patterns are 5 MB of memory, which an
         # agent without trouble does not need.

@@ -52,6 +52,9 @@ class NotifyHandler:
         # A notifier raises where a notice did not arrive; nothing more can be known here.
         return None
 
+    def undo(self, step: Step) -> str | None:
+        return None
+
 
 def notice_of(step: Step, at: float) -> Notice:
     """What people are told about a plan after all but the telling of it was done, or not."""

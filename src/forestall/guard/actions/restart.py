@@ -96,6 +96,9 @@ class RestartHandler:
             )
         return None
 
+    def undo(self, step: Step) -> str | None:
+        return None
+
     def _run(self, recipe: Recipe, key: ProcessKey, timeout: float) -> str:
         systemd = recipe.method is Method.SYSTEMD
         words = recipe.command

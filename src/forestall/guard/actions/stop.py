@@ -42,6 +42,9 @@ class StopHandler:
             return f"Process {key.pid} is still there."
         return None
 
+    def undo(self, step: Step) -> str | None:
+        return None
+
 
 def grace_of(step: Step) -> float:
     """Seconds between SIGTERM and SIGKILL, at most half of the action's timeout."""
