@@ -374,6 +374,15 @@ class Cluster:
             time.sleep(0.2)
         return time.monotonic() - began
 
+    def wait_primary(self, *, not_node: Node | None = None, seconds: float = 60.0) -> Node:
+        """Wait until a node is primary: another one than `not_node`, when that is given."""
+        until = time.monotonic() + seconds
+        while (found := self.find_primary()) is None or found is not_node:
+            if time.monotonic() > until:
+                raise ClusterError(f"no new primary after {seconds:.0f} s ({self.folder})")
+            time.sleep(0.1)
+        return found
+
     def _await(self, condition: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + START_SECONDS
         while not condition():
