@@ -3,6 +3,7 @@
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from cims.cut import cut, shut
 from cims.load.order import Answer, Order, Refused, Unknown
 
 CONNECT_SECONDS = 3
@@ -23,13 +24,14 @@ class SqlShop:
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._warned: str | None = None
 
-    async def place(self, order: Order) -> Answer:
+    async def place(self, order: Order, seconds: float) -> Answer:
         """Send the order once."""
         self._warned = None
         try:
             connection = self._connection or await self._connect()
-            cursor = await connection.execute(_PLACE, _values(order))
-            row = await cursor.fetchone()
+            with cut(connection, seconds):
+                cursor = await connection.execute(_PLACE, _values(order))
+                row = await cursor.fetchone()
         except psycopg.Error as error:
             state = error.sqlstate or ""
             text = f"{state} {error}".strip().splitlines()[0]
@@ -54,6 +56,7 @@ class SqlShop:
         """Close the socket without asking the server to cancel anything."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            shut(connection)
             await connection.close()
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:

@@ -56,7 +56,7 @@ class Client:
         while (left := give_up_at - self._clock()) > 0:
             attempt += 1
             try:
-                answer = await self._attempt(order, min(left, self._rule.attempt_seconds))
+                answer = await self._shop.place(order, min(left, self._rule.attempt_seconds))
             except Unknown as doubt:
                 await self._shop.drop()
                 history.info(number, order, str(doubt))
@@ -70,10 +70,3 @@ class Client:
         if attempt == 0:
             history.fail(number, order, "no client was free in time: never sent")
         return None
-
-    async def _attempt(self, order: Order, seconds: float) -> Answer:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._shop.place(order)
-        except TimeoutError:
-            raise Unknown(f"no answer within {seconds:.3g} s") from None

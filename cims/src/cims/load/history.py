@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cims.errors import InputError
+from cims.errors import CimsError
 from cims.load.order import Answer, Order
 
 FORMAT = 1
@@ -93,14 +93,14 @@ def read(path: str) -> Iterator[Record]:
     try:
         file = open(path, "rb")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", help="name a file `cims load` wrote") from None
+        raise CimsError(f"{path}: {error.strerror}", help="name a file `cims load` wrote") from None
     with file:
         number = 0
         while line := file.readline(MOST_LINE_BYTES):
             number += 1
             if not line.endswith(b"\n"):
                 if file.read(1):
-                    raise InputError(f"{path}:{number}: longer than {MOST_LINE_BYTES} bytes")
+                    raise CimsError(f"{path}:{number}: longer than {MOST_LINE_BYTES} bytes")
                 return
             yield _record(path, number, line)
 
@@ -118,7 +118,7 @@ def _record(path: str, number: int, line: bytes) -> Record:
             data=told,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{path}:{number}: not a line of a history") from None
+        raise CimsError(f"{path}:{number}: not a line of a history") from None
     if kind not in KINDS or (kind == "start" and record.data.get("format") != FORMAT):
-        raise InputError(f"{path}:{number}: {kind!r} of a format this version does not know")
+        raise CimsError(f"{path}:{number}: {kind!r} of a format this version does not know")
     return record

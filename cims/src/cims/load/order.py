@@ -39,8 +39,8 @@ class Refused(Exception):
 class Shop(Protocol):
     """Somewhere orders are placed: one connection, used by one client at a time."""
 
-    async def place(self, order: Order) -> Answer:
-        """Send the order once. Unknown or Refused when there is no answer to count on."""
+    async def place(self, order: Order, seconds: float) -> Answer:
+        """Send the order once and wait so long. Unknown or Refused when there is no answer."""
         ...
 
     async def drop(self) -> None:

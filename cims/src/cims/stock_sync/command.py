@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+import psycopg
+
 from cims.errors import CimsError
 from cims.stock_sync.feed import Catalogue, feeds
 from cims.stock_sync.service import Service, say, summary
@@ -95,10 +97,6 @@ async def _source(args: argparse.Namespace) -> Source:
 
 async def catalogue(dsn: str) -> Catalogue:
     """What the database knows: warehouses by region, and SKUs. CimsError when it cannot tell."""
-    import psycopg
-
-    from cims.errors import DatabaseError
-
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
             cursor = await connection.execute("SELECT region, id FROM warehouse ORDER BY id")
@@ -109,7 +107,7 @@ async def catalogue(dsn: str) -> Catalogue:
             skus = [row[0] for row in await cursor.fetchall()]
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
-        raise DatabaseError(f"the database cannot be read: {told}", help="--dsn") from None
+        raise CimsError(f"the database cannot be read: {told}", help="--dsn") from None
     if not skus or not warehouses:
-        raise DatabaseError("the database holds no SKUs or no warehouses", help="`cims seed`")
+        raise CimsError("the database holds no SKUs or no warehouses", help="`cims seed`")
     return Catalogue(warehouses=warehouses, skus=skus)

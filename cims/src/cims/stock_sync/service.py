@@ -23,6 +23,7 @@ PAUSE_SECONDS = 0.5
 
 LEAST_PAUSE_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+SHUT_SECONDS = 0.05
 _YIELD_AFTER = 50
 
 Say = Callable[[str], None]
@@ -108,6 +109,9 @@ class Service:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # A cancelled call would cancel in the database too; first its connection is shut.
+            self._target.shut()
+            await asyncio.sleep(SHUT_SECONDS)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

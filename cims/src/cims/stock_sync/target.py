@@ -7,6 +7,7 @@ from typing import Protocol
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from cims.cut import cut, shut
 from cims.stock_sync.update import Batch
 
 CONNECT_SECONDS = 3
@@ -28,6 +29,10 @@ class Target(Protocol):
 
     async def apply(self, region: str, batch: Batch) -> None:
         """Apply it, unless it was applied before."""
+        ...
+
+    def shut(self) -> None:
+        """Let no call wait any longer; each ends as a lost connection."""
         ...
 
     async def close(self) -> None:
@@ -72,6 +77,11 @@ class PostgresTarget:
         )
         await self._ask(_APPLY, values)
 
+    def shut(self) -> None:
+        """Let no call wait any longer; each ends as a lost connection."""
+        if self._connection is not None:
+            shut(self._connection)
+
     async def close(self) -> None:
         """Give up the connection."""
         connection, self._connection = self._connection, None
@@ -83,7 +93,7 @@ class PostgresTarget:
             try:
                 async with self._lock:
                     row = await self._once(statement, values)
-            except (psycopg.Error, TimeoutError) as error:
+            except psycopg.Error as error:
                 self._say_once(f"the database: {_first_line(error)}")
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -95,13 +105,11 @@ class PostgresTarget:
     async def _once(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...]:
         self._warned = False
         try:
-            async with asyncio.timeout(STATEMENT_SECONDS):
-                connection = self._connection or await self._connect()
+            connection = self._connection or await self._connect()
+            with cut(connection, STATEMENT_SECONDS):
                 cursor = await connection.execute(statement, values)
                 row = await cursor.fetchone()
-        except BaseException:
-            # The socket is dropped and nothing cancelled: a cancelled wait for a standby answers
-            # like a success.
+        except psycopg.Error:
             await self.close()
             raise
         if self._warned or row is None:
@@ -127,6 +135,4 @@ class PostgresTarget:
 
 
 def _first_line(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {STATEMENT_SECONDS:g} s"
     return (str(error) or type(error).__name__).strip().splitlines()[0]
