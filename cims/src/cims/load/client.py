@@ -52,18 +52,20 @@ class Client:
         history, number = self._history, self.number
         history.invoke(number, order)
         give_up_at = order.requested_at + self._rule.give_up_seconds
-        attempt = 0
+        attempt, doubted = 0, False
         while (left := give_up_at - self._clock()) > 0:
             attempt += 1
             try:
                 answer = await self._shop.place(order, min(left, self._rule.attempt_seconds))
             except Unknown as doubt:
+                doubted = True
                 await self._shop.drop()
                 history.info(number, order, str(doubt))
                 await asyncio.sleep(min(left, self._rule.wait_seconds(attempt)))
                 continue
             except Refused as error:
-                history.fail(number, order, str(error))
+                # A refusal says nothing about an earlier attempt that is still in doubt.
+                (history.info if doubted else history.fail)(number, order, str(error))
                 return None
             history.ok(number, order, answer)
             return answer

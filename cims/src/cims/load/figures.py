@@ -49,7 +49,7 @@ def figures(records: Iterable[Record]) -> Figures:
     for record in records:
         times.append(record.mono)
         if record.kind == "invoke":
-            invoked[record.key] = record.mono
+            invoked[record.key] = float(record.data["requested_at"])
         elif record.kind == "info":
             doubted.add(record.key)
         elif record.kind == "ok":
@@ -58,8 +58,9 @@ def figures(records: Iterable[Record]) -> Figures:
             failed.add(record.key)
     began, ended = (min(times), max(times)) if times else (0.0, 0.0)
     acks = sorted(record.mono for record in answered.values())
+    # From when the customer asked, not from when a client got round to it.
     latencies = sorted(
-        record.mono - invoked[key] for key, record in answered.items() if key in invoked
+        record.wall - invoked[key] for key, record in answered.items() if key in invoked
     )
     outcomes = [record.data["outcome"] for record in answered.values()]
     left = invoked.keys() - answered.keys() - failed
