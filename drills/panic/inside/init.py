@@ -172,8 +172,9 @@ def end(how, children):
         reap(children)
         time.sleep(0.1)
     for child in children:
-        if child.pid is not None:
-            os.kill(child.pid, signal.SIGKILL)
+        # All that it ever forked, too.
+        write(f"{CGROUPS}/{child.name}/cgroup.kill", "1")
+    time.sleep(0.2)
     reap(children)
     os.sync()
     busybox("umount", KEEP)
