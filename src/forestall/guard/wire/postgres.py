@@ -104,7 +104,7 @@ class Postgres:
             if kind == b"R":
                 scram = self._authenticate(body, scram)
 
-    def _authenticate(self, body: bytes, scram: Scram | None) -> Scram | None:
+    def _authenticate(self, body: bytes, scram: "Scram | None") -> "Scram | None":
         if len(body) < 4:
             raise self._stream.fault("a damaged request for a password")
         code, rest = int.from_bytes(body[:4]), body[4:]
