@@ -68,6 +68,23 @@ class Patroni:
             raise RefusedError(f"{self.name}: /{name} was answered with status {status}")
         return status == 200
 
+    def takes_writes(self) -> bool:
+        """GET /primary: it holds the leader's lock, and its PostgreSQL is not in recovery.
+
+        The status alone says 200 as soon as it has the lock, before it is promoted; `location` is
+        what PostgreSQL itself tells of a server that writes.
+        """
+        answer = self._http.ask("GET", "/primary")
+        told = self._document(answer)
+        xlog = told.get("xlog")
+        return (
+            answer.status == 200
+            and told.get("state") == "running"
+            and told.get("role") in ("primary", "master")
+            and isinstance(xlog, dict)
+            and "location" in xlog
+        )
+
     def switchover(self, leader: str, candidate: str, *, seconds: float) -> str:
         """POST /switchover and wait for its answer; what Patroni said."""
         self.ask_switchover(leader, candidate, seconds=seconds)
