@@ -69,7 +69,7 @@ class DatabaseAccess:
     own: str | None = None
     url: str | None = None
     peers: tuple[str, ...] = ()
-    rest: Access = Access()
+    rest: Access = field(default_factory=Access)
     poolers: tuple[Pooler, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     lag_bytes_max: int = LAG_BYTES_MAX

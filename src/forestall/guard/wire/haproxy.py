@@ -48,9 +48,10 @@ class Haproxy:
         return self._stream.name
 
     def connect(self) -> None:
-        """Open the connection ahead of time, and have HAProxy keep it."""
+        """Open the connection ahead of time, where it is not open, and have HAProxy keep it."""
         self._stream.begin()
-        self._open()
+        if not self._stream.fresh:
+            self._open()
 
     def ping(self) -> str:
         """The version that answers."""

@@ -68,13 +68,13 @@ class Patroni:
             raise RefusedError(f"{self.name}: /{name} was answered with status {status}")
         return status == 200
 
-    def takes_writes(self) -> bool:
+    def takes_writes(self, *, seconds: float | None = None) -> bool:
         """GET /primary: it holds the leader's lock, and its PostgreSQL is not in recovery.
 
         The status alone says 200 as soon as it has the lock, before it is promoted; `location` is
         what PostgreSQL itself tells of a server that writes.
         """
-        answer = self._http.ask("GET", "/primary")
+        answer = self._http.ask("GET", "/primary", seconds=seconds)
         told = self._document(answer)
         xlog = told.get("xlog")
         return (
