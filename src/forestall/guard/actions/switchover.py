@@ -7,6 +7,7 @@ is never done here: whether the old host is well again is for a person to say.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from forestall.clock import Clock
@@ -25,7 +26,6 @@ RESUME_SHARE = 0.25
 """The part of the timeout that nothing but letting the clients go again may use."""
 
 TRY_SECONDS = 1.0
-_STOPPED = ("DRAIN", "MAINT")
 _RESUME_HELP = "write RESUME in the console of pgbouncer, or set the server ready on HAProxy"
 
 
@@ -87,7 +87,7 @@ class SwitchoverHandler:
         held = [f"{p.name} ({', '.join(p.paused())})" for p in self._poolers(move) if p.paused()]
         if held:
             return f"Clients are still held by {' and '.join(held)}."
-        drained = [p.name for p in self._drained(move) if p.status(move.leader) in _STOPPED]
+        drained = [p.name for p in self._drained(move) if p.stopped(move.leader)]
         return f"{move.leader} is still drained on {', '.join(drained)}." if drained else None
 
     def undo(self, step: Step) -> str | None:
@@ -134,9 +134,9 @@ class SwitchoverHandler:
                 if problem is not None:
                     return problem
             for proxy in self._links.proxies:
-                for member in (move.leader, move.candidate):
-                    if proxy.status(member) is None:
-                        return f"{proxy.name} has no server for {member} in {proxy.proxy.backend}."
+                problem = proxy.problem(move.leader, move.candidate)
+                if problem is not None:
+                    return problem
         except WireError as error:
             return f"Its traffic cannot be held: {error.message}."
         return None
@@ -233,7 +233,8 @@ class SwitchoverHandler:
                     old, new = proxy.status(move.leader), proxy.status(move.candidate)
                 except WireError:
                     return False
-                return new == "UP" and old != "UP"
+                # A drained server is not known to be down, and would be UP as soon as it is ready.
+                return new == "UP" and old not in ("UP", "DRAIN")
 
             if not wait_until(leads, end - self._clock.monotonic(), self._clock):
                 return f"{proxy.name} does not lead to it."
@@ -243,11 +244,11 @@ class SwitchoverHandler:
         """RESUME and ready, each tried until then; what could not be done, and what was."""
         faults = []
         for pooler in self._poolers(move):
-            problem = self._insist(lambda pooler=pooler: _resume(pooler, done), until)
+            problem = self._insist(partial(_resume, pooler, done), until)
             if problem is not None:
                 faults.append(f"its clients are still held: {problem}")
         for proxy in self._drained(move):
-            problem = self._insist(lambda proxy=proxy: _ready(proxy, move.leader, done), until)
+            problem = self._insist(partial(_ready, proxy, move.leader, done), until)
             if problem is not None:
                 faults.append(f"{move.leader} is still drained: {problem}")
         return faults
@@ -284,6 +285,6 @@ def _resume(pooler: PoolerLink, done: list[str]) -> None:
 
 
 def _ready(proxy: ProxyLink, member: str, done: list[str]) -> None:
-    if proxy.status(member) in _STOPPED:
+    if proxy.stopped(member):
         proxy.client.set_state(proxy.proxy.backend, proxy.proxy.server(member), ServerState.READY)
         done.append(f"{member} is ready again on {proxy.name}.")
