@@ -130,6 +130,10 @@ class ContainHandler:
     def verify(self, step: Step, done: Done) -> str | None:
         assert isinstance(done, Contained)
         version = from_parameters(step.action.parameters).version
+        key = _process(step)
+        place = self._folders.cgroups.place_of(key.pid).cgroup
+        if is_same(self._host, key) and not f"{place}/".startswith(f"{done.cgroup}/"):
+            return f"Process {key.pid} lies in {place}, and not in {done.cgroup}."
         for name, wanted in (
             ("memory.high", done.high_bytes),
             (LIMIT_FILES[version][-1], done.max_bytes),
