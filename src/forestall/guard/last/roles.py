@@ -53,7 +53,7 @@ def _helper(setup: Setup, carried: Carried) -> Mapping[ActionKind, ActionHandler
 
     import forestall.evidence.redact
     import forestall.evidence.verify
-    import forestall.sense.facts
+    import forestall.sense.facts  # noqa: F401
     from forestall.guard.actions.capture import CaptureHandler
     from forestall.guard.actions.contain import ContainHandler
     from forestall.guard.actions.restart import RestartHandler
