@@ -15,9 +15,10 @@ from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.handler import ActionHandler
 from forestall.guard.history import History
+from forestall.guard.host_state import HostState
 from forestall.guard.ledger import LEDGER_NAME, Ledger
 from forestall.guard.live import HostProcesses, own_pids
-from forestall.guard.policy import Allowance, HostState, Policy
+from forestall.guard.policy import Allowance, Policy
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan

@@ -17,7 +17,10 @@ KTHREADD_PID = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """A process as it is now. `names` are all it goes by; `user_unit`: its unit is a user's own."""
+    """A process as it is now. `names` are all it goes by; `user_unit`: its unit is a user's own.
+
+    `memory_cgroup` is its path in the hierarchy that controls memory, as /proc/PID/cgroup has it.
+    """
 
     key: ProcessKey
     name: str
@@ -26,6 +29,7 @@ class Live:
     unit: str | None = None
     user_unit: bool = False
     kernel_thread: bool = False
+    memory_cgroup: str | None = None
 
     def same_service(self, other: "Live") -> bool:
         """Whether `other` serves the same: by its unit, else by its name and script."""
@@ -72,6 +76,7 @@ class HostProcesses:
             unit=unit_of(path),
             user_unit=is_user_unit(path),
             kernel_thread=stat.kernel_thread or KTHREADD_PID in (pid, stat.parent_pid),
+            memory_cgroup=paths.get("memory", paths.get("")) if paths else None,
         )
 
     def all(self) -> Iterator[Live]:

@@ -1,9 +1,10 @@
-"""The executor's own look before it takes a process down: policy may be wrong, or outdated."""
+"""The executor's own look before it touches a process: policy may be wrong, or outdated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from forestall.errors import InputError
+from forestall.guard import containment as containments
 from forestall.guard import protect
 from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, from_parameters
@@ -19,7 +20,7 @@ class Recheck:
     protected: tuple[str, ...] = ()
 
     def why_not(self, plan: Plan, action: Action) -> str | None:
-        """The sentence that forbids taking the action's process down, or None."""
+        """The sentence that forbids touching the action's process, or None."""
         key = action.subject.process
         if action.subject != plan.subject:
             return f"The plan judged {plan.subject.service}, not {action.subject.service}."
@@ -39,7 +40,11 @@ class Recheck:
                 f"{live.key.start_ticks}, and the judged one at tick {key.start_ticks}."
             )
         named = (action.subject.name, action.subject.service, *live.names)
-        return self._untouchable(live, named) or self._unit_forbids(action, live)
+        return (
+            self._untouchable(live, named)
+            or self._unit_forbids(action, live)
+            or self._cgroup_forbids(action, live)
+        )
 
     def _untouchable(self, live: Live, names: Iterable[str]) -> str | None:
         if live.kernel_thread:
@@ -71,4 +76,35 @@ class Recheck:
                 ) or self._untouchable(other, other.names)
                 if forbidden is not None:
                     return f"{forbidden} It runs in {recipe.unit} too."
+        return None
+
+    def _cgroup_forbids(self, action: Action, live: Live) -> str | None:
+        """A cgroup is limited as a whole, so every process in it must be one that may be."""
+        if action.kind is not ActionKind.CONTAIN:
+            return None
+        try:
+            containment = containments.from_parameters(action.parameters)
+        except InputError as error:
+            return error.message
+        forbidden = containments.never_contained(containment, self.protected)
+        if forbidden is not None:
+            return forbidden
+        pid = live.key.pid
+        if live.memory_cgroup != containment.cgroup:
+            place = live.memory_cgroup or "no cgroup that is known"
+            return f"Process {pid} lies in {place} now, not in {containment.cgroup}."
+        if containment.method is containments.ContainMethod.OWN_CGROUP:
+            return None
+        if containment.method is containments.ContainMethod.SYSTEMD and (
+            live.unit != containment.unit or live.user_unit
+        ):
+            return f"Process {pid} does not run in the system's {containment.unit}."
+        below = containment.cgroup.rstrip("/") + "/"
+        for other in self.processes.all():
+            if ((other.memory_cgroup or "") + "/").startswith(below):
+                forbidden = protect.protected_by_pid(
+                    other.key.pid, self.own_pids
+                ) or self._untouchable(other, other.names)
+                if forbidden is not None:
+                    return f"{forbidden} It lies in {containment.cgroup} too."
         return None
