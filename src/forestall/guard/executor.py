@@ -104,15 +104,15 @@ class Executor:
         What could not be taken back is tried again at each call, and said once.
         """
         settled: list[Outcome] = []
-        for past in self._ledger.history.past:
+        for past, action in self._ledger.history.owed:
             if not past.unanswered:
-                settled += self._take_back(past)
+                settled += self._take_back(past, (action,))
         return tuple(settled)
 
     @property
     def owing(self) -> bool:
         """Whether something of an earlier plan is still to be taken back."""
-        return any(past.owes_undo for past in self._ledger.history.past)
+        return bool(self._ledger.history.owed)
 
     def _carry_all_out(self, plan: Plan, stopped: str | None) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
@@ -162,12 +162,13 @@ class Executor:
         return tuple(outcomes[len(before) :])
 
     def _take_back_of(self, plan: Plan, outcomes: list[Outcome]) -> list[Outcome]:
-        return self._take_back(Past(plan=plan, outcomes=tuple(outcomes)))
+        past = Past(plan=plan, outcomes=tuple(outcomes))
+        return self._take_back(past, past.owes_undo)
 
-    def _take_back(self, past: Past) -> list[Outcome]:
-        """Undo what the plan owes, last first; each with an outcome of its own."""
+    def _take_back(self, past: Past, actions: tuple[Action, ...]) -> list[Outcome]:
+        """Undo these actions of a plan, each with an outcome of its own."""
         taken: list[Outcome] = []
-        for action in past.owes_undo:
+        for action in actions:
             handler = self._handlers.get(action.kind)
             step = Step(plan=past.plan, action=action, before=past.outcomes)
             said = [o for o in past.outcomes if o.action_id.startswith(undo_id(action))]

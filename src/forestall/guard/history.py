@@ -76,9 +76,6 @@ class Past:
         if self.plan.mode is not Mode.ACT:
             return ()
         unanswered = self.unanswered
-        taken_down = any(
-            o.kind in DISRUPTIVE and o.state is OutcomeState.DONE for o in self.outcomes
-        )
         owed = []
         for action in reversed(self.plan.actions):
             outcome = self.outcome_of(action)
@@ -89,10 +86,26 @@ class Past:
                 half_done = unanswered[0] == action.id
             else:
                 half_done = outcome.state is OutcomeState.FAILED
-            stands = outcome is not None and outcome.state is OutcomeState.DONE
-            if half_done or (stands and taken_down and action.kind is ActionKind.CONTAIN):
+            if half_done or (self.recycled and action in self.stays):
                 owed.append(action)
         return tuple(owed)
+
+    @property
+    def recycled(self) -> bool:
+        """The judged process was taken down, and that was seen to have worked."""
+        return any(o.kind in DISRUPTIVE and o.state is OutcomeState.DONE for o in self.outcomes)
+
+    @property
+    def stays(self) -> tuple[Action, ...]:
+        """Containments that were set and not taken back."""
+        return tuple(
+            action
+            for action in self.plan.actions
+            if action.kind is ActionKind.CONTAIN
+            and not self._undone(action)
+            and (outcome := self.outcome_of(action)) is not None
+            and outcome.state is OutcomeState.DONE
+        )
 
     @property
     def would(self) -> bool:
@@ -145,6 +158,23 @@ class History:
     def knows(self, plan_id: str) -> bool:
         """Whether a plan of this id was recorded before."""
         return any(past.plan.id == plan_id for past in self.past)
+
+    @property
+    def owed(self) -> "tuple[tuple[Past, Action], ...]":
+        """What is still to be taken back, by the plan that left it.
+
+        A containment that stayed is owed too, once a later plan recycled its service.
+        """
+        owed: list[tuple[Past, Action]] = []
+        recycled: set[str] = set()
+        for past in reversed(self.past):
+            actions = past.owes_undo
+            if past.plan.subject.service in recycled:
+                actions = (*actions, *(a for a in past.stays if a not in actions))
+            owed += [(past, action) for action in actions]
+            if past.recycled:
+                recycled.add(past.plan.subject.service)
+        return tuple(reversed(owed))
 
     def within(self, at: float, seconds: float) -> tuple[Past, ...]:
         """Plans no further than `seconds` from `at`, in either direction.

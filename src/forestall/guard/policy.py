@@ -51,7 +51,6 @@ class Policy:
     attempts_max             plans for one trouble; then a person is needed
     growth_share_min         more than this share of the growth must be the process's own
     above_baseline_min       ... and it must hold this much more than the least it is known to
-    contain_headroom_share   what a contained service may still take of what is left
     lag_bytes_max            a replica that lags by more takes nothing over
     candidate_exhaustion_seconds_min
                              nor does one that may itself run out sooner than this
@@ -82,7 +81,6 @@ class Policy:
     attempts_max: int = 6
     growth_share_min: float = 0.5
     above_baseline_min: float = 0.01
-    contain_headroom_share: float = 0.25
     lag_bytes_max: int = 16 * MIB
     candidate_exhaustion_seconds_min: float = 1 * DAY
     contain_expected_seconds: float = 1.0
@@ -105,7 +103,6 @@ class Policy:
         _require(self.attempts_max > 0, "attempts_max is at least 1")
         _require(0 <= self.growth_share_min < 1, "growth_share_min is below 1, and not negative")
         _require(0 <= self.above_baseline_min < 1, "above_baseline_min is below 1")
-        _require(0 < self.contain_headroom_share <= 1, "contain_headroom_share is at most 1")
         _require(self.lag_bytes_max >= 0, "lag_bytes_max is not negative")
         _require(len(self.allow) <= ALLOW_MAX, f"allow names at most {ALLOW_MAX} services")
         _require(

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from forestall.errors import InputError
-from forestall.guard import containment as containments
 from forestall.guard import protect
+from forestall.guard.containment import ContainMethod
+from forestall.guard.containment import from_parameters as contained_by
 from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, from_parameters
 from forestall.model.action import Action, ActionKind, Plan
@@ -83,28 +84,26 @@ class Recheck:
         if action.kind is not ActionKind.CONTAIN:
             return None
         try:
-            containment = containments.from_parameters(action.parameters)
+            containment = contained_by(action.parameters)
         except InputError as error:
             return error.message
-        forbidden = containments.never_contained(containment, self.protected)
+        if containment.method is ContainMethod.OWN_CGROUP:
+            return None
+        forbidden = protect.protected_cgroup(containment.cgroup)
         if forbidden is not None:
             return forbidden
-        pid = live.key.pid
-        if live.memory_cgroup != containment.cgroup:
+        if not _lies_in(live, containment.cgroup):
             place = live.memory_cgroup or "no cgroup that is known"
-            return f"Process {pid} lies in {place} now, not in {containment.cgroup}."
-        if containment.method is containments.ContainMethod.OWN_CGROUP:
-            return None
-        if containment.method is containments.ContainMethod.SYSTEMD and (
-            live.unit != containment.unit or live.user_unit
-        ):
-            return f"Process {pid} does not run in the system's {containment.unit}."
-        below = containment.cgroup.rstrip("/") + "/"
+            return f"Process {live.key.pid} lies in {place} now, not in {containment.cgroup}."
         for other in self.processes.all():
-            if ((other.memory_cgroup or "") + "/").startswith(below):
+            if _lies_in(other, containment.cgroup):
                 forbidden = protect.protected_by_pid(
                     other.key.pid, self.own_pids
                 ) or self._untouchable(other, other.names)
                 if forbidden is not None:
                     return f"{forbidden} It lies in {containment.cgroup} too."
         return None
+
+
+def _lies_in(live: Live, cgroup: str) -> bool:
+    return f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")

@@ -5,7 +5,8 @@ contain -> move the database's traffic -> keep evidence -> stop or restart -> te
 
 from dataclasses import dataclass
 
-from forestall.guard.containment import Containment, never_contained, standing
+from forestall.guard import protect
+from forestall.guard.containment import Containment, ContainMethod
 from forestall.guard.containment import to_parameters as contain_parameters
 from forestall.guard.history import History
 from forestall.guard.host_state import HostState
@@ -61,7 +62,7 @@ def stages_of(
 ) -> Stages:
     """The stages for this verdict; `remedy` None = contain, move and keep evidence only."""
     draft = _Draft(verdict.subject)
-    containment = _contain(draft, verdict, state, policy, history)
+    containment = _contain(draft, verdict, state, policy)
     candidate = _move(draft, verdict, state, policy, history)
     kept = _capture(draft, verdict, state, policy, containment, candidate, remedy)
     if remedy is not None:
@@ -94,7 +95,7 @@ def notify_action(action_id: str, subject: Subject, policy: Policy) -> Action:
 
 
 def _contain(
-    draft: _Draft, verdict: Verdict, state: HostState, policy: Policy, history: History
+    draft: _Draft, verdict: Verdict, state: HostState, policy: Policy
 ) -> Containment | None:
     """First, because it is the cheapest, it is local, and what comes after gains time by it."""
     if not shared_limit(verdict, state.ownership):
@@ -103,8 +104,8 @@ def _contain(
         if state.no_containment is not None:
             draft.left_out.append(f"Contain: {state.no_containment}")
         return None
-    containment = standing(state.containment, history)
-    refused = never_contained(containment, state.protected)
+    containment = state.containment
+    refused = _never_contained(containment, state.protected)
     if refused is not None:
         draft.left_out.append(f"Contain: {refused}")
         return None
@@ -115,6 +116,16 @@ def _contain(
         contain_parameters(containment),
     )
     return containment
+
+
+def _never_contained(containment: Containment, protected: tuple[str, ...]) -> str | None:
+    if containment.method is ContainMethod.OWN_CGROUP:
+        return None
+    return (
+        protect.protected_cgroup(containment.cgroup)
+        or protect.protected_by_unit(containment.unit, protected)
+        or protect.shared_unit(containment.unit)
+    )
 
 
 def _move(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from forestall.guard.containment import Containment
+from forestall.guard.containment import Containment, ContainMethod
 from forestall.guard.policy import Policy, soonest
 from forestall.model.verdict import Verdict
 from forestall.units import format_duration
@@ -60,9 +60,13 @@ def timing_of(
 
 def contained_seconds(verdict: Verdict, containment: Containment) -> float | None:
     """How soon a contained service may reach its own limit; None where it is slowed down first."""
-    if containment.throttles or verdict.forecast is None:
+    slowed = containment.high_bytes is not None
+    if slowed or containment.max_bytes is None or verdict.forecast is None:
         return None
     rate = verdict.forecast.rate_high_bytes_per_second
     if rate <= 0:
         return None
-    return max(0.0, containment.max_bytes - verdict.memory_bytes) / rate
+    # The limits of a cgroup of its own come on top of what the process holds already.
+    own = containment.method is ContainMethod.OWN_CGROUP
+    room = containment.max_bytes - (0 if own else verdict.memory_bytes)
+    return max(0.0, room) / rate
