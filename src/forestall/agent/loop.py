@@ -118,6 +118,8 @@ class Watch:
                 host_clock=host_clock,
                 memory=Memory(host, self._clock, self.judging, lambda: self.sample),
                 notifiers=_notifiers(self.config, self.log),
+                own_pids=self.situation.own_pids,
+                protected=self.config.protected,
             ),
             troubles=self.troubles,
             log=self.log,
