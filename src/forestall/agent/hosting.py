@@ -1,15 +1,17 @@
-"""Guard's own processes, run by the agent: started in act mode, tended at each tick, then ended.
+"""Guard's own processes, as the agent has them: started in act mode, tended at each tick, ended.
 
 Only a watch over this very host, on its own clock, and that may act, has them: nothing else needs
 to act when no memory is left.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
 from forestall.agent.log import Log
 from forestall.clock import Clock
+from forestall.errors import ForestallError
 from forestall.guard.handler import ActionHandler, Step
 from forestall.guard.hosted import Child, HostedHandler, settler
 from forestall.guard.last.carried import to_carry
@@ -19,6 +21,8 @@ from forestall.model.codec import Json
 from forestall.model.sample import Sample
 from forestall.model.series import Series
 from forestall.model.verdict import Subject
+
+CONNECT_SECONDS = 30.0
 
 
 class Held(Protocol):
@@ -34,6 +38,9 @@ class Hosting:
 
     def __init__(self, setup: Setup, *, held: Held, clock: Clock, log: Log) -> None:
         self._held = held
+        self._clock = clock
+        self._connects = setup.database is not None
+        self._connect_at = float("-inf")
         self._children = {
             role: Child(role, setup, clock=clock, say=log.info) for role in (Role.LAST, Role.HELPER)
         }
@@ -44,9 +51,17 @@ class Hosting:
         return tuple(child.pid for child in self._children.values() if child.pid is not None)
 
     def tend(self) -> None:
-        """Start what does not run, where it is time to, and hear what the others had to say."""
+        """Start what does not run, where it is time to, and hear what the others had to say.
+
+        Now and then the last stage opens again what it has lost of its connections.
+        """
         for child in self._children.values():
             child.tend()
+        now = self._clock.monotonic()
+        if self._connects and now >= self._connect_at:
+            self._connect_at = now + CONNECT_SECONDS
+            with suppress(ForestallError):
+                self._children[Role.LAST].post("connect", {})
 
     def close(self) -> None:
         """End them."""

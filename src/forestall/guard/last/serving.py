@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -15,7 +15,7 @@ from forestall.guard.channel import Channel, ClosedError
 from forestall.guard.handler import ActionHandler, Done, Step
 from forestall.guard.last.carried import Carried
 from forestall.guard.last.memory import footprint, lock, rename, shield
-from forestall.guard.last.roles import Role, Setup, handlers_of
+from forestall.guard.last.roles import Hosted, Role, Setup, hosted_by
 from forestall.model.action import Action, ActionKind
 from forestall.model.codec import Json, decode
 from forestall.sense.host import Host
@@ -25,12 +25,12 @@ SETUP_SECONDS = 30.0
 
 
 class Serving:
-    """Carries out requests with `handlers`; `carried` takes what comes along for the evidence."""
+    """Carries out requests by what is `hosted`; `carried` takes what comes for the evidence."""
 
-    def __init__(
-        self, handlers: Mapping[ActionKind, ActionHandler], carried: Carried, role: Role
-    ) -> None:
-        self._handlers = handlers
+    def __init__(self, hosted: Hosted, carried: Carried, role: Role) -> None:
+        self._handlers = hosted.handlers
+        self._connect = hosted.connect
+        self._faults: tuple[str, ...] = ()
         self._carried = carried
         self._role = role
         self._kept: OrderedDict[tuple[str, str], Done] = OrderedDict()
@@ -57,6 +57,8 @@ class Serving:
             return {"pid": os.getpid(), "modules": len(sys.modules), **footprint()}
         if call == "arm":
             return self._arm(decode(Action, request.get("action")))
+        if call == "connect":
+            return self._connected(())
         step = decode(Step, request.get("step"))
         handler = self._handlers.get(step.action.kind)
         if handler is None:
@@ -86,10 +88,24 @@ class Serving:
         return {"detail": done.detail, "evidence": done.evidence}
 
     def _arm(self, action: Action) -> Json:
+        """Open what the action will need, while opening is still quick."""
+        peer = action.parameters.get("peer_url")
+        if action.kind is ActionKind.SWITCHOVER and peer is not None:
+            return self._connected((peer,))
         arm = getattr(self._handlers.get(action.kind), "arm", None)
         if arm is not None:
             arm(action)
         return None
+
+    def _connected(self, urls: tuple[str, ...]) -> str | None:
+        """Open, or open again, what moves traffic; what is wrong is said once."""
+        if self._connect is None:
+            return None
+        faults, before = self._connect(urls), self._faults
+        self._faults = faults
+        if faults == before:
+            return None
+        return "; ".join(faults) or "all that moves the database's traffic is reached again"
 
     def _settle(self, handler: ActionHandler, step: Step, *, undone: bool) -> Json:
         settle: Any = getattr(handler, "settle", None)
@@ -128,7 +144,7 @@ def main(words: Sequence[str]) -> int:
     try:
         setup = decode(Setup, channel.receive(SETUP_SECONDS))
         carried = Carried(Host())
-        serving = Serving(handlers_of(role, setup, carried), carried, role)
+        serving = Serving(hosted_by(role, setup, carried), carried, role)
         said = _harden(role)
         channel.send({"id": 0, "answer": {"pid": os.getpid(), "said": said, **footprint()}})
         serve(channel, serving)
