@@ -10,8 +10,9 @@ from forestall.errors import JournalError
 from forestall.guard.executor import Executor
 from forestall.guard.handler import Done, Step
 from forestall.guard.history import History, fold
+from forestall.guard.host_state import HostState
 from forestall.guard.live import Live
-from forestall.guard.policy import Allowance, HostState, Policy
+from forestall.guard.policy import Allowance, Policy
 from forestall.guard.protect import names_of, script_of
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe

@@ -3,22 +3,26 @@
 import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from forestall.agent.acting import Acting
 from forestall.agent.budget import Budget, OverBudgetError
 from forestall.agent.config import AgentConfig
-from forestall.agent.hands import Memory, make_handlers
+from forestall.agent.hands import EVIDENCE_FOLDER, Memory, make_handlers
 from forestall.agent.judging import Judging
 from forestall.agent.limits import cgroup_file
 from forestall.agent.log import Log, LogNotifier
 from forestall.agent.recall import RECALL_SECONDS, SERIES_FILE, Recall, recall
+from forestall.agent.situation import Situation
 from forestall.agent.spool import SPOOL_FILE, Spool
 from forestall.agent.troubles import Troubles
 from forestall.clock import Clock, SystemClock
 from forestall.detect.rules import RULES, Rules
 from forestall.errors import ForestallError, InputError, JournalError
+from forestall.guard.live import own_pids
 from forestall.guard.policy import Policy
 from forestall.journal import Damage, read
+from forestall.model.action import Mode
 from forestall.model.codec import from_document
 from forestall.model.event import TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
@@ -27,6 +31,9 @@ from forestall.notify.protocol import Notifier
 from forestall.sense.cgroup import Cgroups
 from forestall.sense.collector import Collector, Select
 from forestall.sense.host import Host
+
+if TYPE_CHECKING:
+    from forestall.agent.hosting import Hosting
 
 DECIDE_SECONDS = 10.0
 FAULTS_IN_A_ROW_MAX = 10
@@ -84,24 +91,15 @@ class Watch:
         # One set for both: a suspect is read more closely and judged more often.
         self.collector.suspects = self.judging.suspects
         self.troubles = Troubles(host.hostname)
-        self.acting = Acting(
-            host=host,
-            clock=clock,
+        self._hosting = self._host_processes(host, clock)
+        self.situation = Situation(
+            host,
+            self.judging,
             mode=config.mode,
-            policy=self.policy,
             protected=config.protected,
             state=state,
-            handlers=make_handlers(
-                state,
-                host=host,
-                clock=clock,
-                host_clock=host_clock or SystemClock(),
-                memory=Memory(host, clock, self.judging, lambda: self.sample),
-                notifiers=_notifiers(config, log),
-            ),
-            troubles=self.troubles,
-            log=log,
         )
+        self.acting = self._acting(host, host_clock or SystemClock())
         self.sample: Sample | None = None
         self.tick_count = 0
         self.tick_seconds = 0.0
@@ -112,6 +110,52 @@ class Watch:
         self._said: dict[str, str | None] = {}
         self.stopped = False
 
+    def _host_processes(self, host: Host, clock: Clock) -> "Hosting | None":
+        """Guard's own processes, for a watch that may act on this very host and in real time."""
+        if (
+            self.config.mode is not Mode.ACT
+            or self.state is None
+            or not host.live
+            or not isinstance(clock, SystemClock)
+        ):
+            return None
+        # Imported here: the other modes need none of it.
+        from forestall.agent.hosting import Hosting
+        from forestall.guard.last.roles import Setup
+
+        setup = Setup(
+            own_pids=tuple(own_pids(host)),
+            protected=self.config.protected,
+            evidence=os.path.join(self.state, EVIDENCE_FOLDER),
+        )
+        held = Memory(host, clock, self.judging, lambda: self.sample)
+        return Hosting(setup, held=held, clock=clock, log=self.log)
+
+    def _acting(self, host: Host, host_clock: Clock) -> Acting:
+        handlers = make_handlers(
+            self.state,
+            host=host,
+            clock=self._clock,
+            host_clock=host_clock,
+            memory=Memory(host, self._clock, self.judging, lambda: self.sample),
+            notifiers=_notifiers(self.config, self.log),
+            own_pids=self.situation.own_pids,
+            protected=self.config.protected,
+        )
+        if self._hosting is not None:
+            handlers = self._hosting.wrap(handlers)
+        return Acting(
+            host=host,
+            clock=self._clock,
+            situation=self.situation,
+            policy=self.policy,
+            protected=self.config.protected,
+            state=self.state,
+            handlers=handlers,
+            troubles=self.troubles,
+            log=self.log,
+        )
+
     @property
     def failing(self) -> bool:
         """Whether the last tick failed."""
@@ -121,6 +165,8 @@ class Watch:
         """Open what is kept, and go on where an earlier agent of this folder stopped."""
         spooled: set[str] = set()
         since = self._clock.now() - RECALL_SECONDS
+        if self._hosting is not None:
+            self._hosting.tend()
         if self.state is not None:
             try:
                 self._restore(self.state, spooled, since)
@@ -177,12 +223,15 @@ class Watch:
         sample = self.sample = self.collector.tick()
         events: list[TimelineEvent] = []
         verdicts = self.judging.feed(sample)
+        self.situation.observe(sample)
         for verdict in verdicts:
             events += self.troubles.judged(verdict)
         events += self._departures(sample)
         for event in events:
             self.log.warning(event.text)
         self.spool.add(events)
+        if self._hosting is not None:
+            self._hosting.tend()
         self._decide()
         self.spool.flush()
         if self.recall.due(sample.at):
@@ -204,6 +253,8 @@ class Watch:
         self.recall.close()
         self.spool.close()
         self.acting.close()
+        if self._hosting is not None:
+            self._hosting.close()
         self.collector.close()
         self._complain()
 
@@ -242,6 +293,7 @@ class Watch:
 
     def _decide(self) -> None:
         """Ask guard about every open trouble, at once when it is new and then every few seconds."""
+        self.acting.settle(self._tell)
         now = self._clock.monotonic()
         due = now >= self._decide_at
         if due:
