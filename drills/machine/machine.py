@@ -26,6 +26,7 @@ from drills.machine.cgroup import (
 from drills.machine.lxcfs import lxcfs
 
 HERE = Path(__file__).parent
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 10.0
 END_SECONDS = 10.0
 
@@ -121,7 +122,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
-                env=dict(environment) if environment is not None else {"PATH": "/usr/bin:/bin"},
+                env=dict(environment) if environment is not None else {"PATH": PATH},
                 start_new_session=True,
             )
 
@@ -166,7 +167,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                env={"PATH": PATH},
                 start_new_session=True,
             )
         self._await_ready()
