@@ -5,18 +5,15 @@ Everything else is NOT_DONE (the server refused and rolled back) or UNKNOWN (it 
 both are met in one way: the same key and the same body again, on a fresh connection.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from cims.deadline import Dropper
 from cims.orders import OrderRequest, OrderState, Outcome, Reply
+from cims.pool import DOUBT, Pool
 
 PLACE = "SELECT * FROM place_order(%s::uuid, %s::int, %s::int[], %s::int[], %s::timestamptz)"
 READ = "SELECT * FROM get_order_fenced(%s::uuid)"
@@ -27,12 +24,6 @@ PASSING = ("25006", "40", "53", "55P03", "57014", "57P03")
 # Nothing was done and nothing will be: the request itself is at fault.
 KEY_REUSED = "IM001"
 AT_FAULT = ("IM", "22", "23")
-# A commit whose wait for the standby was cancelled is announced by this warning and nothing else.
-DOUBT = "01000"
-
-# `lock_timeout` ends a wait for a row before anything is committed, so it is safe; a statement
-# time-out would be too, but a client's is not: see cims.deadline.
-SESSION = "-c lock_timeout=5000 -c application_name=cims -c idle_in_transaction_session_timeout=60000"
 
 
 class NotAvailable(Exception):
@@ -62,28 +53,7 @@ class Store:
     def __init__(
         self, dsn: str, *, connections: int = 16, attempt_seconds: float = 5.0, name: str = "cims"
     ) -> None:
-        self.attempt_seconds = attempt_seconds
-        self._dropper = Dropper()
-        self.pool = ConnectionPool(
-            dsn,
-            min_size=0,
-            max_size=connections,
-            max_waiting=1000,
-            timeout=attempt_seconds,
-            reconnect_timeout=0,
-            max_lifetime=600,
-            name=name,
-            open=True,
-            configure=_configure,
-            # Prepared statements do not survive a pooler in transaction mode.
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "connect_timeout": max(2, round(attempt_seconds)),
-                "options": SESSION,
-                "row_factory": dict_row,
-            },
-        )
+        self.pool = Pool(dsn, connections=connections, seconds=attempt_seconds, name=name)
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +63,7 @@ class Store:
 
     def close(self) -> None:
         """Give the connections back; calls still running end as NotAvailable."""
-        self.pool.close(timeout=2)
-        self._dropper.close()
+        self.pool.close()
 
     def place_once(self, order: OrderRequest) -> Reply:
         """One attempt at one order; never raises for what a database or a network can do."""
@@ -162,24 +131,27 @@ class Store:
         """One statement in its own transaction; its rows. Raises Refused or NotAvailable."""
         sent = False
         try:
-            with self._connection() as connection:
+            with self.pool.connection() as connection:
                 sent = True
-                with self._dropper.within(connection, self.attempt_seconds):
-                    rows = connection.execute(sql, values).fetchall()
+                rows = connection.execute(sql, values).fetchall()
                 doubt = connection.in_doubt
-        except PoolTimeout as error:
-            raise NotAvailable(f"no connection: {error}", maybe_done=False) from error
-        except PoolClosed as error:
-            raise NotAvailable("the store is closed", maybe_done=False) from error
+        except TimeoutError as error:
+            raise NotAvailable(str(error), maybe_done=False) from error
         except psycopg.Error as error:
             raise _judge(error, sent=sent) from error
-        if doubt:
+        if doubt is not None:
             raise NotAvailable(doubt, sqlstate=DOUBT, maybe_done=True)
         return rows
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator["_Watched"]:
-        with self.pool.connection() as connection:
-            watched = _Watched.of(connection)
-            watched.in_doubt = None
-            yield watched
+
+def _judge(error: psycopg.Error, *, sent: bool) -> Refused | NotAvailable:
+    """What an error leaves open. What is not known to be rolled back may have been committed."""
+    state = error.sqlstate
+    why = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+    if state is not None and state.startswith(AT_FAULT):
+        return Refused(why, sqlstate=state)
+    if state is None and isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
+        # The driver could not even send it: a number too large, a NUL in a text.
+        return Refused(why, sqlstate="22000")
+    undone = not sent or (state is not None and state.startswith(PASSING))
+    return NotAvailable(why, sqlstate=state, maybe_done=not undone)

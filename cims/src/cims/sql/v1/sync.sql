@@ -110,12 +110,12 @@ RETURNS TABLE (region text, lag_seconds double precision, last_seq bigint,
 LANGUAGE sql STABLE AS $$
     SELECT r.code,
         (SELECT greatest(0, extract(epoch FROM p_at - min(c.feed_at)))::double precision
-            FROM sync_cursor c WHERE c.region = r.code),
+            FROM sync_cursor c WHERE c.region = r.code HAVING count(*) > 0),
         (SELECT min(c.last_seq) FROM sync_cursor c WHERE c.region = r.code),
-        b.worst, b.n
+        CASE WHEN b.n > 0 THEN greatest(0, b.worst) END, b.n
     FROM region r CROSS JOIN LATERAL (
-        SELECT max(greatest(0, extract(epoch FROM a.applied_at - a.feed_at)))::double precision
-                AS worst, count(*) AS n
+        SELECT max(extract(epoch FROM a.applied_at - a.feed_at))::double precision AS worst,
+            count(*) AS n
         FROM applied_batch a JOIN sync_cursor c USING (source)
         WHERE c.region = r.code AND a.applied_at >= p_since AND a.applied_at <= p_at) b
     ORDER BY r.code
