@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,6 +48,9 @@ class Cluster:
         temporary folder when None, removed afterwards unless `keep`.
     :param strict: synchronous_mode_strict: no write is acknowledged without a replica, ever.
     :param disk_bytes: the data of each node on a disk of its own of that size (needs root).
+    :param launch: by name of a node, what starts its Patroni in place of `process.spawn`: a machine
+        of the caller's, which then has the say over its memory.
+    :param ttl_seconds: Patroni's ttl; longer than a drill means that nobody fails over by himself.
     :param parameters: PostgreSQL settings over those of `settings.small_parameters`.
     :param progress: told one line per step.
     """
@@ -60,6 +63,8 @@ class Cluster:
         synchronous: bool = True,
         strict: bool = False,
         disk_bytes: int | None = None,
+        launch: Mapping[str, process.Launch] | None = None,
+        ttl_seconds: int = settings.TTL_SECONDS,
         parameters: dict[str, Any] | None = None,
         keep: bool = False,
         progress: Callable[[str], None] = lambda line: None,
@@ -72,6 +77,8 @@ class Cluster:
         self._count = nodes
         self._strict = strict
         self._disk_bytes = disk_bytes
+        self._launch = dict(launch or {})
+        self._ttl_seconds = ttl_seconds
         self._parameters = settings.small_parameters() | (parameters or {})
         self._keep = keep
         self._progress = progress
@@ -166,8 +173,10 @@ class Cluster:
         self._account.own(path)
         return path
 
-    def _spawn(self, command: list[str], home: Path, name: str) -> subprocess.Popen[bytes]:
-        child = process.spawn(
+    def _spawn(
+        self, command: list[str], home: Path, name: str, launch: process.Launch = process.spawn
+    ) -> subprocess.Popen[bytes]:
+        child = launch(
             command,
             folder=home,
             log=home / f"{name}.log",
@@ -189,20 +198,24 @@ class Cluster:
             words=self.secrets,
             synchronous=self.synchronous,
             strict=self._strict,
+            ttl_seconds=self._ttl_seconds,
             parameters=self._parameters,
         )
         configuration = self._write(home / "patroni.yml", text)
         card = self._write(home / "card.cfg", settings.card_cfg(ports, self.ports))
         patroni = [self._python, "-m", "patroni", str(configuration)]
+        launch = self._launch.get(ports.name)
         return Node(
             ports=ports,
             folder=home,
             rest_password=self.secrets.rest,
-            start_patroni=lambda node: self._spawn(patroni, node.folder, "patroni"),
+            start_patroni=lambda node: self._spawn(
+                patroni, node.folder, "patroni", launch or process.spawn
+            ),
             start_card=lambda node: self._spawn(
                 [self._programs.haproxy, "-db", "-f", str(card)], node.folder, "card"
             ),
-            machine=make_machine(self.folder.name, ports.name, self.folder),
+            machine=None if launch else make_machine(self.folder.name, ports.name, self.folder),
             disk=disk,
         )
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 PROGRAMS = ("postgres", "etcd", "haproxy", "pgbouncer", "python")
 """How the names of the programs begin that a cluster runs; a shell in its folder is not touched."""
@@ -132,6 +133,21 @@ def spawn(
             group=group,
             extra_groups=None if user is None else [],
         )
+
+
+class Launch(Protocol):
+    """What starts a program: `spawn`, or a machine's way of doing the same inside it."""
+
+    def __call__(
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        log: Path,
+        user: int | None = None,
+        group: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]: ...
 
 
 def wait_gone(processes: Iterable[Process], seconds: float) -> bool:

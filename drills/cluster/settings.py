@@ -88,6 +88,7 @@ def patroni_yml(
     synchronous: bool,
     strict: bool,
     parameters: dict[str, Any],
+    ttl_seconds: int = TTL_SECONDS,
 ) -> str:
     """Patroni's configuration. JSON is YAML, and quotes itself."""
     plain = {"sslmode": "disable", "gssencmode": "disable"}
@@ -105,7 +106,7 @@ def patroni_yml(
         "etcd3": {"host": f"{LOOPBACK}:{node.card_etcd}", "use_proxies": True},
         "bootstrap": {
             "dcs": {
-                "ttl": TTL_SECONDS,
+                "ttl": ttl_seconds,
                 "loop_wait": LOOP_WAIT_SECONDS,
                 "retry_timeout": RETRY_TIMEOUT_SECONDS,
                 "maximum_lag_on_failover": 1048576,
