@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from forestall.agent.acting import Acting
+from forestall.agent.around import Around
 from forestall.agent.budget import Budget, OverBudgetError
 from forestall.agent.config import AgentConfig
 from forestall.agent.hands import Memory, make_handlers
@@ -85,9 +86,16 @@ class Watch:
         # One set for both: a suspect is read more closely and judged more often.
         self.collector.suspects = self.judging.suspects
         self.troubles = Troubles(host.hostname)
+        self.around = Around(
+            config,
+            hostname=host.hostname,
+            host_clock=host_clock or SystemClock(),
+            lag_bytes_max=self.policy.lag_bytes_max,
+        )
         self.situation = Situation(
             host,
             self.judging,
+            around=self.around,
             mode=config.mode,
             protected=config.protected,
             state=state,
@@ -118,9 +126,11 @@ class Watch:
                 host_clock=host_clock,
                 memory=Memory(host, self._clock, self.judging, lambda: self.sample),
                 notifiers=_notifiers(self.config, self.log),
+                switchover=self.around.switchover(),
                 own_pids=self.situation.own_pids,
                 protected=self.config.protected,
             ),
+            lease=self.around.lease,
             troubles=self.troubles,
             log=self.log,
         )
@@ -191,6 +201,8 @@ class Watch:
         events: list[TimelineEvent] = []
         verdicts = self.judging.feed(sample)
         self.situation.observe(sample)
+        if self.around.has_fleet:
+            self.around.publish(self.situation.exhaustion_seconds())
         for verdict in verdicts:
             events += self.troubles.judged(verdict)
         events += self._departures(sample)
@@ -218,6 +230,7 @@ class Watch:
         self.recall.close()
         self.spool.close()
         self.acting.close()
+        self.around.close()
         self.collector.close()
         self._complain()
 
