@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from forestall.agent.acting import Acting
+from forestall.agent.around import Around
 from forestall.agent.budget import Budget, OverBudgetError
 from forestall.agent.config import AgentConfig
 from forestall.agent.hands import EVIDENCE_FOLDER, Memory, make_handlers
@@ -91,10 +92,17 @@ class Watch:
         # One set for both: a suspect is read more closely and judged more often.
         self.collector.suspects = self.judging.suspects
         self.troubles = Troubles(host.hostname)
+        self.around = Around(
+            config,
+            hostname=host.hostname,
+            host_clock=host_clock or SystemClock(),
+            lag_bytes_max=self.policy.lag_bytes_max,
+        )
         self._hosting = self._host_processes(host, clock)
         self.situation = Situation(
             host,
             self.judging,
+            around=self.around,
             mode=config.mode,
             protected=config.protected,
             state=state,
@@ -139,6 +147,7 @@ class Watch:
             host_clock=host_clock,
             memory=Memory(host, self._clock, self.judging, lambda: self.sample),
             notifiers=_notifiers(self.config, self.log),
+            switchover=self.around.switchover(),
             own_pids=self.situation.own_pids,
             protected=self.config.protected,
         )
@@ -152,6 +161,7 @@ class Watch:
             protected=self.config.protected,
             state=self.state,
             handlers=handlers,
+            lease=self.around.lease,
             troubles=self.troubles,
             log=self.log,
         )
@@ -224,6 +234,8 @@ class Watch:
         events: list[TimelineEvent] = []
         verdicts = self.judging.feed(sample)
         self.situation.observe(sample)
+        if self.around.has_fleet:
+            self.around.publish(self.situation.exhaustion_seconds())
         for verdict in verdicts:
             events += self.troubles.judged(verdict)
         events += self._departures(sample)
@@ -255,6 +267,7 @@ class Watch:
         self.acting.close()
         if self._hosting is not None:
             self._hosting.close()
+        self.around.close()
         self.collector.close()
         self._complain()
 
