@@ -14,6 +14,7 @@ import psycopg
 
 from drills.cluster.cluster import Cluster, ClusterError
 from drills.cluster.node import Node
+from drills.faults.guarded import kill_guard
 
 Fault = Callable[[Cluster, random.Random], str]
 TTL_MARGIN_SECONDS = 28.0
@@ -129,6 +130,7 @@ FAULTS: dict[str, Fault] = {
     "cut network": cut_network,
     "cancel in commit": cancel_in_commit,
     "disk full": disk_full,
+    "kill guard": kill_guard,
 }
 
 

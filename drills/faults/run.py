@@ -148,6 +148,7 @@ def _storm(
 def _one(cluster: Cluster, load: Load, number: int, seed: int, kinds: list[str]) -> dict[str, Any]:
     """One fault: in, out, healthy again."""
     from drills.faults import faults
+    from drills.faults.guarded import HalfDoneError
 
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - repeatable, not secret
     name = chance.choice(kinds)
@@ -155,8 +156,12 @@ def _one(cluster: Cluster, load: Load, number: int, seed: int, kinds: list[str])
     # A moment between faults, so that they do not all hit at the same point of a loop.
     time.sleep(chance.uniform(0.2, 1.5))
     before, since = cluster.primary(), time.monotonic()
+    half_done = False
     try:
         detail = faults.FAULTS[name](cluster, chance)
+    except HalfDoneError as error:
+        detail, half_done = f"HALF DONE: {error}", True
+        cluster.pooler.resume()
     finally:
         faults.heal(cluster)
     if (more := faults.wait_healthy(cluster)) is not None:
@@ -168,6 +173,7 @@ def _one(cluster: Cluster, load: Load, number: int, seed: int, kinds: list[str])
         "detail": detail,
         "healthy_seconds": round(until - since, 1),
         "longest_gap_seconds": round(load.longest_gap_seconds(since - 1.0, until), 1),
+        "half_done": half_done,
         "moved": cluster.primary() is not before,
         "load_average": os.getloadavg()[0],
     }
@@ -184,6 +190,7 @@ def _tell(
         "by_kind": dict(by_kind),
         "failovers": sum(record["moved"] for record in records),
         "copied_anew": sum("copied anew" in record["detail"] for record in records),
+        "half_done_without_record": sum(record["half_done"] for record in records),
         "acknowledged": proof.acknowledged,
         "violations": proof.violations,
         "seconds": round(seconds, 1),
@@ -193,8 +200,11 @@ def _tell(
     else:
         kinds = ", ".join(f"{count} {name}" for name, count in sorted(by_kind.items()))
         print(f"{len(records)} faults in {seconds:.0f} s: {kinds}; {whole['failovers']} failovers")
-        print(f"{proof.acknowledged} acknowledged; violations: {proof.violations or 'none'}")
-    return 1 if proof.violations else 0
+        print(
+            f"{proof.acknowledged} acknowledged; violations: {proof.violations or 'none'};"
+            f" plans half done without a record: {whole['half_done_without_record']}"
+        )
+    return 1 if proof.violations or whole["half_done_without_record"] else 0
 
 
 if __name__ == "__main__":
