@@ -109,7 +109,7 @@ class Cluster:
 
     def _start_all(self, began: float) -> None:
         self._python, self._environment = programs.find_python(self._account, self.folder)
-        self.ports = settings.choose_ports(_free_ports(5 + self._count * 9), self._count)
+        self.ports = settings.choose_ports(free_ports(5 + self._count * 9), self._count)
         self._progress("etcd, Patroni nodes, HAProxy and pgbouncer are started")
         etcd = self._home("etcd")
         command = settings.etcd_command(self._programs.etcd, self.ports, etcd / "data")
@@ -430,7 +430,7 @@ class Cluster:
         return lands
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on, outside of those that the kernel gives away."""
     found: list[int] = []
     for port in random.SystemRandom().sample(range(15000, 32000), 2000):

@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+PATH_VARIABLE = "FORESTALL_DRILL_PATH"
+"""Where else than in PATH the servers are looked for; without it in the sbin folders."""
 PACKAGES = {
     "etcd": "etcd-server",
     "haproxy": "haproxy",
@@ -39,7 +41,7 @@ class Programs:
 
 def find_programs() -> Programs:
     """The programs of this machine; MissingError names the system packages that are missing."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
+    path = f"{os.environ.get('PATH', os.defpath)}:{os.environ.get(PATH_VARIABLE, SBIN)}"
     found = {name: shutil.which(name, path=path) for name in ("etcd", "haproxy", "pgbouncer")}
     found["postgres"] = _newest_postgres()
     missing = sorted(PACKAGES[name] for name, where in found.items() if where is None)

@@ -27,16 +27,19 @@ class HalfDoneError(Exception):
     """A plan was left half done, and nothing says so: what must never be."""
 
 
-def kill_guard(cluster: Cluster, chance: random.Random) -> str:
+def kill_guard(cluster: Cluster, chance: random.Random, *, at_seconds: float | None = None) -> str:
     """SIGKILL at a random moment of a plan; the next guard must close the plan in its ledger and
-    let the clients go. HalfDoneError when it does not."""
+    let the clients go. HalfDoneError when it does not.
+
+    :param at_seconds: the moment; a random one when None.
+    """
     home = cluster.folder / "guard"
     home.mkdir(mode=0o700, exist_ok=True)
     config = _configure(cluster, home)
     _await_lease(home)
     leader, candidate = cluster.primary(), cluster.replica()
     leak = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-    seconds = chance.uniform(0.3, LONGEST_SECONDS)
+    seconds = chance.uniform(0.3, LONGEST_SECONDS) if at_seconds is None else at_seconds
     try:
         peer = f"http://127.0.0.1:{candidate.ports.card_rest}"
         words = [str(leak.pid), leader.name, candidate.name, peer]

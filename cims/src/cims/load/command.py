@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--attempt-seconds", type=float, default=rule.attempt_seconds)
     parser.add_argument("--give-up-seconds", type=float, default=rule.give_up_seconds)
-    parser.add_argument("--pooled", action="store_true", help="a pooler is between: prepare nothing")
+    parser.add_argument(
+        "--pooled", action="store_true", help="a pooler is between: prepare nothing"
+    )
     parser.add_argument("--json", action="store_true")
 
 
