@@ -26,7 +26,7 @@ KEY_REUSED = "IM001"
 AT_FAULT = ("IM", "22", "23")
 
 
-class NotAvailable(Exception):
+class NotAvailable(Exception):  # noqa: N818 - the word a caller reads
     """No answer could be had in time. `maybe_done`: an attempt may have been committed."""
 
     def __init__(self, why: str, *, sqlstate: str | None = None, maybe_done: bool) -> None:
@@ -35,7 +35,7 @@ class NotAvailable(Exception):
         self.maybe_done = maybe_done
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the word a caller reads
     """The request is at fault (SQLSTATE IM001 to IM008, 22xxx, 23xxx); nothing was done."""
 
     def __init__(self, why: str, *, sqlstate: str) -> None:
@@ -73,14 +73,10 @@ class Store:
             row = self.call(PLACE, values)[0]
         except Refused as error:
             outcome = Outcome.KEY_REUSED if error.sqlstate == KEY_REUSED else Outcome.INVALID
-            return Reply(
-                key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error)
-            )
+            return Reply(key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error))
         except NotAvailable as error:
             outcome = Outcome.UNKNOWN if error.maybe_done else Outcome.NOT_DONE
-            return Reply(
-                key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error)
-            )
+            return Reply(key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error))
         return Reply(
             key=order.key,
             outcome=Outcome(row["outcome"]),
