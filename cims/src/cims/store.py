@@ -6,7 +6,7 @@ both are met in one way: the same key and the same body again, on a fresh connec
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
@@ -123,7 +123,26 @@ class Store:
         row = rows[0]
         return OrderState(**{**row, "outcome": Outcome(row["outcome"])})
 
-    def call(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+    def write(
+        self, sql: str, values: Sequence[object], *, seconds: float, pause_seconds: float = 0.2
+    ) -> list[dict[str, Any]]:
+        """A call that carries its key, sent again until it is answered or `seconds` have passed."""
+        ends = time.monotonic() + seconds
+        maybe_done = False
+        while True:
+            try:
+                return self.call(sql, values)
+            except NotAvailable as error:
+                maybe_done = maybe_done or error.maybe_done
+                if time.monotonic() + pause_seconds >= ends:
+                    raise NotAvailable(
+                        str(error), sqlstate=error.sqlstate, maybe_done=maybe_done
+                    ) from error
+            time.sleep(pause_seconds)
+
+    def call(
+        self, sql: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[dict[str, Any]]:
         """One statement in its own transaction; its rows. Raises Refused or NotAvailable."""
         sent = False
         try:
