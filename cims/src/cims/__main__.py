@@ -1,0 +1,7 @@
+"""`python -m cims` is `cims`."""
+
+import sys
+
+from cims.cli import main
+
+sys.exit(main())
