@@ -47,6 +47,8 @@ class HttpShop:
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].transport.abort()
+            # The transport closes its socket in the loop's next round.
+            await asyncio.sleep(0)
 
     async def _exchange(self, request: bytes) -> tuple[int, dict[str, Any]]:
         if self._streams is None:
