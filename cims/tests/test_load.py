@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from cims.check.look import Question, look
-from cims.load.by_http import HttpShop
+from cims.load.by_http import Codes, HttpShop
 from cims.load.by_sql import SqlShop
 from cims.load.client import Client, Rule
 from cims.load.figures import figures
@@ -280,8 +280,8 @@ def api(*answers: tuple[int, dict]):
 
 def test_over_http_each_answer_means_what_the_protocol_says(tmp_path):
     """201 and 200 and 409 are answers, 422 a refusal, 503 and a lost connection are doubt."""
-    told = {"order_id": 1, "outcome": "accepted", "replayed": False, "short_sku": None}
-    short = {"order_id": 2, "outcome": "rejected", "replayed": False, "short_sku": 3}
+    told = {"order_id": 1, "outcome": "accepted", "replayed": False}
+    short = {"error": {"code": "short", "sku": "C", "replayed": False, "order_id": 2}}
     replies = [
         (503, {"detail": "unknown"}),
         (0, {}),
@@ -291,7 +291,7 @@ def test_over_http_each_answer_means_what_the_protocol_says(tmp_path):
     ]
 
     async def scenario(address: str) -> list[object]:
-        shop = HttpShop(address, "secret")
+        shop = HttpShop(address, "secret", Codes.of({1: "W"}, {1: "A", 3: "C"}))
         asked, outcomes = order(), []
         for _ in replies:
             try:
@@ -311,6 +311,7 @@ def test_over_http_each_answer_means_what_the_protocol_says(tmp_path):
     assert outcomes[4] is Refused
     assert len({headers["Idempotency-Key"] for _, headers, _ in seen}) == 1
     assert seen[0][2] == seen[2][2]
+    assert seen[0][2]["lines"] == [{"sku": "A", "qty": 2}, {"sku": "C", "qty": 1}]
     assert seen[0][1]["Authorization"] == "Bearer secret"
 
 
@@ -338,6 +339,41 @@ def test_the_command_runs_and_its_history_checks(dsn, tmp_path):
         timeout=60,
     )
     assert ran.returncode == 0, ran.stdout
+
+
+@contextmanager
+def serving(dsn: str):
+    """`cims serve` on a free port of loopback."""
+    words = ["serve", "--dsn", dsn, "--port", "0", "--no-token"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cims", *words], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        line = child.stderr.readline()
+        assert "serving on" in line, line
+        yield line.split()[-1].rstrip("/")
+    finally:
+        child.terminate()
+        child.communicate(timeout=20)
+
+
+def test_through_the_real_api_the_history_checks(dsn, tmp_path):
+    """Enough orders that some are short; what was told over HTTP is what is stored."""
+    path = str(tmp_path / "history")
+    words = ["load", "--dsn", dsn, "--history", path, "--clients", "4", "--orders", "500"]
+    with serving(dsn) as address:
+        ran = subprocess.run(
+            [sys.executable, "-m", "cims", *words, "--skew", "2.5", "--api", address, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["acknowledged"] == 500, told
+    assert told["rejected"] > 20
+    proof = look(Question(dsn=dsn, histories=(path,)))
+    assert proof.held, proof.summary()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import psycopg
 
 from cims.cli import dsn_of
 from cims.errors import CimsError, UsageError
-from cims.load.by_http import HttpShop
+from cims.load.by_http import Codes, HttpShop
 from cims.load.by_sql import SqlShop
 from cims.load.client import Rule
 from cims.load.figures import Figures, figures
@@ -21,10 +21,7 @@ from cims.load.order import Shop
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
 
-CATALOGUE = (
-    "SELECT (SELECT array_agg(id ORDER BY id) FROM warehouse),"
-    " (SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM sku ORDER BY id LIMIT %s) s)"
-)
+MOST_SKUS = 1_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -101,11 +98,15 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
-    warehouses, skus = await catalogue(dsn_of(args), args.skus)
+    codes = await catalogue(dsn_of(args), args.skus)
     workload = Workload(
-        warehouses=warehouses, skus=skus, skew=args.skew, most_lines=args.lines, seed=args.seed
+        warehouses=list(codes.warehouses),
+        skus=list(codes.skus),
+        skew=args.skew,
+        most_lines=args.lines,
+        seed=args.seed,
     )
-    shops = [_shop(args) for _ in range(plan.clients)]
+    shops = [_shop(args, codes) for _ in range(plan.clients)]
     load = Run(plan, workload, shops, history, _live(sys.stderr.isatty()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,9 +116,9 @@ async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
         print(file=sys.stderr)
 
 
-def _shop(args: argparse.Namespace) -> Shop:
+def _shop(args: argparse.Namespace, codes: Codes) -> Shop:
     if args.api:
-        return HttpShop(args.api, args.token)
+        return HttpShop(args.api, args.token, codes)
     return SqlShop(dsn_of(args), prepare=not args.pooled)
 
 
@@ -127,15 +128,19 @@ def _live(terminal: bool) -> Callable[[str], None] | None:
     return lambda line: print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
 
 
-async def catalogue(dsn: str, most_skus: int) -> tuple[list[int], list[int]]:
+async def catalogue(dsn: str, most_skus: int) -> Codes:
     """The warehouses and the first SKUs of the database. CimsError when it cannot tell."""
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
-            cursor = await connection.execute(CATALOGUE, (most_skus,))
-            row = await cursor.fetchone()
+            cursor = await connection.execute("SELECT id, code FROM warehouse ORDER BY id")
+            warehouses = dict(await cursor.fetchall())
+            cursor = await connection.execute(
+                "SELECT id, code FROM sku ORDER BY id LIMIT %s", (min(most_skus, MOST_SKUS),)
+            )
+            skus = dict(await cursor.fetchall())
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
         raise CimsError(f"the database cannot be read: {told}", help="give --dsn") from None
-    if row is None or not row[0] or not row[1]:
+    if not warehouses or not skus:
         raise CimsError("the database holds no warehouses or no SKUs", help="run `cims seed` first")
-    return row[0], row[1]
+    return Codes.of(warehouses, skus)
