@@ -133,11 +133,11 @@ async def catalogue(dsn: str, most_skus: int) -> Codes:
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
             cursor = await connection.execute("SELECT id, code FROM warehouse ORDER BY id")
-            warehouses = dict(await cursor.fetchall())
+            warehouses: dict[int, str] = dict(await cursor.fetchall())
             cursor = await connection.execute(
                 "SELECT id, code FROM sku ORDER BY id LIMIT %s", (min(most_skus, MOST_SKUS),)
             )
-            skus = dict(await cursor.fetchall())
+            skus: dict[int, str] = dict(await cursor.fetchall())
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
         raise CimsError(f"the database cannot be read: {told}", help="give --dsn") from None

@@ -1,7 +1,8 @@
 """The service itself: pull each region's feed, work on its updates, apply its batches once.
 
 Pages wait in one queue for the database. A page is applied again after any doubt, because the
-database knows which (source, seq) it has; nothing is skipped, and no region waits for another's feed.
+database knows which (source, seq) it has; nothing is skipped, and a feed that is away delays its
+own region alone.
 """
 
 import asyncio
@@ -103,7 +104,7 @@ class Service:
         self._said: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Pull and apply. Cancels its own tasks when told to stop, and re-raises what broke them."""
+        """Pull and apply until told to stop; what broke a task is raised."""
         tasks = [asyncio.create_task(self._pull(region)) for region in self._regions]
         tasks += [asyncio.create_task(self._apply()), asyncio.create_task(_until(stop))]
         try:
