@@ -26,10 +26,10 @@ from pathlib import Path
 import psycopg
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "cims" / "tests"))
+# In the place of this folder, where this file would hide the package of the same name.
+sys.path[0] = str(ROOT / "cims" / "tests")
 
 import throwaway_postgres  # noqa: E402
-
 from cims.schema import migrate, seed  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")

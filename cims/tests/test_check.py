@@ -67,7 +67,7 @@ def life(dsn, tmp_path):
             answer = Answer(order_id=row[0], outcome=row[1], replayed=row[2], short_sku=row[3])
             history.ok(1, order, answer)
             made.keys.append(order.key)
-        first, second, third, _, fifth = made.keys
+        first, second, third, *_ = made.keys
         db.execute("SELECT ship(%s, %s, NULL, NULL, 'ups')", (uuid4(), first))
         db.execute("SELECT ship(%s, %s, '{4}', '{1}', 'dhl')", (uuid4(), third))
         db.execute("SELECT cancel_order(%s, %s)", (uuid4(), second))
@@ -97,6 +97,15 @@ def test_a_sound_database_passes_everything(life):
 
 
 ORDER = "(SELECT id FROM sales_order ORDER BY id LIMIT 1)"
+TWICE = (
+    "INSERT INTO movement (sku_id, from_warehouse, from_bucket, to_warehouse, to_bucket, qty,"
+    " kind, ref) SELECT sku_id, from_warehouse, from_bucket, to_warehouse, to_bucket, qty,"
+    " kind, ref FROM movement WHERE kind = 'order' LIMIT 1"
+)
+NEGATIVE = (
+    "ALTER TABLE stock DROP CONSTRAINT stock_reserved_check;"
+    " UPDATE stock SET reserved = -1 WHERE sku_id = 20"
+)
 WRONG = [
     ("I1", f"DELETE FROM sales_order WHERE id = {ORDER}", "not stored"),
     ("I1", f"UPDATE sales_order SET idem_key = gen_random_uuid() WHERE id = {ORDER}", "not stored"),
@@ -107,22 +116,11 @@ WRONG = [
     ("I5", f"DELETE FROM movement WHERE kind = 'order' AND ref = {ORDER}", "the ledger says 0"),
     ("I5", "DELETE FROM movement WHERE kind = 'cancel'", "cancel"),
     ("I5", "DELETE FROM movement WHERE kind = 'transfer' AND from_bucket = 'A'", "transfer"),
-    (
-        "I5",
-        "INSERT INTO movement (sku_id, from_warehouse, from_bucket, to_warehouse, to_bucket, qty,"
-        " kind, ref) SELECT sku_id, from_warehouse, from_bucket, to_warehouse, to_bucket, qty,"
-        " kind, ref FROM movement WHERE kind = 'order' LIMIT 1",
-        "2 movements",
-    ),
+    ("I5", TWICE, "2 movements"),
     ("I6", "UPDATE stock SET available = available + 1 WHERE sku_id = 20", "the balance is 101"),
     ("I6", "DELETE FROM stock WHERE sku_id = 20 AND warehouse_id = 2", "missing"),
     ("I7", "ALTER TABLE stock DROP CONSTRAINT stock_available_check", "no valid constraint"),
-    (
-        "I7",
-        "ALTER TABLE stock DROP CONSTRAINT stock_reserved_check;"
-        " UPDATE stock SET reserved = -1 WHERE sku_id = 20",
-        "-1",
-    ),
+    ("I7", NEGATIVE, "-1"),
     ("I8", "UPDATE stock SET inbound = inbound + 1 WHERE sku_id = 20", "are here"),
     ("I10", "UPDATE stock SET reserved = reserved + 1 WHERE sku_id = 6", "open orders hold"),
     ("I10", "UPDATE order_line SET shipped = 0", "in shipments"),

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from postgres_pair import Pair, pair
 
 from cims.check.finding import Proof
 from cims.check.look import Question, look
@@ -22,6 +21,7 @@ from cims.load.keys import order_key
 from cims.load.order import Answer, Order, Shop, Unknown
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
+from postgres_pair import Pair, pair
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -68,7 +68,7 @@ async def under_load(dsn: str, history: History, nemesis: Callable[[], None]) ->
 
 def frozen_then_killed(pair: Pair) -> Callable[[], None]:
     def nemesis() -> None:
-            pair.standby.freeze_receiver()
+        pair.standby.freeze_receiver()
         time.sleep(0.7)
         pair.fail_over()
 
@@ -195,7 +195,7 @@ class Keyless(Losing):
         self._seen: set[object] = set()
 
     async def place(self, order: Order, seconds: float) -> Answer:
-            sent = replace(order, key=order_key()) if order.key in self._seen else order
+        sent = replace(order, key=order_key()) if order.key in self._seen else order
         self._seen.add(order.key)
         return await super().place(sent, seconds)
 

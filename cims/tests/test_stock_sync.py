@@ -108,7 +108,7 @@ def _applied(dsn: str) -> dict[str, int]:
 
 
 def test_each_batch_is_applied_once_through_killed_connections(dsn, server):
-    """Its backend is killed again and again; every feed still arrives whole, and the ledger agrees."""
+    """Its backend is killed again and again; every feed arrives whole, and the ledger agrees."""
     said: list[str] = []
 
     async def scenario() -> dict:

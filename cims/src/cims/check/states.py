@@ -38,7 +38,8 @@ _STATES = """
         format('ordered %s, marked as shipped %s, in shipments %s', coalesce(l.qty, 0),
             coalesce(l.shipped, 0), coalesce(s.qty, 0))
     FROM order_line l FULL JOIN shipped s USING (order_id, sku_id)
-    WHERE coalesce(s.qty, 0) <> coalesce(l.shipped, 0) OR coalesce(l.shipped, 0) > coalesce(l.qty, 0)
+    WHERE coalesce(s.qty, 0) <> coalesce(l.shipped, 0)
+        OR coalesce(l.shipped, 0) > coalesce(l.qty, 0)
     UNION ALL
     SELECT format('sku %s at warehouse %s', sku_id, warehouse_id),
         format('%s reserved, open orders hold %s', coalesce(s.reserved, 0), coalesce(r.qty, 0))
@@ -60,7 +61,8 @@ _STATES = """
 
 _FEEDS = """
     SELECT 'feed ' || coalesce(c.source, b.source),
-        format('the cursor says %s; %s batches are recorded, %s to %s', c.last_seq, b.n, b.low, b.high)
+        format('the cursor says %s; %s batches are recorded, %s to %s', c.last_seq, b.n, b.low,
+            b.high)
     FROM sync_cursor c FULL JOIN (SELECT source, count(*) AS n, min(seq) AS low, max(seq) AS high
         FROM applied_batch GROUP BY 1) b USING (source)
     WHERE coalesce(c.last_seq, -1) <> coalesce(b.high, 0) OR b.n <> b.high OR b.low <> 1

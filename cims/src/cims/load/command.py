@@ -68,19 +68,21 @@ def text(found: Figures, rule: Rule) -> str:
     def milliseconds(seconds: float | None) -> str:
         return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
 
-    return "\n".join(
-        (
-            f"{found.invoked} orders in {found.seconds:.1f} s: {found.acknowledged} acknowledged "
-            f"({found.accepted} accepted, {found.rejected} short), {found.failed} failed",
-            f"doubt: {found.unknown_resolved} resolved by sending the same key again, "
-            f"{found.unknown_left} left unknown",
-            f"longest time without an acknowledged write: {found.longest_gap_seconds:.2f} s",
-            f"latency: p50 {milliseconds(found.latency_p50_seconds)}, "
-            f"p99 {milliseconds(found.latency_p99_seconds)}, "
-            f"most {milliseconds(found.latency_most_seconds)}",
-            f"rule: {rule}",
-        )
+    counts = (
+        f"{found.invoked} orders in {found.seconds:.1f} s: {found.acknowledged} acknowledged "
+        f"({found.accepted} accepted, {found.rejected} short), {found.failed} failed"
     )
+    doubt = (
+        f"doubt: {found.unknown_resolved} resolved by sending the same key again, "
+        f"{found.unknown_left} left unknown"
+    )
+    gap = f"longest time without an acknowledged write: {found.longest_gap_seconds:.2f} s"
+    latency = (
+        f"latency: p50 {milliseconds(found.latency_p50_seconds)}, "
+        f"p99 {milliseconds(found.latency_p99_seconds)}, "
+        f"most {milliseconds(found.latency_most_seconds)}"
+    )
+    return "\n".join((counts, doubt, gap, latency, f"rule: {rule}"))
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -32,4 +32,4 @@ class Spool:
     def _next(self) -> None:
         if len(self._files) == MOST_FILES:
             self._files.popleft().close()
-        self._files.append(tempfile.TemporaryFile())
+        self._files.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed by its turn
