@@ -1,7 +1,8 @@
 """Orders a second and CPU an order, beside pgbench TPC-B on the same instance in the same run.
 
 Rounds alternate, so that a busy machine is shared fairly; the best and the median of each count.
-CPU is what the processes of PostgreSQL, the clients and the API used, from /proc. Everything runs on
+CPU is what PostgreSQL, the clients and the API used, from /proc. A client is `cims load`, its start
+and its history included. Everything runs on
 one throw-away PostgreSQL with its defaults for durability (fsync and synchronous_commit on).
 
 usage: python bench/cims.py [--json] [--seconds N] [--rounds N] [--skus N] [--clients 8,32]
