@@ -1,4 +1,4 @@
-"""`python -m cims` is `cims`."""
+"""`python -m cims`."""
 
 import sys
 

@@ -18,9 +18,9 @@ from cims.pool import DOUBT, Pool
 PLACE = "SELECT * FROM place_order(%s::uuid, %s::int, %s::int[], %s::int[], %s::timestamptz)"
 READ = "SELECT * FROM get_order_fenced(%s::uuid)"
 
-# The server said no and rolled back, for a reason that passes: read-only (a replica), conflicts,
-# full disk, too many connections, a lock or a cancel before the commit.
-PASSING = ("25006", "40", "53", "55P03", "57014", "57P03")
+# The server said no and rolled back, for a reason that is not the request's: read-only (a replica),
+# conflicts, a schema that is missing, full disk, a lock or a cancel before the commit.
+PASSING = ("25006", "40", "42", "53", "55P03", "57014", "57P03")
 # Nothing was done and nothing will be: the request itself is at fault.
 KEY_REUSED = "IM001"
 AT_FAULT = ("IM", "22", "23")

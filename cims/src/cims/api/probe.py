@@ -8,6 +8,7 @@ from cims.store import NotAvailable, Refused, Store
 
 # However many ask, the database is written to this often at most.
 KEEP_SECONDS = 1.0
+WHY = {"25006": "read-only", "42P01": "the schema is missing"}
 WRITE = "UPDATE heartbeat SET at = clock_timestamp() WHERE id = 1 RETURNING at"
 
 
@@ -48,7 +49,7 @@ class Probe:
             if not self._store.call(WRITE):
                 why = "the schema is empty"
         except NotAvailable as error:
-            why = "read-only" if error.sqlstate == "25006" else "no write in time"
-        except Refused:
-            why = "the schema is missing"
+            why = WHY.get(error.sqlstate or "", "no write in time")
+        except Refused as error:
+            why = str(error)
         return Readiness(ready=why is None, why=why, seconds=time.monotonic() - began)
