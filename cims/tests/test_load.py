@@ -3,18 +3,22 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cims.check.look import Question, look
 from cims.load.by_http import Codes, HttpShop
@@ -26,6 +30,7 @@ from cims.load.keys import order_key
 from cims.load.order import Answer, Order, Refused, Unknown
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
+from throwaway_postgres import free_port, user
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -339,6 +344,75 @@ def test_the_command_runs_and_its_history_checks(dsn, tmp_path):
         timeout=60,
     )
     assert ran.returncode == 0, ran.stdout
+
+
+@contextmanager
+def pooled(dsn: str, folder):
+    """pgbouncer in transaction mode before the server of `dsn`."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    parts = conninfo_to_dict(dsn)
+    port = free_port()
+    folder.mkdir()
+    (folder / "users").write_text(f'"{parts["user"]}" ""\n')
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={parts['host']} port={parts['port']}\n[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {folder}/users\npool_mode = transaction\n"
+        "default_pool_size = 3\n"
+    )
+    if user() is not None:
+        shutil.chown(folder, user())
+    child = subprocess.Popen(
+        [program, "-q", str(folder / "ini")], user=user(), stderr=subprocess.DEVNULL
+    )
+    try:
+        through = make_conninfo(dsn, port=port)
+        ends = time.monotonic() + 20
+        while True:
+            try:
+                psycopg.connect(through, connect_timeout=3).close()
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < ends
+                time.sleep(0.1)
+        yield through
+    finally:
+        child.terminate()
+        child.wait(timeout=20)
+
+
+def test_through_a_pooler_nothing_is_prepared_and_nothing_is_lost(dsn):
+    """Eight clients on three server connections, whose transactions go to any of them."""
+    with tempfile.TemporaryDirectory(prefix="cims-") as name:
+        os.chmod(name, 0o755)
+        path = os.path.join(name, "history")
+        with pooled(dsn, Path(name, "pool")) as through:
+            words = ["load", "--dsn", through, "--pooled", "--history", path, "--orders", "400"]
+            ran = subprocess.run(
+                [sys.executable, "-m", "cims", *words, "--json"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert ran.returncode == 0, ran.stderr
+            told = json.loads(ran.stdout)
+            assert (told["acknowledged"], told["unknown_resolved"]) == (400, 0), told
+        proof = look(Question(dsn=dsn, histories=(path,)))
+    assert proof.held, proof.summary()
+
+
+def test_a_history_is_not_continued(dsn, tmp_path):
+    """A file that holds one already is left as it is."""
+    path = tmp_path / "history"
+    path.write_text("x")
+    words = ["load", "--dsn", dsn, "--history", str(path), "--orders", "1"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "cims", *words], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert path.read_text() == "x"
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rule = Rule()
     parser.add_argument("--api", help="http://HOST:PORT: order through the API, else over SQL")
     parser.add_argument("--token", default=os.environ.get("CIMS_TOKEN", ""), help="CIMS_TOKEN")
-    parser.add_argument("--history", required=True, help="file to append to, JSON lines")
+    parser.add_argument("--history", required=True, help="new file, JSON lines")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=float, help="orders a second over all clients")
     parser.add_argument("--seconds", type=float, help="how long (default 10, unless --orders)")
@@ -49,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the load; 0 when it ran, whatever the clients were told."""
     plan = _plan(args)
+    if os.path.exists(args.history) and os.path.getsize(args.history) > 0:
+        # A second run would stretch the gaps of the first, and may follow a torn line.
+        raise UsageError(f"{args.history}: holds a history already", help="name a new file")
     history = History(args.history)
     try:
         asyncio.run(_load(args, plan, history))
