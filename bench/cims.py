@@ -111,9 +111,26 @@ class Bench:
         )
 
     def tpcb(self, clients: int) -> Round:
+        return self._pgbench(clients, [self._server.dsn("tpcb")])
+
+    def function(self, clients: int) -> Round:
+        """The SQL function with pgbench as its client, so that only the server's part differs."""
+        third = self._args.skus // 3
+        script = os.path.join(self._folder.name, "place_order.sql")
+        parts = {name: number * third for number, name in enumerate("abc")}
+        lines = [
+            "\\set w random(1, 6)",
+            *(f"\\set {name} random({low + 1}, {low + third})" for name, low in parts.items()),
+            "SELECT * FROM place_order(gen_random_uuid(), :w, ARRAY[:a, :b, :c],"
+            " ARRAY[1, 2, 1], now());",
+        ]
+        Path(script).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return self._pgbench(clients, ["-f", script, self._orders])
+
+    def _pgbench(self, clients: int, more: list[str]) -> Round:
         def run() -> tuple[float, int, float, int]:
             words = ["-M", "prepared", "-n", "-c", str(clients), "-j", "2"]
-            words += ["-T", str(self._args.seconds), self._server.dsn("tpcb")]
+            words += ["-T", str(self._args.seconds), *more]
             out, cpu = _run([self._server._bin / "pgbench", *words])
             count = int(re.search(r"actually processed: (\d+)", out)[1])
             return float(re.search(r"tps = ([\d.]+)", out)[1]), count, cpu, 0
@@ -139,8 +156,11 @@ class Bench:
     def check(self) -> dict[str, object]:
         """`cims check` over all that the runs left behind."""
         words = ["check", "--dsn", self._orders, "--json", "--no-store"]
+        # pgbench writes no history.
+        words += ["--others"]
         for name in sorted(os.listdir(self._folder.name)):
-            words += ["--history", os.path.join(self._folder.name, name)]
+            if name.endswith(".jsonl"):
+                words += ["--history", os.path.join(self._folder.name, name)]
         began = time.monotonic()
         out, _ = _run([sys.executable, "-m", "cims", *words])
         told = json.loads(out)
@@ -168,6 +188,7 @@ def designs(bench: Bench, clients: list[int]) -> dict[str, Callable[[], Round]]:
     found: dict[str, Callable[[], Round]] = {}
     for count in clients:
         found[f"pgbench TPC-B, {count} clients"] = lambda n=count: bench.tpcb(n)
+        found[f"pgbench place_order, {count} clients"] = lambda n=count: bench.function(n)
         for skew, word in ((0.0, "uniform"), (1.2, "zipf 1.2")):
             for api, layer in ((False, "SQL"), (True, "API")):
                 found[f"cims {layer}, {word}, {count} clients"] = lambda n=count, s=skew, a=api: (

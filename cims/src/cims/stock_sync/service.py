@@ -138,11 +138,23 @@ class Service:
                 continue
             self._said.pop(region, None)
             offset += len(page.updates)
-            pulled = page.batches[-1].seq if page.batches else pulled
             await self._work(page)
-            await self._queue.put(page)
+            pulled = self._hand_over(page, pulled)
             due = max(due + self._pace.pause_seconds, loop.time())
             await asyncio.sleep(due - loop.time())
+
+    def _hand_over(self, page: Page, pulled: int) -> int:
+        """Give a page's batches to the database's side; the last batch that is there or on its way.
+
+        While the database is away updates go on. What finds no room is asked for again later.
+        """
+        if not page.batches:
+            return pulled
+        try:
+            self._queue.put_nowait(page)
+        except asyncio.QueueFull:
+            return pulled
+        return page.batches[-1].seq
 
     async def _work(self, page: Page) -> None:
         for number, update in enumerate(page.updates, start=1):
