@@ -13,6 +13,7 @@ import throwaway_postgres
 from cims.orders import OrderRequest, Outcome
 from cims.schema import migrate, seed
 from cims.store import NotAvailable, Store
+from service import serving
 
 
 def _order(**lines):
@@ -55,7 +56,7 @@ def own():
         pytest.skip("no PostgreSQL server is installed (initdb, postgres)")
     with throwaway_postgres.running() as server:
         migrate(server.dsn("postgres"))
-        seed(server.dsn("postgres"), skus=5, units=1000)
+        seed(server.dsn("postgres"), skus=50, units=1000)
         yield server
 
 
@@ -200,3 +201,28 @@ def test_a_broken_connection_takes_the_idle_ones_with_it(own):
             own.run(f"SELECT pg_terminate_backend({pid}, 10000)")
         assert store.place_once(_order()).outcome is Outcome.UNKNOWN
         assert store.place_once(_order()).outcome is Outcome.ACCEPTED
+
+
+def test_a_stuck_database_does_not_silence_the_service(own):
+    """While orders that wait for a standby hold every thread, the process says that it lives and
+    that the primary takes no writes; once the standby is back each order is answered 201."""
+    answers = []
+    with serving(own.dsn("postgres"), connections=45, attempt_seconds=50.0) as client:
+
+        def send(number):
+            # A SKU each: a stuck commit keeps its rows locked, and others would wait for those.
+            body = {"warehouse": "USA-1", "lines": [{"sku": f"SKU-{number:05}", "qty": 1}]}
+            answers.append(client.ask("POST", "/v1/orders", body, key=uuid.uuid4())[0])
+
+        with _waiting_for_a_standby(own):
+            senders = [threading.Thread(target=send, args=(n,)) for n in range(2, 47)]
+            for sender in senders:
+                sender.start()
+            # Routes share 40 threads.
+            _until(own, "SELECT count(*) >= 40 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+            assert client.ask("GET", "/healthz")[0] == 200
+            assert client.ask("GET", "/readyz")[2]["why"] == "no write in time"
+            assert not answers
+        for sender in senders:
+            sender.join(timeout=60)
+        assert answers == [201] * 45
