@@ -121,8 +121,8 @@ class Bench:
         lines = [
             "\\set w random(1, 6)",
             *(f"\\set {name} random({low + 1}, {low + third})" for name, low in parts.items()),
-            "SELECT * FROM place_order(gen_random_uuid(), :w, ARRAY[:a, :b, :c],"
-            " ARRAY[1, 2, 1], now());",
+            "SELECT * FROM place_order(gen_random_uuid(), :w::int, ARRAY[:a, :b, :c]::int[],",
+            "ARRAY[1, 2, 1], now());",
         ]
         Path(script).write_text("\n".join(lines) + "\n", encoding="utf-8")
         return self._pgbench(clients, ["-f", script, self._orders])

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,6 +23,7 @@ from cims.stock_sync.setting import leak_from
 from cims.stock_sync.source import HttpSource, LocalSource, SourceError
 from cims.stock_sync.target import PostgresTarget
 from cims.stock_sync.update import page_from_json
+from postgres_pair import Pair, pair
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -259,3 +262,38 @@ def test_bad_settings_are_one_line(dsn):
         assert ran.returncode == code, ran.stderr
         assert "Traceback" not in ran.stderr
         assert "stock-sync: " in ran.stderr
+
+
+@pytest.mark.timeout(200)
+def test_a_failover_neither_skips_nor_repeats_a_batch():
+    """The primary dies under it, the standby takes over, and each feed goes on where it was."""
+
+    async def scenario(made: Pair) -> None:
+        stop = asyncio.Event()
+        local = feeds(CATALOGUE, seed=3, started_at=time.time(), batches_per_second=20.0)
+        service = Service(
+            source=LocalSource(local),
+            target=PostgresTarget(made.dsn, lambda text: None),
+            regions=tuple(local),
+            leak=leak_from(""),
+            say=lambda text: None,
+        )
+        running = asyncio.create_task(service.run(stop))
+        await asyncio.sleep(2.0)
+        await asyncio.to_thread(made.fail_over)
+        before = dict(service.counts.seq)
+        ends = time.monotonic() + 60
+        while any(service.counts.seq[region] < before[region] + 20 for region in local):
+            assert time.monotonic() < ends
+            await asyncio.sleep(0.1)
+        stop.set()
+        await running
+
+    with tempfile.TemporaryDirectory(prefix="cims-") as name:
+        os.chmod(name, 0o755)
+        with pair(Path(name), synchronous=True) as made:
+            asyncio.run(scenario(made))
+            proof = look(Question(dsn=made.dsn))
+    assert proof.held, proof.summary()
+    feeds_checked = next(one for one in proof.findings if one.invariant == "I12")
+    assert feeds_checked.checked > 60
