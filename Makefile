@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench venv-demo venv-dev clean
+.PHONY: demo test lint bench drill venv-demo venv-dev venv-drill clean
 
 demo: venv-demo
 	@$(BIN)/forestall demo
@@ -19,11 +19,19 @@ lint: venv-dev
 bench: venv-dev
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+# What is missing is installed where it may be; figures and reports are kept in out/drills.
+drill: venv-drill
+	@sh tools/packages.sh qemu-system-x86 busybox-static e2fsprogs earlyoom
+	@$(BIN)/forestall drill panic --guard none,earlyoom,forestall --debug-symbols --out out/drills/panic
+
 venv-demo:
 	@sh tools/venv.sh $(VENV) demo
 
 venv-dev:
 	@sh tools/venv.sh $(VENV) dev
+
+venv-drill:
+	@sh tools/venv.sh $(VENV) drill
 
 clean:
 	rm -rf $(VENV) .venv-bare out
