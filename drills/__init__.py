@@ -1,0 +1,1 @@
+"""Replays of incidents, each a program `drills/NAME/run.py`: see `forestall drill --list`."""

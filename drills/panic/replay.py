@@ -83,6 +83,7 @@ class Run:
 
 
 def at_of(event: Event | None) -> float | None:
+    """When an event was, by the guest's clock; None of None."""
     return float(str(event["at"])) if event is not None else None
 
 

@@ -9,7 +9,7 @@ examples:
   forestall drill panic                            unguarded, then guarded by forestall
   forestall drill panic --guard none               the panic alone, in less than a minute
   forestall drill panic --guard none,earlyoom,forestall --out ./panic
-  forestall drill panic --debug-symbols            have drgn name the culprit from the kernel's memory
+  forestall drill panic --debug-symbols            drgn names the culprit from the vmcore
   forestall drill panic --json
 
 Exit code 0 when it went as promised (unguarded it panics; with forestall it does not, and evidence
@@ -165,7 +165,7 @@ class Drill:
         return {name: os.path.realpath(find_program(name) or name) for name in wanted}
 
     def _accelerator(self, kernel: Kernel, python: Python, base: bytes) -> str:
-        """What was asked for, where a guest really boots with it: that /dev/kvm exists is no sign."""
+        """What was asked for, if a guest boots with it; that /dev/kvm exists is no sign."""
         if self._args.accel == "tcg":
             return "tcg"
         self._say("probing KVM: a guest must boot with it within 10 s")
