@@ -21,7 +21,7 @@ bench: venv-dev
 
 # What is missing is installed where it may be; figures and reports are kept in out/drills.
 drill: venv-drill
-	@sh tools/packages.sh qemu-system-x86 busybox-static e2fsprogs earlyoom
+	@sh tools/packages.sh panic
 	@$(BIN)/forestall drill panic --guard none,earlyoom,forestall --debug-symbols --out out/drills/panic
 
 venv-demo:

@@ -2,7 +2,7 @@
 
 Under QEMU, in plain emulation, without rights and without touching this machine. First without a
 guard, then with forestall's agent in the guest, in act mode, with the thresholds it ships with.
-Needs the packages qemu-system-x86, busybox-static and e2fsprogs; the kernel is downloaded once by
+Needs the packages qemu-system-x86 and e2fsprogs; kernel, busybox and rival are downloaded once by
 apt, and never installed. Serial console, kernel memory, evidence and a report are kept.
 
 examples:
@@ -32,7 +32,6 @@ from drills.panic import culprit, disk, guest, qemu, report
 from drills.panic.findings import Finding, find
 from drills.panic.guest import GUARDS, Kernel, Python, Setup
 from drills.panic.packages import Packages, cache_folder, require
-from drills.panic.packages import find as find_program
 from drills.panic.qemu import Board
 from drills.panic.replay import Replay, Run, probe
 from forestall.errors import ForestallError, UsageError
@@ -140,12 +139,10 @@ class Drill:
                 signal.signal(number, _leave)
         require(
             (qemu.PROGRAM, "qemu-system-x86"),
-            ("busybox", "busybox-static"),
             ("mke2fs", "e2fsprogs"),
             ("debugfs", "e2fsprogs"),
             ("ldd", "libc-bin"),
             ("dpkg-deb", "dpkg"),
-            *([("earlyoom", "earlyoom")] if "earlyoom" in self._args.guard else []),
         )
         self._say(f"all is kept in {self._out}")
         kernel = guest.unpack_kernel(self._packages, self._say)
@@ -161,8 +158,10 @@ class Drill:
         return 0 if all(one.as_promised for one in findings) else 1
 
     def _programs(self) -> dict[str, str]:
-        wanted = ["busybox", *(["earlyoom"] if "earlyoom" in self._args.guard else [])]
-        return {name: os.path.realpath(find_program(name) or name) for name in wanted}
+        programs = {"busybox": self._packages.program("busybox", "busybox-static")}
+        if "earlyoom" in self._args.guard:
+            programs["earlyoom"] = self._packages.program("earlyoom", "earlyoom")
+        return programs
 
     def _accelerator(self, kernel: Kernel, python: Python, base: bytes) -> str:
         """What was asked for, if a guest boots with it; that /dev/kvm exists is no sign."""
