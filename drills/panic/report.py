@@ -158,8 +158,9 @@ def _names(findings: Sequence[Finding]) -> str:
 
 def _limits(conditions: Conditions) -> str:
     slow = (
-        "Emulation is many times slower than a machine: read the order of events and the outcome, "
-        "not the speed of what ran inside. "
+        "The emulated processor counts a nanosecond per instruction, and idle time is passed over: "
+        "the guest's clock is the same on a busy machine, and its seconds are not this host's. It "
+        "is about as fast as a small, old server. "
         if conditions.accelerator == "tcg"
         else ""
     )
