@@ -98,9 +98,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.guard = _guards(args.guard)
     args.memory = _between("--memory", args.memory, MEMORY_MIN, MEMORY_MAX)
-    args.leak = _between("--leak", args.leak, # By the guest's clock; a guest that neither panicked nor was saved until then ends by itself.
-WATCH_SECONDS = 600.0
-LEAK_MIN, LEAK_MAX)
+    args.leak = _between("--leak", args.leak, LEAK_MIN, LEAK_MAX)
     for name, value in (("--healthy", args.healthy), ("--limit", args.limit)):
         if not 1 <= value <= 3600:
             raise UsageError(f"{name} {value:g} is out of range", help="give 1 to 3600 seconds")
