@@ -17,6 +17,21 @@ POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 READY_SECONDS = 30.0
 
 
+class Opened:
+    """Clients made by a test, closed at its end whatever happened."""
+
+    def __init__(self):
+        self._all = []
+
+    def __call__(self, client):
+        self._all.append(client)
+        return client
+
+    def close(self):
+        for client in self._all:
+            client.close()
+
+
 def program(name):
     """The path of an installed program; the test is skipped where there is none."""
     extra = os.pathsep.join(["/usr/sbin", *map(str, reversed(POSTGRES_FOLDERS))])
