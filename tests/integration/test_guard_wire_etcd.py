@@ -61,7 +61,7 @@ def test_a_member_that_is_gone_is_passed_over(url):
     """Any member that answers is enough; the next question begins with it."""
     etcd = etcd_of([_refused_port(), url])
     assert etcd.ping() == etcd.ping() != ""
-    with pytest.raises(WireError, match="Connection refused.*Connection refused") as caught:
+    with pytest.raises(WireError, match=r"Connection refused.*Connection refused") as caught:
         etcd_of([_refused_port(), _refused_port()]).ping()
     assert caught.value.help
 

@@ -109,17 +109,19 @@ def secret(tmp_path_factory):
 def ask(name, server, secret):
     """The error of one question, checked for its form; None where it was answered."""
     questions, opened = _asks(server.port, secret)
+    found = None
     try:
         questions[name]()
     except ForestallError as error:
-        assert isinstance(error, WireError)
-        assert PASSWORD not in error.message + (error.help or "")
-        assert error.message.isprintable()
-        assert len(error.message) < 1500
-        return error
+        found = error
     finally:
         opened.close()
-    return None
+    if found is not None:
+        assert isinstance(found, WireError)
+        assert PASSWORD not in found.message + (found.help or "")
+        assert found.message.isprintable()
+        assert len(found.message) < 1500
+    return found
 
 
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + b"{" * 100

@@ -11,7 +11,7 @@ from forestall.guard.wire.postgres import Postgres
 from forestall.guard.wire.scram import Scram, prepared
 
 PASSWORD = "se\u00adcret\u2126\u00a0!"
-"""SASLprep drops the soft hyphen, turns the ohm sign into an omega and the blank into a plain one."""
+"""SASLprep drops the soft hyphen, makes the ohm sign an omega and the blank a plain one."""
 
 
 @pytest.fixture(scope="module")

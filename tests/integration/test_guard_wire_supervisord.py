@@ -54,8 +54,10 @@ def test_a_program_is_stopped_and_started(tmp_path):
             [1, "x"],
         ),
         (
-            "<struct><member><name>a</name><value><int>1</int></value></member>"
-            "<member><name>b</name>\n<value><struct/></value></member></struct>",
+            (
+                "<struct><member><name>a</name><value><int>1</int></value></member>"
+                "<member><name>b</name>\n<value><struct/></value></member></struct>"
+            ),
             {"a": 1, "b": {}},
         ),
     ],
@@ -74,8 +76,10 @@ def test_values(value, read):
         "",
         "<a>",
         "<methodResponse/>",
-        "<!DOCTYPE a [<!ENTITY b 'c'>]><methodResponse><params><param><value>&b;</value></param>"
-        "</params></methodResponse>",
+        (
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><methodResponse><params><param><value>&b;"
+            "</value></param></params></methodResponse>"
+        ),
         "<methodResponse><fault><value><int>1</int></value></fault></methodResponse>",
         "<value>" + "<array><data><value>" * 50,
     ],
