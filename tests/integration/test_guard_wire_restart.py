@@ -29,7 +29,7 @@ from forestall.sense.host import Host, run_bounded
 def step_of(recipe, pid, *, timeout=12.0):
     """A restart of the process `pid` by a recipe."""
     live = HostProcesses(Host()).look(pid)
-    subject = Subject(host="db1", service="sleeper", process=live.key)
+    subject = Subject(host="db1", name="sleeper", process=live.key)
     action = Action(
         id="restart",
         kind=ActionKind.RESTART,
@@ -38,7 +38,7 @@ def step_of(recipe, pid, *, timeout=12.0):
         parameters=to_parameters(recipe),
     )
     plan = Plan(
-        id="p", at=1.0, mode=Mode.ACT, verdict=verdict_of(live.key), actions=(action,), because=()
+        id="p", at=1.0, mode=Mode.ACT, verdict=verdict_of(subject), actions=(action,), because=()
     )
     return Step(plan=plan, action=action)
 

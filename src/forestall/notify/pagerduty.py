@@ -63,8 +63,8 @@ class PagerDutyNotifier:
         headers = {"Content-Type": "application/json", "User-Agent": "forestall"}
         try:
             connection.request("POST", self._target, body, headers)
-            answer = connection.getresponse()
-            answer.read(ANSWER_BYTES_MAX)
+            with connection.getresponse() as answer:
+                answer.read(ANSWER_BYTES_MAX)
         except (OSError, HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise ForestallError(f"{self.name}: the event did not arrive: {why}") from None
