@@ -7,6 +7,7 @@ stand-in executable that answers as the engines do, and say so here plainly.
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 from tests.fakes.guard import verdict_of
@@ -186,19 +187,32 @@ def test_an_engine_that_refuses_is_quoted(stand_in):
 
 
 def test_a_container_is_restarted_only_if_the_judged_process_is_in_it(stand_in):
-    """Its first process must be the judged one, or above it."""
+    """Its first process must be the judged one, or above it; a new one must run afterwards."""
     recipe = Recipe(method=Method.CONTAINER, engine="podman", container="feed-sync")
-    stand_in.told("inspect", os.getppid())
-    step = step_of(recipe, os.getpid(), timeout=4.0)
-    restart = handler(stand_in)
-    assert restart.precondition(step) is None
-    stand_in.told("after", 1)
-    done = restart.do(step)
-    assert restart.verify(step, done) is None
-    assert "neither the judged process" in restart.precondition(step) or os.getppid() == 1
-    stand_in.told("inspect", 0, running=False)
-    assert "does not run" in restart.precondition(step)
-    assert "was started" in restart.undo(step)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        step = step_of(recipe, child.pid, timeout=4.0)
+        restart = handler(stand_in)
+        stand_in.told("inspect", os.getpid())
+        assert restart.precondition(step) is None, "it is below the first process"
+        stand_in.told("inspect", child.pid)
+        assert restart.precondition(step) is None
+        stand_in.told("after", 1)
+        done = restart.do(step)
+        assert "is still there" in restart.verify(step, done)
+        child.kill()
+        child.wait()
+        assert restart.verify(step, done) is None
+        stand_in.told("inspect", done.managed_pid)
+        assert "runs no new process" in restart.verify(step, done)
+        stand_in.told("inspect", 2)
+        assert "neither the judged process" in restart.precondition(step)
+        stand_in.told("inspect", 0, running=False)
+        assert "does not run" in restart.precondition(step)
+        assert "was started" in restart.undo(step)
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_an_engine_that_is_not_here_is_one_clear_refusal():
