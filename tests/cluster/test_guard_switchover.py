@@ -213,3 +213,29 @@ def test_without_a_pooler_the_primary_moves_all_the_same(cluster, access, writer
     links.close()
     cluster.wait_healthy()
     assert writer.lost(cluster.dsn()) == set()
+
+
+def test_a_long_loop_of_patroni_is_not_waited_for(cluster, access, writer, handler, capsys):
+    """With the default loop_wait of 10 s, the leader that answers looks at once."""
+    client = Patroni(access.peers[0], access.rest)
+    client.connect()
+    headers = {"Authorization": client._authorization, "Content-Type": "application/json"}
+    try:
+        assert client._http.ask("PATCH", "/config", b'{"loop_wait": 10}', headers).status == 200
+        # Each node learns it in a loop of its own, and begins a long one.
+        time.sleep(3.0)
+        step = step_of(cluster)
+        assert handler.precondition(step) is None
+        since = time.monotonic()
+        done = handler.do(step)
+        assert handler.verify(step, done) is None
+        time.sleep(2.0)
+        figures = writer.figures(since)
+        with capsys.disabled():
+            print(f"\nswitchover with loop_wait 10: {done.detail} {figures}")
+        assert figures.errors == {}
+        assert figures.longest_gap_seconds < 9
+    finally:
+        answer = client._http.ask("PATCH", "/config", b'{"loop_wait": 1}', headers)
+        client.close()
+    assert answer.status == 200
