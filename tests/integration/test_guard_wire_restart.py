@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import subprocess
+import tarfile
 
 import pytest
 from tests.fakes.guard import verdict_of
@@ -163,7 +164,7 @@ def test_the_words_that_an_engine_is_given(engine, stand_in):
         "--version",
         "container inspect -- feed-sync",
         "container update --memory 1024 --memory-swap 1024 -- feed-sync",
-        "container restart --time 3 -- feed-sync",
+        "container restart -t 3 -- feed-sync",
         "container start -- feed-sync",
         "container inspect -- feed-sync",
     ]
@@ -223,3 +224,39 @@ def test_an_engine_that_is_not_here_is_one_clear_refusal():
     assert "No such file" in absent.precondition(step)
     with pytest.raises(ForestallError, match="No such file"):
         absent.do(step)
+
+
+def test_a_real_podman_is_understood(tmp_path):
+    """A container that was made and not started: its state, its limit, and what podman refuses.
+
+    Whether a container can be started depends on the rights of whoever runs the tests.
+    """
+    engine = servers.program("podman")
+    name = f"forestall-test-{os.getpid()}"
+    archive = tmp_path / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(__file__, "file")
+
+    def podman(*words):
+        return subprocess.run([engine, *words], capture_output=True, text=True, timeout=60)
+
+    made = podman("import", str(archive), name)
+    if made.returncode == 0:
+        made = podman("create", "--name", name, "--memory", "64m", "--network", "none", name, "/x")
+    try:
+        if made.returncode != 0:
+            pytest.skip(f"podman makes no container here: {made.stderr.strip()[-200:]}")
+        client = Containers(Engine.PODMAN)
+        assert "podman version" in client.ping()
+        found = client.container(name)
+        assert (found.name, found.running, found.pid) == (name, False, 0)
+        assert found.limit_bytes == 64 * 1024 * 1024
+        recipe = Recipe(method=Method.CONTAINER, engine="podman", container=name)
+        assert "does not run" in handler().precondition(step_of(recipe, os.getpid()))
+        with pytest.raises(RefusedError, match="container inspect failed"):
+            client.container(f"{name}-absent")
+        with pytest.raises(RefusedError, match="container restart failed"):
+            client.restart(f"{name}-absent", grace_seconds=0, seconds=10)
+    finally:
+        podman("rm", "-f", name)
+        podman("rmi", "-f", name)
