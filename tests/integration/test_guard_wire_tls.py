@@ -87,7 +87,7 @@ def test_a_client_without_the_certificate_is_refused(served):
     """By the server, in one clear error."""
     url, own, _, other = served
     for fields in ({}, {"certificate": other[0], "key": other[1]}):
-        with pytest.raises(WireError, match="^Patroni "):
+        with pytest.raises(WireError, match=r"^Patroni "):
             ask(url, authority=own[0], **fields)
 
 
