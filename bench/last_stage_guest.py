@@ -15,8 +15,8 @@ KEEP = "/keep"
 CGROUPS = "/sys/fs/cgroup"
 PYTHON = f"{KEEP}/usr/bin/python3"
 FILE_BYTES = 160 << 20
-NOTHING_BYTES = 4 << 20
-"""The culprit leaves no more than this; with 1 MiB less, the kernel's own OOM killer came."""
+NOTHING_BYTES = 8 << 20
+"""The culprit leaves no more than this; at 4 MiB, the OOM killer came."""
 THRASH_SECONDS = 3.0
 ROUNDS = 5
 LIMIT_SECONDS = 150.0
@@ -69,7 +69,9 @@ def first(settings):
     deadline = time.monotonic() + 60
     while not os.path.exists("/run/ready") and time.monotonic() < deadline:
         time.sleep(0.2)
-    culprit = start("culprit", ["/usr/bin/python3", "/drill/init.py", "culprit"])
+    # A script called `init` is one that guard never touches.
+    busybox("cp", "/drill/init.py", "/drill/feed_sync.py")
+    culprit = start("culprit", ["/usr/bin/python3", "/drill/feed_sync.py", "culprit"])
     write("/run/culprit", str(culprit.pid))
     for _ in range(2):
         start("readers", ["/usr/bin/python3", "/drill/init.py", "reader"])
@@ -103,7 +105,7 @@ def culprit():
     kept = []
     while True:
         left = available(meminfo)
-        if left > 8 * NOTHING_BYTES:
+        if left > 4 * NOTHING_BYTES:
             kept.append(b"x" * (1 << 20))
         elif left > NOTHING_BYTES:
             kept.append(b"x" * (1 << 16))
@@ -181,8 +183,8 @@ def guard():
             tell(
                 "took",
                 by=role.value,
-                seconds=marks["done"] - began,
-                before=marks["asked"] - began,
+                seconds=marks["done"] - began if "done" in marks else None,
+                before=marks["asked"] - began if marks else None,
                 verified=clock.monotonic() - began,
                 left=left,
                 full=full,
@@ -201,7 +203,7 @@ class Timed:
         self.marks = {}
 
     def precondition(self, step):
-        self.marks = {"asked": self.clock.monotonic(), "done": float("nan")}
+        self.marks = {"asked": self.clock.monotonic()}
         return self.handler.precondition(step)
 
     def do(self, step):
@@ -248,7 +250,7 @@ def await_nothing(meminfo):
     since = None
     while True:
         left, now = available(meminfo), time.monotonic()
-        since = (since or now) if left <= 2 * NOTHING_BYTES else None
+        since = (since or now) if left <= NOTHING_BYTES + (2 << 20) else None
         if since is not None and now - since >= THRASH_SECONDS:
             return left
         time.sleep(0.1)
