@@ -75,8 +75,17 @@ def measured(run: Run) -> dict[str, object]:
     for way in WAYS:
         took = [event for event in run.all("took") if event["by"] == way]
         seconds = [event["seconds"] for event in took if event["seconds"] is not None]
+        parts = {
+            name: [event[name] for event in took if event.get(name) is not None]
+            for name in ("recorded", "before")
+        }
         if seconds:
             ways[way] = {
+                **{
+                    f"{name}_median_seconds": round(statistics.median(each), 3)
+                    for name, each in parts.items()
+                    if each
+                },
                 "rounds": len(seconds),
                 "median_seconds": round(statistics.median(seconds), 3),
                 "longest_seconds": round(max(seconds), 3),

@@ -153,7 +153,7 @@ def guard():
     timed = {
         role: Timed(HostedHandler(child, lambda: None), clock) for role, child in children.items()
     }
-    tell("locked", said=lock(populate=False))
+    tell("locked", said=lock(populate=True))
     write("/run/ready", "1")
     while not os.path.exists("/run/culprit"):
         time.sleep(0.2)
@@ -177,7 +177,8 @@ def guard():
                 continue
             plan = replace(step.plan, id=f"plan-{number}-{role.value}")
             handlers = {ActionKind.CONTAIN: timed[role]}
-            executor = Executor(handlers, ledger=ledger, recheck=recheck, clock=clock)
+            record = Recorded(ledger, clock)
+            executor = Executor(handlers, ledger=record, recheck=recheck, clock=clock)
             (outcome,) = executor.execute(plan)
             marks = timed[role].marks
             tell(
@@ -185,6 +186,7 @@ def guard():
                 by=role.value,
                 seconds=marks["done"] - began if "done" in marks else None,
                 before=marks["asked"] - began if marks else None,
+                recorded=record.at - began,
                 verified=clock.monotonic() - began,
                 left=left,
                 full=full,
@@ -192,6 +194,23 @@ def guard():
                 detail=outcome.detail,
             )
             timed[role].handler.undo(step)
+
+
+class Recorded:
+    """The ledger, with the time at which the plan was on the disk."""
+
+    def __init__(self, ledger, clock):
+        self.ledger = ledger
+        self.clock = clock
+        self.at = None
+
+    @property
+    def history(self):
+        return self.ledger.history
+
+    def record(self, noun):
+        self.ledger.record(noun)
+        self.at = self.at or self.clock.monotonic()
 
 
 class Timed:

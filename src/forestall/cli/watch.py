@@ -199,11 +199,11 @@ def _watch(config: AgentConfig, given: dict[str, int], select: Select | None, fo
 
 
 def _locked() -> str:
-    """Keep what the agent has touched in memory: in a thrash it must still decide."""
+    """Keep the agent in memory as a whole: in a thrash it must still decide and record."""
     # Imported here: only a watch that may act needs it.
     from forestall.guard.last.memory import lock
 
-    return lock(populate=False) or "the memory of the agent is locked"
+    return lock(populate=True) or "the memory of the agent is locked"
 
 
 def respond(watch: Watch, path: str) -> Answer | None:
