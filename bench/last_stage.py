@@ -4,7 +4,7 @@ One QEMU guest without swap: a culprit takes all memory, two readers keep the pa
 over, and guard's programs lie on a disk. Each round contains the culprit in three ways: by the
 last stage (locked, started before), by a process that was started before and is not locked, and
 by one that is started for it. The first two go through the executor, its record on the disk and
-its second look included.
+its second look included. `million_additions_seconds` says how slow the emulated processor is.
 
 usage: python bench/last_stage.py [--json] [--memory MIB] [--keep DIR]
 """
@@ -73,7 +73,9 @@ def measured(run: Run) -> dict[str, object]:
     """Seconds by way, with what was left at the moment of the decision."""
     ways = {}
     for way in WAYS:
-        took = [event for event in run.all("took") if event["by"] == way]
+        of_way = [event for event in run.all("took") if event["by"] == way]
+        took = [event for event in of_way if not event["quiet"]]
+        quiet = [event["seconds"] for event in of_way if event["quiet"]]
         seconds = [event["seconds"] for event in took if event["seconds"] is not None]
         parts = {
             name: [event[name] for event in took if event.get(name) is not None]
@@ -86,6 +88,7 @@ def measured(run: Run) -> dict[str, object]:
                     for name, each in parts.items()
                     if each
                 },
+                "with_memory_seconds": quiet[0] if quiet else None,
                 "rounds": len(seconds),
                 "median_seconds": round(statistics.median(seconds), 3),
                 "longest_seconds": round(max(seconds), 3),
@@ -101,6 +104,7 @@ def measured(run: Run) -> dict[str, object]:
         "guest": run.first("up"),
         "ended": run.ended,
         "processes": processes,
+        "million_additions_seconds": (run.first("yardstick") or {}).get("seconds"),
         "ways": ways,
     }
 

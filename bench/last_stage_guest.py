@@ -103,6 +103,8 @@ def culprit():
     """Takes memory until none is left, and again whenever some is."""
     meminfo = os.open("/proc/meminfo", os.O_RDONLY)
     kept = []
+    while not os.path.exists("/run/go"):
+        time.sleep(0.2)
     while True:
         left = available(meminfo)
         if left > 4 * NOTHING_BYTES:
@@ -119,6 +121,8 @@ def reader():
     import random
 
     file = os.open(f"{KEEP}/file", os.O_RDONLY)
+    while not os.path.exists("/run/go"):
+        time.sleep(0.2)
     while True:
         os.pread(file, 1 << 16, random.randrange(0, FILE_BYTES - (1 << 16), 4096))
 
@@ -129,7 +133,7 @@ def guard():
     from forestall.clock import SystemClock
     from forestall.guard.executor import Executor
     from forestall.guard.hosted import Child, HostedHandler
-    from forestall.guard.last.memory import lock
+    from forestall.guard.last.memory import lock, prefer
     from forestall.guard.last.roles import Role, Setup
     from forestall.guard.ledger import Ledger
     from forestall.guard.live import HostProcesses, own_pids
@@ -153,7 +157,10 @@ def guard():
     timed = {
         role: Timed(HostedHandler(child, lambda: None), clock) for role, child in children.items()
     }
-    tell("locked", said=lock(populate=True))
+    tell("locked", said=lock(populate=True), preferred=prefer())
+    began = time.monotonic()
+    sum(range(1_000_000))
+    tell("yardstick", seconds=time.monotonic() - began)
     write("/run/ready", "1")
     while not os.path.exists("/run/culprit"):
         time.sleep(0.2)
@@ -165,14 +172,22 @@ def guard():
         handler.handler.arm(step.action)
     meminfo = os.open("/proc/meminfo", os.O_RDONLY)
     pressure = os.open("/proc/pressure/memory", os.O_RDONLY)
-    for number in range(ROUNDS):
+    for number in range(ROUNDS + 1):
         for role in (Role.LAST, Role.HELPER, None):
-            left = await_nothing(meminfo)
+            # The first round comes while there is memory: what all this takes in this guest.
+            left = await_nothing(meminfo) if number else available(meminfo)
             full = float(os.pread(pressure, 512, 0).split(b"full avg10=")[1].split()[0])
             began = clock.monotonic()
             if role is None:
                 anew(pid)
-                tell("took", by="new", seconds=clock.monotonic() - began, left=left, full=full)
+                tell(
+                    "took",
+                    by="new",
+                    quiet=not number,
+                    seconds=clock.monotonic() - began,
+                    left=left,
+                    full=full,
+                )
                 put_back()
                 continue
             plan = replace(step.plan, id=f"plan-{number}-{role.value}")
@@ -184,6 +199,7 @@ def guard():
             tell(
                 "took",
                 by=role.value,
+                quiet=not number,
                 seconds=marks["done"] - began if "done" in marks else None,
                 before=marks["asked"] - began if marks else None,
                 recorded=record.at - began,
@@ -194,6 +210,7 @@ def guard():
                 detail=outcome.detail,
             )
             timed[role].handler.undo(step)
+        write("/run/go", "1")
 
 
 class Recorded:
