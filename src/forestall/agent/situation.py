@@ -20,7 +20,7 @@ from forestall.guard.policy import Allowance, Policy
 from forestall.guard.recipe import Method, Recipe
 from forestall.guard.surroundings import Folders, look
 from forestall.model.action import Mode
-from forestall.model.sample import ProcessSample, Sample
+from forestall.model.sample import ProcessKey, ProcessSample, Sample
 from forestall.model.verdict import LimitKind, Subject, Verdict, VerdictKind
 from forestall.sense.cgroup import is_user_unit
 from forestall.sense.host import Host
@@ -87,7 +87,12 @@ class Situation:
 
     def complete(self, state: HostState, verdict: Verdict) -> HostState:
         """With what must be looked for: where it can be contained, and the database's state."""
-        containment = self._containment(verdict)
+        process = verdict.subject.process
+        containment = (
+            "It cannot be contained: no process is named."
+            if process is None
+            else self.containment_of(process)
+        )
         database = self._around.look()
         if isinstance(containment, Containment):
             return replace(state, containment=containment, database=database)
@@ -146,10 +151,8 @@ class Situation:
             return None
         return source.rpartition(" ")[0]
 
-    def _containment(self, verdict: Verdict) -> Containment | str:
-        process = verdict.subject.process
-        if process is None:
-            return "It cannot be contained: no process is named."
+    def containment_of(self, process: ProcessKey) -> Containment | str:
+        """How this process would be contained now, or the sentence that says why not."""
         if self._folders is None:
             self._folders = Folders(self._host)
         headroom = self._sample.host.headroom_bytes if self._sample is not None else None
