@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cims import schema
 from throwaway_postgres import Server, binaries, free_port, user
+
+from cims import schema
 
 DATABASE = "cims"
 SETTINGS = {"fsync": "off", "wal_sender_timeout": "0", "wal_receiver_timeout": "0"}

@@ -9,6 +9,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from postgres_pair import Pair, pair
+from throwaway_postgres import binaries, running
+
 from cims import schema
 from cims.check.finding import Proof
 from cims.check.look import Question, look
@@ -19,8 +22,6 @@ from cims.load.keys import order_key
 from cims.load.order import Answer, Order, Shop, Unknown
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
-from postgres_pair import Pair, pair
-from throwaway_postgres import binaries, running
 
 pytestmark = pytest.mark.xdist_group("postgres")
 

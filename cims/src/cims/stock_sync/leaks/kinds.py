@@ -14,6 +14,7 @@ from cims.stock_sync.leaks import (
     missing_decref,
     native_malloc,
     page_cache,
+    slow_db_queue,
     thread_local,
     traceback_kept,
     unbounded_cache,
