@@ -10,7 +10,6 @@ from forestall.agent.situation import Situation, policy_for
 from forestall.agent.troubles import Trouble, Troubles
 from forestall.clock import Clock
 from forestall.errors import EvidenceError, JournalError
-from forestall.guard.decision import decide
 from forestall.guard.executor import Executor, Records
 from forestall.guard.handler import ActionHandler, Step
 from forestall.guard.history import History
@@ -122,6 +121,7 @@ class Acting:
             return []
         self._open_problem = None
         self._executor = self.executor_on(self._ledger)
+        self._situation.preload()
         return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
 
     def executor_on(
@@ -194,6 +194,9 @@ class Acting:
             tell(self.open())
         if self._executor is None or self._ledger is None or trouble.bad_since is None:
             return None
+        # An agent without trouble does not carry it; one that may act has loaded it, see `open`.
+        from forestall.guard.decision import decide
+
         verdict, history = trouble.verdict, self._ledger.history
         state = self._situation.of(verdict, self._clock.now(), trouble.bad_since, service)
         policy = policy_for(self._policy, trouble.subject, service)

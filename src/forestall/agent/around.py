@@ -12,12 +12,12 @@ from forestall.clock import Clock
 from forestall.errors import ForestallError
 from forestall.guard.handler import ActionHandler
 from forestall.guard.lease import Lease
-from forestall.model.database import Database
 
 if TYPE_CHECKING:
     from forestall.guard.database import Cluster
     from forestall.guard.fleet import FleetForecasts
     from forestall.guard.wire.etcd import Etcd
+    from forestall.model.database import Database
 
 PUBLISH_SECONDS = 15.0
 
@@ -59,7 +59,7 @@ class Around:
     def has_fleet(self) -> bool:
         return self._fleet is not None
 
-    def look(self) -> Database | None:
+    def look(self) -> "Database | None":
         """The cluster now, with what its hosts forecast; None where none is configured."""
         if self._access is None:
             return None
