@@ -2,12 +2,12 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench venv-demo venv-dev clean
+.PHONY: demo test lint bench venv-demo venv-dev packages clean
 
 demo: venv-demo
 	@$(BIN)/forestall demo
 
-test: venv-dev
+test: packages venv-dev
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 lint: venv-dev
@@ -24,6 +24,10 @@ venv-demo:
 
 venv-dev:
 	@sh tools/venv.sh $(VENV) dev
+
+# Server programs that some tests need; without the right to install them those tests are skipped.
+packages:
+	@sh tools/packages.sh cluster panic || [ $$? = 3 ]
 
 clean:
 	rm -rf $(VENV) .venv-bare out

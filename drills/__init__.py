@@ -1,0 +1,1 @@
+"""Replays of incidents, each in its own folder with a `run.py`; run by `forestall drill NAME`."""

@@ -86,6 +86,7 @@ def make_handlers(
     host_clock: Clock,
     memory: Memory,
     notifiers: Sequence[Notifier],
+    switchover: ActionHandler | None = None,
     own_pids: frozenset[int] = frozenset(),
     protected: tuple[str, ...] = (),
 ) -> Mapping[ActionKind, ActionHandler]:
@@ -102,6 +103,8 @@ def make_handlers(
         ActionKind.RESTART: RestartHandler(host=host, processes=processes, clock=host_clock),
         ActionKind.NOTIFY: NotifyHandler(notifiers, clock=clock),
     }
+    if switchover is not None:
+        handlers[ActionKind.SWITCHOVER] = switchover
     if state is not None:
         folder = os.path.join(state, EVIDENCE_FOLDER)
         # Hashes and redaction: an agent without trouble does not carry them.

@@ -1,4 +1,4 @@
-"""Open connections to what moves the database's traffic, made before there is no memory for them."""
+"""Connections to what moves the database's traffic, opened while there is memory for them."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -84,7 +84,23 @@ class ProxyLink:
         wanted = self.proxy.server(member)
         for server in self.client.servers(self.proxy.backend):
             if server.name == wanted:
-                return "UP" if server.up else server.status
+                return "UP" if server.up else server.status.split(" ")[0]
+        return None
+
+    def stopped(self, member: str) -> bool:
+        """Whether somebody drained the server of a member or put it into maintenance."""
+        return self.proxy.server(member) in self.client.stopped(self.proxy.backend)
+
+    def problem(self, leader: str, candidate: str) -> str | None:
+        """Why traffic could not be led from one to the other here, as a sentence, or None."""
+        for member in (leader, candidate):
+            if self.status(member) is None:
+                return f"{self.name} has no server for {member} in {self.proxy.backend}."
+            if self.stopped(member):
+                return f"{self.name}: {member} is drained or in maintenance, not by this plan."
+        if self.status(candidate) == "UP":
+            # It would also send writes to the old primary after the move.
+            return f"{self.name} takes {candidate} for a primary: its checks do not ask for one."
         return None
 
 

@@ -81,7 +81,7 @@ class Policy:
     attempts_max: int = 6
     growth_share_min: float = 0.5
     above_baseline_min: float = 0.01
-    lag_bytes_max: int = 16 * MIB
+    lag_bytes_max: int = 1 * MIB
     candidate_exhaustion_seconds_min: float = 1 * DAY
     contain_expected_seconds: float = 1.0
     switchover_expected_seconds: float = 5.0

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from forestall.errors import InputError
 from forestall.guard import protect
-from forestall.guard.containment import ContainMethod
-from forestall.guard.containment import from_parameters as contained_by
 from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, from_parameters
 from forestall.model.action import Action, ActionKind, Plan
@@ -83,6 +81,10 @@ class Recheck:
         """A cgroup is limited as a whole, so every process in it must be one that may be."""
         if action.kind is not ActionKind.CONTAIN:
             return None
+        # Loaded by the plan that brought the action.
+        from forestall.guard.containment import ContainMethod
+        from forestall.guard.containment import from_parameters as contained_by
+
         try:
             containment = contained_by(action.parameters)
         except InputError as error:

@@ -7,6 +7,7 @@ is never done here: whether the old host is well again is for a person to say.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from forestall.clock import Clock
@@ -20,12 +21,11 @@ from forestall.guard.wire.haproxy import ServerState
 from forestall.model.database import Database, Role
 from forestall.units import format_bytes, format_duration
 
-VIAS = ("pgbouncer", "haproxy", "patroni")
+_HOLDING = {"pgbouncer": "holding the writes", "haproxy": "draining", "patroni": ""}
 RESUME_SHARE = 0.25
 """The part of the timeout that nothing but letting the clients go again may use."""
 
 TRY_SECONDS = 1.0
-_STOPPED = ("DRAIN", "MAINT")
 _RESUME_HELP = "write RESUME in the console of pgbouncer, or set the server ready on HAProxy"
 
 
@@ -63,16 +63,27 @@ class SwitchoverHandler:
         move = move_of(step)
         started = self._clock.monotonic()
         end = started + step.action.timeout_seconds * (1 - RESUME_SHARE)
+        # Looked at and connected to before anybody is held.
+        candidate_url = self._url_of(move)
+        self._links.asked(move.peer_url).connect()
+        began = self._clock.monotonic()
         with self._held(move, end, started + step.action.timeout_seconds):
             held = self._clock.monotonic()
-            self._switch(move, end)
+            self._switch(move, candidate_url, end)
+            moved = self._clock.monotonic()
             late = self._await_proxies(move, end)
-        took = format_duration(self._clock.monotonic() - held)
+        done = self._clock.monotonic()
         if late is not None:
+            took = format_duration(done - began)
             raise ForestallError(f"{move.candidate} is the primary, after {took}, but {late}")
-        how = {"pgbouncer": "writes were held for", "haproxy": "drained first, it took"}
-        detail = f"{move.candidate} is the primary; {how.get(move.via, 'it took')} {took}."
-        return Done(detail=detail)
+        parts = [
+            (_HOLDING[move.via], held - began),
+            ("the switchover", moved - held),
+            ("leading the traffic there", done - moved),
+        ]
+        said = ", ".join(f"{what} {format_duration(took)}" for what, took in parts if what)
+        total = format_duration(done - began)
+        return Done(detail=f"{move.candidate} is the primary after {total}: {said}.")
 
     def verify(self, step: Step, done: Done) -> str | None:
         """Whether the candidate takes writes, the old primary is none, and nobody is held."""
@@ -87,7 +98,7 @@ class SwitchoverHandler:
         held = [f"{p.name} ({', '.join(p.paused())})" for p in self._poolers(move) if p.paused()]
         if held:
             return f"Clients are still held by {' and '.join(held)}."
-        drained = [p.name for p in self._drained(move) if p.status(move.leader) in _STOPPED]
+        drained = [p.name for p in self._drained(move) if p.stopped(move.leader)]
         return f"{move.leader} is still drained on {', '.join(drained)}." if drained else None
 
     def undo(self, step: Step) -> str | None:
@@ -134,9 +145,9 @@ class SwitchoverHandler:
                 if problem is not None:
                     return problem
             for proxy in self._links.proxies:
-                for member in (move.leader, move.candidate):
-                    if proxy.status(member) is None:
-                        return f"{proxy.name} has no server for {member} in {proxy.proxy.backend}."
+                problem = proxy.problem(move.leader, move.candidate)
+                if problem is not None:
+                    return problem
         except WireError as error:
             return f"Its traffic cannot be held: {error.message}."
         return None
@@ -180,10 +191,10 @@ class SwitchoverHandler:
                 f"not begun and the clients go on; a transaction may be open for long"
             ) from None
 
-    def _switch(self, move: Move, end: float) -> None:
+    def _switch(self, move: Move, candidate_url: str, end: float) -> None:
         """Ask the peer, and return as soon as the candidate takes writes."""
         peer = self._links.asked(move.peer_url)
-        candidate = self._links.watched(self._url_of(move))
+        candidate = self._links.watched(candidate_url)
         left = end - self._clock.monotonic()
         peer.ask_switchover(move.leader, move.candidate, seconds=left)
         refused: list[RefusedError] = []
@@ -216,6 +227,9 @@ class SwitchoverHandler:
     def _url_of(self, move: Move) -> str:
         client = self._links.watched(move.peer_url)
         seen = database_of(client.cluster(), {}, at=0.0)
+        if seen.primary is None or seen.primary.name != move.leader:
+            # Asked for all the same, the candidate might be taken for one that has just become it.
+            raise ForestallError(f"{move.leader} is not the primary any more")
         for member in seen.members:
             if member.name == move.candidate:
                 return member.url
@@ -233,7 +247,8 @@ class SwitchoverHandler:
                     old, new = proxy.status(move.leader), proxy.status(move.candidate)
                 except WireError:
                     return False
-                return new == "UP" and old != "UP"
+                # A drained server is not known to be down, and would be UP as soon as it is ready.
+                return new == "UP" and old not in ("UP", "DRAIN")
 
             if not wait_until(leads, end - self._clock.monotonic(), self._clock):
                 return f"{proxy.name} does not lead to it."
@@ -243,11 +258,11 @@ class SwitchoverHandler:
         """RESUME and ready, each tried until then; what could not be done, and what was."""
         faults = []
         for pooler in self._poolers(move):
-            problem = self._insist(lambda pooler=pooler: _resume(pooler, done), until)
+            problem = self._insist(partial(_resume, pooler, done), until)
             if problem is not None:
                 faults.append(f"its clients are still held: {problem}")
         for proxy in self._drained(move):
-            problem = self._insist(lambda proxy=proxy: _ready(proxy, move.leader, done), until)
+            problem = self._insist(partial(_ready, proxy, move.leader, done), until)
             if problem is not None:
                 faults.append(f"{move.leader} is still drained: {problem}")
         return faults
@@ -272,7 +287,7 @@ def move_of(step: Step) -> Move:
         move = Move(given["leader"], given["candidate"], given["peer_url"], given["via"], seconds)
     except (KeyError, ValueError) as error:
         raise InputError(f"no switchover in {dict(given)!r}: {error}") from None
-    if move.via not in VIAS or not 0 < seconds <= 3600 or move.leader == move.candidate:
+    if move.via not in _HOLDING or not 0 < seconds <= 3600 or move.leader == move.candidate:
         raise InputError(f"no switchover in {dict(given)!r}")
     return move
 
@@ -284,6 +299,6 @@ def _resume(pooler: PoolerLink, done: list[str]) -> None:
 
 
 def _ready(proxy: ProxyLink, member: str, done: list[str]) -> None:
-    if proxy.status(member) in _STOPPED:
+    if proxy.stopped(member):
         proxy.client.set_state(proxy.proxy.backend, proxy.proxy.server(member), ServerState.READY)
         done.append(f"{member} is ready again on {proxy.name}.")

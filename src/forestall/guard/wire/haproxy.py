@@ -13,6 +13,8 @@ from forestall.guard.wire.stream import TIMEOUT_SECONDS, Stream
 PROMPT = b"\n> "
 IDLE_SECONDS = 86_400
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
+ADMIN_STOPPED = 0x01 | 0x08
+"""Of srv_admin_state: put into maintenance, or drained, by somebody at run time."""
 
 
 class ServerState(StrEnum):
@@ -78,6 +80,23 @@ class Haproxy:
                 proxy, server, status, now = (cells[place] for place in places)
                 servers.append(Server(proxy, server, status, int(now) if now.isdecimal() else 0))
         return tuple(servers)
+
+    def stopped(self, backend: str) -> tuple[str, ...]:
+        """The servers that were told to drain or to rest, whatever their checks say of them."""
+        told = self._ask(f"show servers state {_name(backend)}")
+        names: list[str] = []
+        found = []
+        for line in told.splitlines():
+            if line.startswith("# "):
+                names = line[2:].split()
+            elif names and line:
+                row = dict(zip(names, line.split(), strict=False))
+                flags = row.get("srv_admin_state", "")
+                if flags.isdecimal() and int(flags) & ADMIN_STOPPED:
+                    found.append(row.get("srv_name", ""))
+        if "srv_admin_state" not in names:
+            raise RefusedError(f"{self.name}: {said(told.encode()) or 'no answer'}")
+        return tuple(found)
 
     def set_state(self, backend: str, server: str, state: ServerState) -> None:
         """Have a server take traffic, or no more."""

@@ -1,0 +1,53 @@
+"""Process 1 of a small machine: makes its /proc its own, says `ready`, and buries its orphans.
+
+usage: first.py LXCFS-FOLDER HOSTNAME (in fresh PID, mount, UTS and cgroup namespaces)
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+SHOWN = ("meminfo", "swaps")
+"""The files of /proc that lxcfs answers for the asker's group.
+
+Not uptime and stat: the start of a process is counted from the real boot, and would then lie in
+the future (an age that no reader believes, and to Patroni a postmaster that is somebody else's).
+"""
+
+
+def main(lxcfs: str, hostname: str) -> None:
+    """Mount, say so on standard output, then reap for ever."""
+    socket.sethostname(hostname)
+    for name in SHOWN:
+        subprocess.run(["mount", "--bind", f"{lxcfs}/proc/{name}", f"/proc/{name}"], check=True)
+    _own_cgroups()
+    print("ready", flush=True)
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            # Orphans come without a word to whom they are given, so it is looked again.
+            time.sleep(0.1)
+
+
+def _own_cgroups() -> None:
+    """Show the machine's group as the root of its hierarchy, as on a host of its own."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        words = [line.split(" ") for line in mounts]
+    memory = [w for w in words if w[2] == "cgroup" and "memory" in w[3].split(",")]
+    unified = [w for w in words if w[2] == "cgroup2"]
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/sys/fs/cgroup"], check=True)
+    if memory:
+        os.mkdir("/sys/fs/cgroup/memory")
+        command = ["mount", "-t", "cgroup", "-o", "memory", "cgroup", "/sys/fs/cgroup/memory"]
+    elif unified:
+        command = ["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"]
+    else:
+        return
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
