@@ -97,13 +97,12 @@ class Recheck:
         if not _lies_in(live, containment.cgroup):
             place = live.memory_cgroup or "no cgroup that is known"
             return f"Process {live.key.pid} lies in {place} now, not in {containment.cgroup}."
-        for other in self.processes.all():
-            if _lies_in(other, containment.cgroup):
-                forbidden = protect.protected_by_pid(
-                    other.key.pid, self.own_pids
-                ) or self._untouchable(other, other.names)
-                if forbidden is not None:
-                    return f"{forbidden} It lies in {containment.cgroup} too."
+        for other in self.processes.inside(containment.cgroup):
+            forbidden = protect.protected_by_pid(other.key.pid, self.own_pids) or self._untouchable(
+                other, other.names
+            )
+            if forbidden is not None:
+                return f"{forbidden} It lies in {containment.cgroup} too."
         return None
 
 
