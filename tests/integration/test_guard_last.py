@@ -18,6 +18,7 @@ from forestall.errors import ForestallError
 from forestall.guard import channel as channels
 from forestall.guard.actions.stop import StopHandler
 from forestall.guard.channel import Channel, ClosedError
+from forestall.guard.database import DatabaseAccess
 from forestall.guard.handler import Done, Step
 from forestall.guard.hosted import Child, HostedHandler
 from forestall.guard.last.roles import Role, Setup
@@ -308,6 +309,25 @@ def test_a_closed_channel_says_so():
     with pytest.raises(ClosedError):
         Channel(own).receive(1.0)
     own.close()
+
+
+def test_what_moves_traffic_is_connected_to_beforehand_and_said_once_when_it_is_lost(scene):
+    """A proxy that answers is silent; one that is gone is said, and again when it is back."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    access = DatabaseAccess(scope="inventory", peers=(f"http://127.0.0.1:{port}",))
+    scene.setup = dataclasses.replace(scene.setup, database=encode(access))
+    child = scene.child(Role.LAST)
+    said = child.call("connect", {}, ANSWER_SECONDS)
+    assert str(port) in said
+    # The first attempt, which the agent asks for at its start, loads all that any will need.
+    before = scene.status(child)["modules"]
+    assert child.call("connect", {}, ANSWER_SECONDS) is None
+    with socket.create_server(("127.0.0.1", port)):
+        assert "is reached again" in child.call("connect", {}, ANSWER_SECONDS)
+        assert child.call("connect", {}, ANSWER_SECONDS) is None
+    assert scene.status(child)["modules"] == before
 
 
 def test_without_its_process_the_agent_acts_by_itself(scene):

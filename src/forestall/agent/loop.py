@@ -25,7 +25,7 @@ from forestall.guard.live import own_pids
 from forestall.guard.policy import Policy
 from forestall.journal import Damage, read
 from forestall.model.action import ActionKind, Mode
-from forestall.model.codec import from_document
+from forestall.model.codec import encode, from_document
 from forestall.model.event import TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
 from forestall.model.verdict import Verdict
@@ -138,6 +138,7 @@ class Watch:
             own_pids=tuple(own_pids(host)),
             protected=self.config.protected,
             evidence=os.path.join(self.state, EVIDENCE_FOLDER),
+            database=None if self.config.database is None else encode(self.config.database),
         )
         held = Memory(host, clock, self.judging, lambda: self.sample)
         return Hosting(setup, held=held, clock=clock, log=self.log)
