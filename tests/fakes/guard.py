@@ -61,6 +61,11 @@ class FakeProcesses:
     def all(self) -> Iterator[Live]:
         return iter(tuple(self.table.values()))
 
+    def inside(self, cgroup) -> Iterator[Live]:
+        return (
+            live for live in self.all() if f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")
+        )
+
 
 class FakeLedger:
     """A ledger in memory, with what was recorded in order; `fails` lets the next records fail."""

@@ -4,7 +4,7 @@ Nothing of it is loaded, connected to or waited for on a host that has neither.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from forestall.agent.config import AgentConfig, FleetConfig
@@ -12,12 +12,12 @@ from forestall.clock import Clock
 from forestall.errors import ForestallError
 from forestall.guard.handler import ActionHandler
 from forestall.guard.lease import Lease
-from forestall.model.database import Database
 
 if TYPE_CHECKING:
     from forestall.guard.database import Cluster
     from forestall.guard.fleet import FleetForecasts
     from forestall.guard.wire.etcd import Etcd
+    from forestall.model.database import Database
 
 PUBLISH_SECONDS = 15.0
 
@@ -47,7 +47,7 @@ class Around:
 
             fleet = self._fleet
             self.lease = FleetLease(
-                lambda: _etcd(fleet), scope=fleet.scope, host=hostname, clock=host_clock
+                lambda: etcd_of(fleet), scope=fleet.scope, host=hostname, clock=host_clock
             )
 
     @property
@@ -59,7 +59,7 @@ class Around:
     def has_fleet(self) -> bool:
         return self._fleet is not None
 
-    def look(self) -> Database | None:
+    def look(self) -> "Database | None":
         """The cluster now, with what its hosts forecast; None where none is configured."""
         if self._access is None:
             return None
@@ -76,6 +76,29 @@ class Around:
         from forestall.guard.actions.switchover import SwitchoverHandler
 
         return SwitchoverHandler(self._access, clock=self._clock)
+
+    def traffic_problems(self) -> Iterator[tuple[str, str | None]]:
+        """Each pooler and proxy by name, with what is wrong with it, or None."""
+        if self._access is None:
+            return
+        from forestall.guard.links import Links
+
+        links = Links(self._access)
+        try:
+            for pooler in links.poolers:
+                try:
+                    yield pooler.name, pooler.problem()
+                except ForestallError as error:
+                    yield pooler.name, error.message
+            for proxy in links.proxies:
+                try:
+                    servers = proxy.client.servers(proxy.proxy.backend)
+                    fault = None if servers else f"it has no backend {proxy.proxy.backend}"
+                    yield proxy.name, fault
+                except ForestallError as error:
+                    yield proxy.name, error.message
+        finally:
+            links.close()
 
     def publish(self, exhaustion_seconds: float | None) -> None:
         """Tell the fleet, soon and from another thread, how long this host still lasts."""
@@ -133,10 +156,11 @@ class _Publisher:
 def _forecasts(fleet: FleetConfig, member: str) -> "FleetForecasts":
     from forestall.guard.fleet import FleetForecasts
 
-    return FleetForecasts(_etcd(fleet), scope=fleet.scope, member=member)
+    return FleetForecasts(etcd_of(fleet), scope=fleet.scope, member=member)
 
 
-def _etcd(fleet: FleetConfig) -> "Etcd":
+def etcd_of(fleet: FleetConfig) -> "Etcd":
+    """A client of the fleet's etcd, not connected yet."""
     from forestall.guard.wire.etcd import Etcd
 
     return Etcd(fleet.etcd, tls=fleet.tls, user=fleet.user, password_file=fleet.password_file)
