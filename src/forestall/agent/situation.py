@@ -34,7 +34,7 @@ WINDOW_SECONDS_MIN = 5 * MINUTE
 WINDOW_SECONDS_MAX = 3 * HOUR
 """How far back the growth is shared out: since it began, within what is remembered."""
 
-KNOWN_SECONDS_MIN = 20.0
+KNOWN_SECONDS_MIN = 10.0
 """Less than this between two looks tells nothing of who grows."""
 
 HEADROOM_POINTS = 360
