@@ -208,7 +208,7 @@ class Judging:
                     process=one.seen,
                     since=started if born and started is not None else point[0],
                     growth_bytes=one.seen.memory_bytes - before,
-                    least_bytes=one.ring.least() or 0,
+                    least_bytes=min(one.ring.least() or 0, one.met_bytes),
                 )
 
     def series_of(self, process: ProcessKey) -> Series | None:

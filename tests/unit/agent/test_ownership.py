@@ -156,10 +156,13 @@ def test_one_look_tells_nothing(tmp_path):
 
 
 def test_a_leak_within_the_first_minute_is_seen_to_be_its_own(tmp_path):
-    """An agent that has looked for half a minute knows who took what in it, within a ring's step."""
+    """An agent that has looked for half a minute knows who took what in it."""
     watched = Watched(
         tmp_path,
         lambda minute: (process(10, int((100 + 600 * minute) * MIB)), process(11, 900 * MIB)),
         minutes=0.5,
     )
     assert watched.share(10) == 1.0
+    verdict = watched.verdict(10)
+    ownership = watched.situation.ownership_of(verdict, watched.at)
+    assert not_the_owner(verdict, ownership, Policy()) is None
