@@ -31,16 +31,16 @@ class Around:
         self, config: AgentConfig, *, hostname: str, host_clock: Clock, lag_bytes_max: int
     ) -> None:
         self._clock = host_clock
-        self._access = config.database
+        self.access = config.database
         self._fleet = config.fleet
         self._hostname = hostname
         self._cluster: Cluster | None = None
         self._readers: FleetForecasts | None = None
         self._publisher: _Publisher | None = None
-        if self._access is not None:
+        if self.access is not None:
             from dataclasses import replace
 
-            self._access = replace(self._access, lag_bytes_max=lag_bytes_max)
+            self.access = replace(self.access, lag_bytes_max=lag_bytes_max)
         self.lease: Lease | None = None
         if self._fleet is not None:
             from forestall.guard.fleet import FleetLease
@@ -53,7 +53,7 @@ class Around:
     @property
     def via(self) -> str:
         """How the database's clients are held while the primary moves."""
-        return "patroni" if self._access is None else self._access.via
+        return "patroni" if self.access is None else self.access.via
 
     @property
     def has_fleet(self) -> bool:
@@ -61,29 +61,29 @@ class Around:
 
     def look(self) -> "Database | None":
         """The cluster now, with what its hosts forecast; None where none is configured."""
-        if self._access is None:
+        if self.access is None:
             return None
         if self._cluster is None:
             from forestall.guard.database import Cluster
 
-            self._cluster = Cluster(self._access)
+            self._cluster = Cluster(self.access)
         return self._cluster.look(self._clock, forecasts=self._forecasts())
 
     def switchover(self) -> ActionHandler | None:
         """What moves the primary; None where no database is configured."""
-        if self._access is None:
+        if self.access is None:
             return None
         from forestall.guard.actions.switchover import SwitchoverHandler
 
-        return SwitchoverHandler(self._access, clock=self._clock)
+        return SwitchoverHandler(self.access, clock=self._clock)
 
     def traffic_problems(self) -> Iterator[tuple[str, str | None]]:
         """Each pooler and proxy by name, with what is wrong with it, or None."""
-        if self._access is None:
+        if self.access is None:
             return
         from forestall.guard.links import Links
 
-        links = Links(self._access)
+        links = Links(self.access)
         try:
             for pooler in links.poolers:
                 try:

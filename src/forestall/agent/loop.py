@@ -138,7 +138,7 @@ class Watch:
             own_pids=tuple(own_pids(host)),
             protected=self.config.protected,
             evidence=os.path.join(self.state, EVIDENCE_FOLDER),
-            database=None if self.config.database is None else encode(self.config.database),
+            database=None if self.around.access is None else encode(self.around.access),
         )
         held = Memory(host, clock, self.judging, lambda: self.sample)
         return Hosting(setup, held=held, clock=clock, log=self.log)
@@ -368,12 +368,17 @@ def describe_fault(error: BaseException) -> str:
 
 
 def _notifiers(config: AgentConfig, log: Log) -> tuple[Notifier, ...]:
-    if config.webhook is None:
-        return (LogNotifier(log),)
-    # Imported here: an agent without a webhook does not carry it.
-    from forestall.notify.webhook import WebhookNotifier
+    # Imported here: an agent without them does not carry them.
+    found: list[Notifier] = [LogNotifier(log)]
+    if config.webhook is not None:
+        from forestall.notify.webhook import WebhookNotifier
 
-    return (LogNotifier(log), WebhookNotifier(config.webhook))
+        found.append(WebhookNotifier(config.webhook))
+    if config.pagerduty is not None:
+        from forestall.notify.pagerduty import PagerDutyNotifier
+
+        found.append(PagerDutyNotifier(config.pagerduty))
+    return tuple(found)
 
 
 def _inside(state: str | None, name: str) -> str | None:

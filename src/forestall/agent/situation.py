@@ -34,7 +34,7 @@ WINDOW_SECONDS_MIN = 5 * MINUTE
 WINDOW_SECONDS_MAX = 3 * HOUR
 """How far back the growth is shared out: since it began, within what is remembered."""
 
-KNOWN_SECONDS_MIN = 20.0
+KNOWN_SECONDS_MIN = 10.0
 """Less than this between two looks tells nothing of who grows."""
 
 HEADROOM_POINTS = 360
@@ -194,6 +194,10 @@ def _same_service(one: Grown, own: Grown) -> bool:
 def recipe_of(subject: Subject, service: ServiceConfig | None) -> Recipe | None:
     """How this service is restarted: as its owner says, else by systemd if it is a unit of it."""
     said = service.restart if service is not None else None
+    if isinstance(said, Recipe):
+        return said
+    if said == "supervisord" and service is not None:
+        return Recipe(method=Method.SUPERVISORD, program=service.name)
     if said == "signal":
         return Recipe(method=Method.SIGNAL)
     if isinstance(said, tuple):

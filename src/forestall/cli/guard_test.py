@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from forestall.agent.around import Around
@@ -60,12 +60,13 @@ def run(args: argparse.Namespace) -> int:
     config = AgentConfig() if path is None else read_config(path)
     policy = policy_from(config.policy)
     clock, host = SystemClock(), Host()
+    quiet = replace(config, webhook=None, pagerduty=None)
     watch = Watch(
-        config, host=host, clock=clock, log=Log(sys.stderr, clock, journald=False), policy=policy
+        quiet, host=host, clock=clock, log=Log(sys.stderr, clock, journald=False), policy=policy
     )
     try:
         watch.tick()
-        checks = list(checks_of(watch, policy, state_folder(args.state or config.state)))
+        checks = list(checks_of(watch, config, policy, state_folder(args.state or config.state)))
     finally:
         watch.close()
     if args.json:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(check.fault for check in checks) else 0
 
 
-def checks_of(watch: Watch, policy: Policy, folder: str) -> Iterator[Check]:
+def checks_of(watch: Watch, config: AgentConfig, policy: Policy, folder: str) -> Iterator[Check]:
     """Every check, in the order of a plan."""
     yield _state(folder, policy)
     allowed = [service for service in watch.config.services if service.allow]
@@ -90,7 +91,7 @@ def checks_of(watch: Watch, policy: Policy, folder: str) -> Iterator[Check]:
     yield from _database(watch.around)
     if watch.config.fleet is not None:
         yield _fleet(watch.config.fleet)
-    yield from _notifiers(watch.config)
+    yield from _notifiers(config)
 
 
 def _state(folder: str, policy: Policy) -> Check:
@@ -223,14 +224,14 @@ def _notifiers(config: AgentConfig) -> Iterator[Check]:
             port = parts.port or (443 if parts.scheme == "https" else 80)
             yield _reached(f"notify {name}", parts.hostname or "", port)
     if config.pagerduty is not None:
-        if os.access(config.pagerduty, os.R_OK):
-            yield _reached("notify PagerDuty", "events.pagerduty.com", 443)
+        from forestall.notify.pagerduty import PagerDutyNotifier
+
+        try:
+            name = PagerDutyNotifier(config.pagerduty).name
+        except ForestallError as error:
+            yield Check(what="notify PagerDuty", fault=error.message, then=error.help)
         else:
-            yield Check(
-                what="notify PagerDuty",
-                fault=f"{config.pagerduty} cannot be read",
-                then="put the routing key into it, readable by the agent alone",
-            )
+            yield _reached(f"notify {name}", "events.pagerduty.com", 443)
 
 
 def _reached(what: str, host: str, port: int) -> Check:
