@@ -10,8 +10,9 @@ from forestall.errors import JournalError
 from forestall.guard.executor import Executor
 from forestall.guard.handler import Done, Step
 from forestall.guard.history import History, fold
+from forestall.guard.host_state import HostState
 from forestall.guard.live import Live
-from forestall.guard.policy import Allowance, HostState, Policy
+from forestall.guard.policy import Allowance, Policy
 from forestall.guard.protect import names_of, script_of
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
@@ -32,7 +33,9 @@ class FakeProcesses:
         self.table: dict[int, Live] = {}
         self._ticks = 1000
 
-    def start(self, pid, name, *, words=None, unit=None, kernel_thread=False, user_unit=False):
+    def start(
+        self, pid, name, *, words=None, unit=None, kernel_thread=False, user_unit=False, cgroup=None
+    ):
         """Put a new process at `pid`, whoever was there before; its key."""
         self._ticks += 1
         key = ProcessKey(boot_id=BOOT_ID, pid=pid, start_ticks=self._ticks)
@@ -45,6 +48,7 @@ class FakeProcesses:
             unit=unit,
             kernel_thread=kernel_thread,
             user_unit=user_unit,
+            memory_cgroup=cgroup or (f"/system.slice/{unit}" if unit else None),
         )
         return key
 

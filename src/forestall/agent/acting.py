@@ -2,28 +2,25 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from forestall.agent.config import ServiceConfig
 from forestall.agent.hands import EVIDENCE_FOLDER
 from forestall.agent.log import Log
+from forestall.agent.situation import Situation, policy_for
 from forestall.agent.troubles import Trouble, Troubles
 from forestall.clock import Clock
-from forestall.errors import EvidenceError, JournalError, UsageError
-from forestall.evidence.layout import RESERVE_BYTES, free_bytes
+from forestall.errors import EvidenceError, JournalError
 from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.handler import ActionHandler
 from forestall.guard.history import History
+from forestall.guard.lease import Lease
 from forestall.guard.ledger import LEDGER_NAME, Ledger
-from forestall.guard.live import HostProcesses, own_pids
-from forestall.guard.policy import Allowance, HostState, Policy
+from forestall.guard.live import HostProcesses
+from forestall.guard.policy import Policy
 from forestall.guard.recheck import Recheck
-from forestall.guard.recipe import Method, Recipe
-from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
+from forestall.model.action import ActionKind, Outcome, OutcomeState, Plan
 from forestall.model.event import TimelineEvent
-from forestall.model.verdict import Subject
-from forestall.sense.cgroup import is_user_unit
 from forestall.sense.host import Host
 
 RETRY_SECONDS = 30.0
@@ -73,27 +70,29 @@ class Acting:
         *,
         host: Host,
         clock: Clock,
-        mode: Mode,
+        situation: Situation,
         policy: Policy,
         protected: tuple[str, ...] = (),
         state: str | None,
         handlers: Mapping[ActionKind, ActionHandler],
+        lease: Lease | None = None,
         troubles: Troubles,
         log: Log,
     ) -> None:
         self._host = host
         self._clock = clock
-        self._mode = mode
+        self._situation = situation
         self._policy = policy
         self._protected = protected
         self._state = state
         self._handlers = handlers
+        self._lease = lease
         self._troubles = troubles
         self._log = log
         self._ledger: _Ledger | None = None
         self._executor: Executor | None = None
-        self._own_pids = own_pids(host)
         self._retry_at = float("-inf")
+        self._settle_at = float("-inf")
         self._open_error_count = 0
         self._open_problem: str | None = None
         self.counts: dict[tuple[ActionKind, OutcomeState], int] = {}
@@ -125,11 +124,22 @@ class Acting:
             self._handlers,
             ledger=self._ledger,
             recheck=Recheck(
-                processes=processes, own_pids=self._own_pids, protected=self._protected
+                processes=processes,
+                own_pids=self._situation.own_pids,
+                protected=self._protected,
             ),
             clock=self._clock,
+            lease=self._lease,
         )
         return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
+
+    def settle(self, tell: Tell) -> None:
+        """Try again, now and then, to take back what an earlier plan left on this host."""
+        now = self._clock.monotonic()
+        if self._executor is None or now < self._settle_at or not self._executor.owing:
+            return
+        self._settle_at = now + RETRY_SECONDS
+        self._tell_outcomes(self._executor.settle(), [], tell)
 
     def unspooled(self, spooled: set[str], since: float) -> list[TimelineEvent]:
         """Events of plans since then that are in the ledger and not in the spool.
@@ -150,24 +160,20 @@ class Acting:
             tell(self.open())
         if self._executor is None or self._ledger is None or trouble.bad_since is None:
             return None
-        subject = trouble.subject
-        state = HostState(
-            at=self._clock.now(),
-            mode=self._mode,
-            troubled_since=trouble.bad_since,
-            own_pids=self._own_pids,
-            protected=self._protected,
-            recipe=recipe_of(subject, service),
-            evidence_free_bytes=room_for_evidence(self._state),
-        )
-        policy = policy_for(self._policy, subject, service)
-        plan = decide(trouble.verdict, state, policy, self._ledger.history)
+        verdict, history = trouble.verdict, self._ledger.history
+        state = self._situation.of(verdict, self._clock.now(), trouble.bad_since, service)
+        policy = policy_for(self._policy, trouble.subject, service)
+        plan = decide(verdict, state, policy, history)
+        if not plan.idle:
+            # Only now: the database and the cgroups are not asked at each look at a trouble.
+            state = self._situation.complete(state, verdict)
+            plan = decide(verdict, state, policy, history)
         if plan.idle:
             return None
         event = self._troubles.planned(plan)
         self._log.warning(event.text)
         try:
-            outcomes = self._executor.execute(plan)
+            outcomes = (*self._executor.execute(plan), *self._executor.settle())
         except Exception:
             # The executor closed the plan in the ledger; it is told before the loop counts this.
             self._tell_of(event, self._ledger.outcomes_of(plan.id), tell)
@@ -176,14 +182,22 @@ class Acting:
         return plan
 
     def _tell_of(self, planned: TimelineEvent, outcomes: Sequence[Outcome], tell: Tell) -> None:
-        events = [planned]
+        self._tell_outcomes(outcomes, [planned], tell)
+
+    def _tell_outcomes(
+        self, outcomes: Sequence[Outcome], events: list[TimelineEvent], tell: Tell
+    ) -> None:
+        """Tell of outcomes, after the events that come before them; nothing if there are none."""
+        if not outcomes and not events:
+            return
+        first = len(events)
         for outcome in outcomes:
             events.append(self._troubles.ended(outcome))
             counted = (outcome.kind, outcome.state)
             self.counts[counted] = self.counts.get(counted, 0) + 1
             if outcome.evidence is not None:
                 self._prune(outcome.evidence)
-        for outcome, event in zip(outcomes, events[1:], strict=True):
+        for outcome, event in zip(outcomes, events[first:], strict=True):
             bad = outcome.state in (OutcomeState.FAILED, OutcomeState.REFUSED)
             (self._log.warning if bad else self._log.info)(event.text)
         tell(events)
@@ -206,35 +220,3 @@ class Acting:
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = self._executor = None
-
-
-def recipe_of(subject: Subject, service: ServiceConfig | None) -> Recipe | None:
-    """How this service is restarted: as its owner says, else by systemd if it is a unit of it."""
-    said = service.restart if service is not None else None
-    if said == "signal":
-        return Recipe(method=Method.SIGNAL)
-    if isinstance(said, tuple):
-        return Recipe(method=Method.COMMAND, command=said)
-    if said == "systemd" or not is_user_unit(subject.cgroup):
-        try:
-            return Recipe(method=Method.SYSTEMD, unit=subject.unit)
-        except UsageError:
-            # Not a service of systemd: a scope, or no unit at all.
-            return None
-    return None
-
-
-def policy_for(policy: Policy, subject: Subject, service: ServiceConfig | None) -> Policy:
-    """The policy with the owner's word about this one service, taken literally."""
-    if service is None or not service.allow:
-        return policy
-    literal = "".join(f"[{c}]" if c in "*?[" else c for c in subject.service)
-    return replace(policy, allow=(*policy.allow, Allowance(service=literal)))
-
-
-def room_for_evidence(folder: str | None, free: Callable[[str], int] = free_bytes) -> int | None:
-    """What evidence may take of the free space: a bundle leaves a reserve to the services."""
-    try:
-        return None if folder is None else max(0, free(folder) - RESERVE_BYTES)
-    except OSError:
-        return None

@@ -4,18 +4,23 @@ An unknown key is an error that names it, because a misspelt limit would otherwi
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from forestall.errors import UsageError
 from forestall.model.action import Mode
 from forestall.model.sample import ProcessSample
 from forestall.units import MIB, parse_bytes
 
+if TYPE_CHECKING:
+    from forestall.guard.database import DatabaseAccess
+    from forestall.guard.wire.endpoint import Tls
+
 CONFIG_BYTES_MAX = 1 * MIB
 SERVICES_MAX = 256
 PROTECTED_MAX = 256
+PLACES_MAX = 16
 DEFAULT_LISTEN = "127.0.0.1:9188"
 DEFAULT_INTERVAL_SECONDS = 1.0
 INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX = 0.2, 60.0
@@ -51,11 +56,24 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetConfig:
+    """The etcd that hosts share a lease in; `member` is how this host is called there."""
+
+    etcd: tuple[str, ...]
+    scope: str
+    member: str | None = None
+    user: str | None = None
+    password_file: str | None = None
+    tls: "Tls | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """Everything `forestall watch` can be told. None in `listen` = no listener.
 
     `policy` holds the raw values of the [policy] table for guard to check against its own fields;
     `protected` are names and units guard never touches, shell-style, beside its own list.
+    `pagerduty` is the path of the file that holds the routing key.
     """
 
     mode: Mode = Mode.OBSERVE
@@ -68,6 +86,9 @@ class AgentConfig:
     protected: tuple[str, ...] = ()
     services: tuple[ServiceConfig, ...] = ()
     webhook: str | None = None
+    pagerduty: str | None = None
+    database: "DatabaseAccess | None" = None
+    fleet: FleetConfig | None = None
 
 
 def read_config(path: str) -> AgentConfig:
@@ -97,6 +118,8 @@ def parse_config(data: Mapping[str, Any], path: str) -> AgentConfig:
     services: list[dict[str, Any]] = top.take("service", _tables, [])
     if len(services) > SERVICES_MAX:
         raise top.error("service", f"at most {SERVICES_MAX} services, found {len(services)}")
+    database = _database(top.table("database")) if "database" in data else None
+    fleet = _fleet(top.table("fleet"), database) if "fleet" in data else None
     config = AgentConfig(
         mode=agent.take("mode", Mode, Mode.OBSERVE),
         interval_seconds=agent.take("interval_seconds", check_interval, DEFAULT_INTERVAL_SECONDS),
@@ -110,6 +133,9 @@ def parse_config(data: Mapping[str, Any], path: str) -> AgentConfig:
             _service(_Table(each, path, f"service[{index}]")) for index, each in enumerate(services)
         ),
         webhook=notify.take("webhook", _text, None),
+        pagerduty=notify.take("pagerduty", _file, None),
+        database=database,
+        fleet=fleet,
     )
     for table in (agent, notify, top):
         table.finish()
@@ -157,6 +183,92 @@ def _service(table: "_Table") -> ServiceConfig:
     return service
 
 
+def _database(table: "_Table") -> "DatabaseAccess":
+    """[database]: how the cluster on this host is reached."""
+    # Kept out of an agent that has no database beside it.
+    from forestall.guard.database import DatabaseAccess, Pooler, Proxy
+    from forestall.guard.wire.endpoint import parse_endpoint
+    from forestall.guard.wire.http import parse_url
+    from forestall.guard.wire.patroni import Access
+
+    def url(value: Any) -> str:
+        parse_url(_text(value))
+        return str(value)
+
+    def urls(value: Any) -> tuple[str, ...]:
+        return tuple(url(each) for each in _texts(value))
+
+    def address(value: Any) -> str:
+        parse_endpoint(_text(value), port=1)
+        return str(value)
+
+    def pooler(each: _Table) -> Pooler:
+        return Pooler(
+            address=each.need("address", address),
+            user=each.take("user", _text, "pgbouncer"),
+            password_file=each.take("password_file", _file, None),
+            databases=each.take("databases", _texts, ()),
+        )
+
+    def proxy(each: _Table) -> Proxy:
+        return Proxy(
+            address=each.need("address", address),
+            backend=each.need("backend", _text),
+            servers=each.take("servers", _names, {}),
+        )
+
+    access = DatabaseAccess(
+        scope=table.need("scope", _text),
+        own=table.take("member", _text, None),
+        url=table.take("patroni", url, None),
+        peers=table.take("peers", urls, ()),
+        rest=Access(
+            user=table.take("user", _text, None),
+            password_file=table.take("password_file", _file, None),
+            tls=_tls(table),
+        ),
+        poolers=tuple(pooler(each) for each in table.each("pgbouncer")),
+        proxies=tuple(proxy(each) for each in table.each("haproxy")),
+    )
+    if access.url is None and not access.peers:
+        raise table.error("peers", 'the Patroni REST addresses of the other members, or "patroni"')
+    table.finish()
+    return access
+
+
+def _fleet(table: "_Table", database: "DatabaseAccess | None") -> FleetConfig:
+    """[fleet]: the etcd in which the hosts of a cluster share their lease."""
+    from forestall.guard.wire.http import parse_url
+
+    def urls(value: Any) -> tuple[str, ...]:
+        found = _texts(value)
+        for each in found:
+            parse_url(each)
+        return found
+
+    scope = database.scope if database is not None else None
+    fleet = FleetConfig(
+        etcd=table.need("etcd", urls),
+        scope=table.take("scope", _text, scope) or table.need("scope", _text),
+        member=table.take("member", _text, database.own if database is not None else None),
+        user=table.take("user", _text, None),
+        password_file=table.take("password_file", _file, None),
+        tls=_tls(table),
+    )
+    table.finish()
+    return fleet
+
+
+def _tls(table: "_Table") -> "Tls | None":
+    from forestall.guard.wire.endpoint import Tls
+
+    given = {
+        name: table.take(key, _file, None)
+        for name, key in (("authority", "ca"), ("certificate", "certificate"), ("key", "key"))
+    }
+    return Tls(**given) if any(given.values()) else None
+
+
 class _Table:
     """One TOML table whose keys are taken one by one; `finish` refuses what was not taken."""
 
@@ -178,6 +290,24 @@ class _Table:
         except ValueError as error:
             raise self.error(key, str(error)) from None
 
+    def need(self, key: str, convert: Callable[[Any], Value]) -> Value:
+        """What must be there."""
+        if key not in self._left:
+            raise self.error(key, "is needed and missing")
+        value: Value | None = self.take(key, convert, None)
+        assert value is not None
+        return value
+
+    def each(self, key: str) -> "Iterator[_Table]":
+        """The tables of an array, each finished once it was taken from."""
+        found: list[dict[str, Any]] = self.take(key, _tables, [])
+        if len(found) > PLACES_MAX:
+            raise self.error(key, f"at most {PLACES_MAX}, found {len(found)}")
+        for index, data in enumerate(found):
+            table = _Table(data, self._path, f"{self._full(key)}[{index}]")
+            yield table
+            table.finish()
+
     def table(self, key: str) -> "_Table":
         return _Table(self.take(key, _dict, {}), self._path, self._full(key))
 
@@ -197,6 +327,23 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"a text, not {value!r}")
     return value
+
+
+def _file(value: Any) -> str:
+    """An absolute path: a secret is never in the configuration itself."""
+    if not os.path.isabs(_text(value)):
+        raise ValueError(f"the absolute path of a file, not {value!r}")
+    return str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= PLACES_MAX:
+        raise ValueError(f"a list of 1 to {PLACES_MAX} texts")
+    return tuple(_text(item) for item in value)
+
+
+def _names(value: Any) -> dict[str, str]:
+    return {name: _text(item) for name, item in _dict(value).items()}
 
 
 def _bool(value: Any) -> bool:

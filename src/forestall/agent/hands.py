@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from forestall.agent.judging import Judging
 from forestall.clock import Clock
@@ -51,39 +52,29 @@ class Memory:
         return self._judging.series_of(subject.process) if subject.process else None
 
 
-class Capture:
-    """The capture action, whose modules (hashes, redaction) are loaded when it is first needed."""
+class Lazy:
+    """An action whose modules are loaded when it is first needed."""
 
-    def __init__(self, folder: str, *, host: Host, clock: Clock, memory: Memory) -> None:
-        self._folder = folder
-        self._host = host
-        self._clock = clock
-        self._memory = memory
+    def __init__(self, make: Callable[[], ActionHandler]) -> None:
+        self._make = make
         self._handler: ActionHandler | None = None
 
     def precondition(self, step: Step) -> str | None:
-        return self._loaded().precondition(step)
+        return self.loaded().precondition(step)
 
     def do(self, step: Step) -> Done:
-        return self._loaded().do(step)
+        return self.loaded().do(step)
 
     def verify(self, step: Step, done: Done) -> str | None:
-        return self._loaded().verify(step, done)
+        return self.loaded().verify(step, done)
 
     def undo(self, step: Step) -> str | None:
-        return self._loaded().undo(step)
+        return self.loaded().undo(step)
 
-    def _loaded(self) -> ActionHandler:
+    def loaded(self) -> ActionHandler:
+        """The handler itself."""
         if self._handler is None:
-            from forestall.guard.actions.capture import CaptureHandler
-
-            self._handler = CaptureHandler(
-                self._folder,
-                host=self._host,
-                processes=HostProcesses(self._host),
-                recent=self._memory,
-                clock=self._clock,
-            )
+            self._handler = self._make()
         return self._handler
 
 
@@ -95,18 +86,42 @@ def make_handlers(
     host_clock: Clock,
     memory: Memory,
     notifiers: Sequence[Notifier],
+    switchover: ActionHandler | None = None,
+    own_pids: frozenset[int] = frozenset(),
+    protected: tuple[str, ...] = (),
 ) -> Mapping[ActionKind, ActionHandler]:
-    """One handler per kind of action. Without a state folder no evidence can be kept.
+    """One handler per kind of action, and the only place where they are made.
+
+    Without a state folder no evidence can be kept.
 
     Processes end and start by `host_clock`, however fast `clock` runs.
     """
     processes = HostProcesses(host)
     handlers: dict[ActionKind, ActionHandler] = {
+        ActionKind.CONTAIN: Lazy(partial(_contain, host, own_pids, protected)),
         ActionKind.STOP: StopHandler(processes=processes, clock=host_clock),
         ActionKind.RESTART: RestartHandler(host=host, processes=processes, clock=host_clock),
         ActionKind.NOTIFY: NotifyHandler(notifiers, clock=clock),
     }
+    if switchover is not None:
+        handlers[ActionKind.SWITCHOVER] = switchover
     if state is not None:
         folder = os.path.join(state, EVIDENCE_FOLDER)
-        handlers[ActionKind.CAPTURE] = Capture(folder, host=host, clock=clock, memory=memory)
+        # Hashes and redaction: an agent without trouble does not carry them.
+        handlers[ActionKind.CAPTURE] = Lazy(partial(_capture, folder, host, clock, memory))
     return handlers
+
+
+def _contain(host: Host, own_pids: frozenset[int], protected: tuple[str, ...]) -> ActionHandler:
+    from forestall.guard.actions.contain import ContainHandler
+    from forestall.guard.surroundings import Folders
+
+    return ContainHandler(Folders(host), own_pids=own_pids, protected=protected)
+
+
+def _capture(folder: str, host: Host, clock: Clock, memory: Memory) -> ActionHandler:
+    from forestall.guard.actions.capture import CaptureHandler
+
+    return CaptureHandler(
+        folder, host=host, processes=HostProcesses(host), recent=memory, clock=clock
+    )

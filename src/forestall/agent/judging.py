@@ -1,8 +1,9 @@
 """One judge per process: fed from the samples, at the pace its suspicion deserves."""
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from forestall.agent.config import ServiceConfig
 from forestall.agent.limits import Limits
@@ -27,6 +28,15 @@ RING_POINTS = 360
 RING_INTERVAL_SECONDS = 30
 
 SUSPICIOUS = (VerdictKind.GROWING, VerdictKind.LEAKING, VerdictKind.EXHAUSTING)
+
+
+class Grown(NamedTuple):
+    """What one process took since a time, and the least it held in what is remembered."""
+
+    process: ProcessSample
+    since: float
+    growth_bytes: int
+    least_bytes: int
 
 
 class _Judged:
@@ -165,6 +175,24 @@ class Judging:
         """What the configuration says about the service this process belongs to."""
         one = self._judged.get(process.pid)
         return one.service if one is not None and one.key == process else None
+
+    def growths(self, since: float) -> Iterator["Grown"]:
+        """What each process took since then, as far back as it is remembered."""
+        for one in self._judged.values():
+            if one.seen is None or one.ring is None:
+                continue
+            point = one.ring.at_or_before(since)
+            if point is not None:
+                started = one.judge.started_at
+                # What began within the window took all it holds.
+                born = started is not None and started > since
+                before = 0 if born else point[1]
+                yield Grown(
+                    process=one.seen,
+                    since=started if born and started is not None else point[0],
+                    growth_bytes=one.seen.memory_bytes - before,
+                    least_bytes=one.ring.least() or 0,
+                )
 
     def series_of(self, process: ProcessKey) -> Series | None:
         """The recent memory of a process in bytes, as the judge was given it."""

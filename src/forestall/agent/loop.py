@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from forestall.agent.acting import Acting
+from forestall.agent.around import Around
 from forestall.agent.budget import Budget, OverBudgetError
 from forestall.agent.config import AgentConfig
 from forestall.agent.hands import Memory, make_handlers
@@ -12,6 +13,7 @@ from forestall.agent.judging import Judging
 from forestall.agent.limits import cgroup_file
 from forestall.agent.log import Log, LogNotifier
 from forestall.agent.recall import RECALL_SECONDS, SERIES_FILE, Recall, recall
+from forestall.agent.situation import Situation
 from forestall.agent.spool import SPOOL_FILE, Spool
 from forestall.agent.troubles import Troubles
 from forestall.clock import Clock, SystemClock
@@ -84,24 +86,21 @@ class Watch:
         # One set for both: a suspect is read more closely and judged more often.
         self.collector.suspects = self.judging.suspects
         self.troubles = Troubles(host.hostname)
-        self.acting = Acting(
-            host=host,
-            clock=clock,
+        self.around = Around(
+            config,
+            hostname=host.hostname,
+            host_clock=host_clock or SystemClock(),
+            lag_bytes_max=self.policy.lag_bytes_max,
+        )
+        self.situation = Situation(
+            host,
+            self.judging,
+            around=self.around,
             mode=config.mode,
-            policy=self.policy,
             protected=config.protected,
             state=state,
-            handlers=make_handlers(
-                state,
-                host=host,
-                clock=clock,
-                host_clock=host_clock or SystemClock(),
-                memory=Memory(host, clock, self.judging, lambda: self.sample),
-                notifiers=_notifiers(config, log),
-            ),
-            troubles=self.troubles,
-            log=log,
         )
+        self.acting = self._acting(host, host_clock or SystemClock())
         self.sample: Sample | None = None
         self.tick_count = 0
         self.tick_seconds = 0.0
@@ -111,6 +110,30 @@ class Watch:
         self._oom_kills: int | None = None
         self._said: dict[str, str | None] = {}
         self.stopped = False
+
+    def _acting(self, host: Host, host_clock: Clock) -> Acting:
+        return Acting(
+            host=host,
+            clock=self._clock,
+            situation=self.situation,
+            policy=self.policy,
+            protected=self.config.protected,
+            state=self.state,
+            handlers=make_handlers(
+                self.state,
+                host=host,
+                clock=self._clock,
+                host_clock=host_clock,
+                memory=Memory(host, self._clock, self.judging, lambda: self.sample),
+                notifiers=_notifiers(self.config, self.log),
+                switchover=self.around.switchover(),
+                own_pids=self.situation.own_pids,
+                protected=self.config.protected,
+            ),
+            lease=self.around.lease,
+            troubles=self.troubles,
+            log=self.log,
+        )
 
     @property
     def failing(self) -> bool:
@@ -177,6 +200,9 @@ class Watch:
         sample = self.sample = self.collector.tick()
         events: list[TimelineEvent] = []
         verdicts = self.judging.feed(sample)
+        self.situation.observe(sample)
+        if self.around.has_fleet:
+            self.around.publish(self.situation.exhaustion_seconds())
         for verdict in verdicts:
             events += self.troubles.judged(verdict)
         events += self._departures(sample)
@@ -204,6 +230,7 @@ class Watch:
         self.recall.close()
         self.spool.close()
         self.acting.close()
+        self.around.close()
         self.collector.close()
         self._complain()
 
@@ -242,6 +269,7 @@ class Watch:
 
     def _decide(self) -> None:
         """Ask guard about every open trouble, at once when it is new and then every few seconds."""
+        self.acting.settle(self._tell)
         now = self._clock.monotonic()
         due = now >= self._decide_at
         if due:

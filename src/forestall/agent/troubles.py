@@ -146,6 +146,8 @@ class Troubles:
         does = ", ".join(action.kind for action in plan.actions)
         if plan.refusals:
             text = f"Guard holds back from {service}: {' '.join(plan.refusals)}"
+        elif plan.hold is not None and plan.mode is Mode.ACT:
+            text = f"Guard holds {service} and takes nothing down ({does}). {plan.hold}"
         elif plan.mode is Mode.ACT:
             text = f"Guard acts on {service} ({does}). {' '.join(plan.because)}"
         else:
@@ -158,7 +160,7 @@ class Troubles:
             kind=EventKind.PLAN,
             key=self._key_of(plan.subject),
             source=SOURCE,
-            text=text,
+            text=" ".join((text, *plan.left_out)),
             data=to_document(without_secrets(plan)),
         )
 

@@ -52,6 +52,11 @@ class Judge:
         self._hold_seconds = rules.hold_seconds_min
         self._verdict: Verdict | None = None
 
+    @property
+    def started_at(self) -> float | None:
+        """When the process started, or was first seen; None before the first sample."""
+        return self._started_at
+
     def observe(self, at: float, memory_bytes: int, limit: Limit | None) -> Verdict:
         """Take a sample and return the verdict as of the last judgement.
 

@@ -4,48 +4,66 @@
 the same plan, so a plan of observe mode is the plan that act mode would have carried out.
 """
 
-from forestall.guard.history import History, disruptions, of_process, of_service
+from forestall.guard.history import (
+    History,
+    Past,
+    disruptions,
+    of_incident,
+    of_process,
+    of_service,
+)
+from forestall.guard.host_state import HostState
 from forestall.guard.policy import (
-    HostState,
     Policy,
-    Remedy,
     allowance_of,
     imminent,
     remedy_of,
     soonest,
     used_share,
 )
-from forestall.guard.recipe import to_parameters
-from forestall.guard.refusals import kind_of, refusals_of
+from forestall.guard.refusals import hold_of, incident_of, kind_of, may_be_contained, refusals_of
+from forestall.guard.stages import Stages, notify_action, stages_of
 from forestall.guard.words import describe
-from forestall.model.action import Action, ActionKind, Mode, Plan
-from forestall.model.verdict import Subject, Verdict, VerdictKind
+from forestall.model.action import Action, Mode, OutcomeState, Plan
+from forestall.model.verdict import Verdict, VerdictKind
 from forestall.units import format_duration
 
 
 def decide(verdict: Verdict, state: HostState, policy: Policy, history: History) -> Plan:
-    """What to do about `verdict`: capture -> stop or restart -> notify, or nothing, or a refusal.
+    """What to do about `verdict`: a plan in stages, nothing yet, or a refusal.
 
-    A plan without actions is not worth recording (`Plan.idle`): `because` says what it waits
-    for. A plan with `refusals` holds at most a notify. Meant to be called at each change of a
-    verdict, and again and again while it lasts: one trouble is planned for once.
+    The stages: contain, move the database's traffic, keep evidence, stop or restart, tell
+    people. A plan without actions is not worth recording (`Plan.idle`): `because` says what it
+    waits for. One with `refusals` holds at most a notify; one with `hold` takes nothing down.
+    Meant to be called at each change of a verdict, and again and again while it lasts: its id
+    names the trouble and the attempt, so that the same again is the same plan.
     """
     trigger, calls = _trigger(verdict, policy)
     if not calls:
-        return _plan(verdict, state, trigger)
+        return _plan(verdict, state, history, trigger)
     waiting = _waiting(verdict, state, policy, history)
     if waiting is not None:
-        return _plan(verdict, state, (*trigger, waiting))
+        return _plan(verdict, state, history, (*trigger, waiting))
     remedy = remedy_of(verdict.subject, policy)
-    refusals = refusals_of(verdict, state, policy, history, remedy)
-    said = _said_already(verdict, state, policy, history, refusals)
+    refusals = refusals_of(verdict, state, policy, remedy)
+    hold = hold_of(verdict.subject, state, policy, history)
+    stages = None
+    if not refusals or may_be_contained(refusals):
+        hold = hold or (refusals[0] if refusals else None)
+        stages = stages_of(verdict, state, policy, history, None if hold else remedy)
+        if refusals and not stages.eases:
+            stages = None
+    if stages is None:
+        hold = None
+    said = _said_already(verdict, state, policy, history, (hold,) if hold else refusals)
     if said is not None:
-        return _plan(verdict, state, (*trigger, said))
-    if refusals:
+        return _plan(verdict, state, history, (*trigger, said))
+    if stages is None:
         because = (*trigger, "The plan: leave it alone, tell people.")
-        notify = _notify("1-notify", verdict.subject, policy)
-        return _plan(verdict, state, because, (notify,), refusals)
-    return _act(verdict, state, policy, remedy, trigger)
+        notify = notify_action("1-notify", verdict.subject, policy)
+        return _plan(verdict, state, history, because, actions=(notify,), refusals=refusals)
+    because = (*trigger, *stages.because, *_would_need(verdict, state, policy))
+    return _plan(verdict, state, history, because, stages=stages, hold=hold)
 
 
 def _trigger(verdict: Verdict, policy: Policy) -> tuple[tuple[str, ...], bool]:
@@ -75,15 +93,32 @@ def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: Histor
             f"It has lasted {format_duration(max(0.0, lasted))}, and guard waits for "
             f"{format_duration(policy.persistence_seconds)}."
         )
-    recent = of_service(history.within(state.at, policy.cooldown_seconds), verdict.subject.service)
+    service = verdict.subject.service
+    recent = of_service(history.within(state.at, policy.cooldown_seconds), service)
     planned = disruptions(recent, state.mode)
-    if planned:
-        ago = max(0.0, state.at - planned[-1].plan.at)
+    if not planned:
+        return None
+    last = planned[-1]
+    ago = max(0.0, state.at - last.plan.at)
+    same = last.plan.incident == incident_of(verdict.subject, state)
+    if same and last.stopped_short:
+        wait = _retry_seconds(last, policy)
+        if abs(state.at - last.plan.at) > wait:
+            return None
         return (
-            f"Guard planned for {verdict.subject.service} {format_duration(ago)} ago, and lets "
-            f"{format_duration(policy.cooldown_seconds)} pass between two plans."
+            f"Attempt {last.plan.attempt} for this trouble took nothing down "
+            f"{format_duration(ago)} ago, and the next one waits for {format_duration(wait)}."
         )
-    return None
+    return (
+        f"Guard planned for {service} {format_duration(ago)} ago, and lets "
+        f"{format_duration(policy.cooldown_seconds)} pass between two plans."
+    )
+
+
+def _retry_seconds(last: Past, policy: Policy) -> float:
+    """Doubled at each further attempt, up to the cooldown."""
+    doubled = policy.retry_seconds * 2.0 ** (min(last.plan.attempt, 16) - 1)
+    return min(policy.cooldown_seconds, doubled)
 
 
 def _said_already(
@@ -96,8 +131,10 @@ def _said_already(
     )
     same = [past for past in recent if past.plan.verdict.kind is verdict.kind]
     if refusals:
-        known = {kind_of(sentence) for past in same for sentence in past.plan.refusals}
+        known = {kind_of(sentence) for past in same for sentence in _refused(past)}
         repeated = bool(same) and {kind_of(sentence) for sentence in refusals} <= known
+        if repeated and _eases_again(same[-1], state, policy):
+            return None
     else:
         repeated = state.mode is not Mode.ACT and any(past.would for past in same)
     if not repeated:
@@ -108,82 +145,60 @@ def _said_already(
     )
 
 
-def _act(
-    verdict: Verdict, state: HostState, policy: Policy, remedy: Remedy, trigger: tuple[str, ...]
-) -> Plan:
-    subject = verdict.subject
-    low = soonest(verdict)
-    timeout = policy.capture_timeout_seconds
-    if low is not None:
-        # Evidence may use a quarter of the time that is left, and is worth two seconds always.
-        timeout = max(2.0, min(timeout, low / 4))
-    because = list(trigger)
-    parameters = {"grace_seconds": f"{policy.stop_grace_seconds:g}"}
-    if remedy is Remedy.RESTART:
-        assert state.recipe is not None
-        parameters |= to_parameters(state.recipe)
-        how = f"restart it {state.recipe.sentence}"
-        kind, limit = ActionKind.RESTART, policy.restart_timeout_seconds
-    else:
-        grace = format_duration(policy.stop_grace_seconds)
-        how = f"stop it by SIGTERM, and by SIGKILL after {grace}"
-        kind, limit = ActionKind.STOP, policy.stop_timeout_seconds
-    because.append(f"The plan: keep its evidence, {how}, tell people.")
-    if imminent(verdict, policy):
-        reason = (
-            f"exhaustion may come within {format_duration(policy.without_evidence_within_seconds)}"
-        )
-        parameters["without_evidence"] = reason
-        because.append(f"Should the evidence fail, it is not waited for, because {reason}.")
-    if state.mode is not Mode.ACT and allowance_of(subject, policy) is None:
-        because.append(f"Act mode would also need {subject.service} among the allowed services.")
-    actions = (
-        Action(id="1-capture", kind=ActionKind.CAPTURE, subject=subject, timeout_seconds=timeout),
-        Action(
-            id=f"2-{kind.value}",
-            kind=kind,
-            subject=subject,
-            timeout_seconds=limit,
-            parameters=parameters,
-        ),
-        _notify("3-notify", subject, policy),
-    )
-    return _plan(verdict, state, tuple(because), actions)
+def _refused(past: Past) -> tuple[str, ...]:
+    return past.plan.refusals or ((past.plan.hold,) if past.plan.hold else ())
 
 
-def _notify(action_id: str, subject: Subject, policy: Policy) -> Action:
-    return Action(
-        id=action_id,
-        kind=ActionKind.NOTIFY,
-        subject=subject,
-        timeout_seconds=policy.notify_timeout_seconds,
-    )
+def _eases_again(last: Past, state: HostState, policy: Policy) -> bool:
+    """Whether a hold whose containing or moving did not work is due to be tried once more."""
+    if last.plan.hold is None or state.mode is not Mode.ACT or last.unanswered:
+        return False
+    bad = (OutcomeState.FAILED, OutcomeState.REFUSED)
+    if not any(outcome.state in bad for outcome in last.easing):
+        return False
+    due = state.at - last.plan.at > _retry_seconds(last, policy)
+    return due and last.plan.attempt < policy.attempts_max
+
+
+def _would_need(verdict: Verdict, state: HostState, policy: Policy) -> tuple[str, ...]:
+    if state.mode is Mode.ACT or allowance_of(verdict.subject, policy) is not None:
+        return ()
+    service = verdict.subject.service
+    return (f"Act mode would also need {service} among the allowed services.",)
 
 
 def _plan(
     verdict: Verdict,
     state: HostState,
+    history: History,
     because: tuple[str, ...],
+    *,
     actions: tuple[Action, ...] = (),
     refusals: tuple[str, ...] = (),
+    stages: Stages | None = None,
+    hold: str | None = None,
 ) -> Plan:
+    incident = incident_of(verdict.subject, state)
+    attempt = 1 + len(of_incident(history.past, incident, state.mode))
     return Plan(
-        id=_plan_id(verdict, state),
+        id=_plan_id(incident, state.mode, attempt),
         at=state.at,
         mode=state.mode,
         verdict=verdict,
-        actions=actions,
+        actions=stages.actions if stages else actions,
         because=because,
         refusals=refusals,
+        incident=incident,
+        attempt=attempt,
+        left_out=stages.left_out if stages else (),
+        hold=hold,
     )
 
 
-def _plan_id(verdict: Verdict, state: HostState) -> str:
-    """The same trouble at the same time in the same mode: so that no plan is done twice."""
+def _plan_id(incident: str, mode: Mode, attempt: int) -> str:
+    """The same trouble and attempt in the same mode, at whatever time: no plan is done twice."""
     # Imported here: hashlib brings 4 MB of libcrypto, which an agent without trouble never needs.
     import hashlib
 
-    subject = verdict.subject
-    what = (subject.host, subject.service, subject.process, verdict.kind.value)
-    text = repr((*what, state.mode.value, state.at))
+    text = f"{incident}\0{mode.value}\0{attempt}"
     return "plan-" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

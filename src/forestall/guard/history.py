@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
+from forestall.model.action import Action, ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.sample import ProcessKey
 
 PAST_MAX = 256
@@ -11,6 +11,9 @@ PAST_MAX = 256
 
 DISRUPTIVE = (ActionKind.STOP, ActionKind.RESTART)
 """The kinds that take a process down."""
+
+UNDOABLE = (ActionKind.CONTAIN, ActionKind.SWITCHOVER)
+"""The kinds that leave something on the host, or in a pooler, that can be taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +43,82 @@ class Past:
         )
 
     @property
+    def easing(self) -> tuple[Outcome, ...]:
+        """What came of containing and moving, their undoing apart."""
+        ids = {action.id for action in self.plan.actions if action.kind in UNDOABLE}
+        return tuple(outcome for outcome in self.outcomes if outcome.action_id in ids)
+
+    @property
+    def contained(self) -> bool:
+        """The service was contained, or would have been in another mode."""
+        return any(
+            o.kind is ActionKind.CONTAIN and o.state in (OutcomeState.DONE, OutcomeState.WOULD)
+            for o in self.outcomes
+        )
+
+    @property
+    def stopped_short(self) -> bool:
+        """It is over, and nothing was taken down, nor left out only because of the mode."""
+        return not self.unanswered and not self.acted and not self.would
+
+    def outcome_of(self, action: Action) -> Outcome | None:
+        """What came of the action itself, not of its undoing."""
+        return next((o for o in self.outcomes if o.action_id == action.id), None)
+
+    @property
+    def owes_undo(self) -> tuple[Action, ...]:
+        """The actions whose traces are still to be taken back, last first.
+
+        A switchover or containment that failed or was cut short may be half done. A containment
+        that worked is taken back once its service was recycled, and stays where it was not: the
+        service is held.
+        """
+        if self.plan.mode is not Mode.ACT:
+            return ()
+        unanswered = self.unanswered
+        owed = []
+        for action in reversed(self.plan.actions):
+            outcome = self.outcome_of(action)
+            if action.kind not in UNDOABLE or self._undone(action):
+                continue
+            if outcome is None:
+                # Later ones were never begun.
+                half_done = unanswered[0] == action.id
+            else:
+                half_done = outcome.state is OutcomeState.FAILED
+            if half_done or (self.recycled and action in self.stays):
+                owed.append(action)
+        return tuple(owed)
+
+    @property
+    def recycled(self) -> bool:
+        """The judged process was taken down, and that was seen to have worked."""
+        return any(o.kind in DISRUPTIVE and o.state is OutcomeState.DONE for o in self.outcomes)
+
+    @property
+    def stays(self) -> tuple[Action, ...]:
+        """Containments that were set and not taken back."""
+        return tuple(
+            action
+            for action in self.plan.actions
+            if action.kind is ActionKind.CONTAIN
+            and not self._undone(action)
+            and (outcome := self.outcome_of(action)) is not None
+            and outcome.state is OutcomeState.DONE
+        )
+
+    @property
     def would(self) -> bool:
         """A stop or restart was left out only because of the mode."""
         return any(
             outcome.kind in DISRUPTIVE and outcome.state is OutcomeState.WOULD
             for outcome in self.outcomes
+        )
+
+    def _undone(self, action: Action) -> bool:
+        return any(
+            o.state is OutcomeState.UNDONE and o.action_id.startswith(undo_id(action))
+            for o in self.outcomes
         )
 
 
@@ -85,6 +159,23 @@ class History:
         """Whether a plan of this id was recorded before."""
         return any(past.plan.id == plan_id for past in self.past)
 
+    @property
+    def owed(self) -> "tuple[tuple[Past, Action], ...]":
+        """What is still to be taken back, by the plan that left it.
+
+        A containment that stayed is owed too, once a later plan recycled its service.
+        """
+        owed: list[tuple[Past, Action]] = []
+        recycled: set[str] = set()
+        for past in reversed(self.past):
+            actions = past.owes_undo
+            if past.plan.subject.service in recycled:
+                actions = (*actions, *(a for a in past.stays if a not in actions))
+            owed += [(past, action) for action in actions]
+            if past.recycled:
+                recycled.add(past.plan.subject.service)
+        return tuple(reversed(owed))
+
     def within(self, at: float, seconds: float) -> tuple[Past, ...]:
         """Plans no further than `seconds` from `at`, in either direction.
 
@@ -92,6 +183,11 @@ class History:
         those of a clock that was wrong by years do not hold guard back for years.
         """
         return tuple(past for past in self.past if abs(at - past.plan.at) <= seconds)
+
+
+def undo_id(action: Action) -> str:
+    """Under which id the taking back of `action` is recorded, beside its own outcome."""
+    return f"{action.id}-undo"
 
 
 def fold(records: Iterable[Plan | Outcome], history: History | None = None) -> History:
@@ -123,11 +219,21 @@ def of_service(past: Iterable[Past], service: str) -> tuple[Past, ...]:
     return tuple(entry for entry in past if entry.plan.subject.service == service)
 
 
+def of_incident(past: Iterable[Past], incident: str, mode: Mode) -> tuple[Past, ...]:
+    """Those about one trouble, in one mode."""
+    return tuple(e for e in past if e.plan.incident == incident and e.plan.mode is mode)
+
+
 def of_process(past: Iterable[Past], process: ProcessKey | None) -> tuple[Past, ...]:
     """Those about one process."""
     return tuple(entry for entry in past if entry.plan.subject.process == process)
 
 
 def _forget_one(past: list[Past]) -> None:
-    index = next((i for i, entry in enumerate(past) if not entry.disruptive), 0)
+    index = next((i for i, entry in enumerate(past) if not _counts(entry)), 0)
     del past[index]
+
+
+def _counts(entry: Past) -> bool:
+    """Whether it counts against a limit, or something of it may have to be taken back."""
+    return entry.disruptive or any(action.kind in UNDOABLE for action in entry.plan.actions)

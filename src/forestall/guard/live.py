@@ -9,7 +9,7 @@ from forestall.errors import InputError
 from forestall.guard.protect import names_of, script_of
 from forestall.model.sample import ProcessKey
 from forestall.sense import procfs
-from forestall.sense.cgroup import is_user_unit, systemd_path, unit_of
+from forestall.sense.cgroup import Cgroups, is_user_unit, systemd_path, unit_of
 from forestall.sense.host import Host
 
 KTHREADD_PID = 2
@@ -17,7 +17,10 @@ KTHREADD_PID = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """A process as it is now. `names` are all it goes by; `user_unit`: its unit is a user's own."""
+    """A process as it is now. `names` are all it goes by; `user_unit`: its unit is a user's own.
+
+    `memory_cgroup` is its path in the hierarchy that controls memory, as `Cgroups` reads it.
+    """
 
     key: ProcessKey
     name: str
@@ -26,6 +29,7 @@ class Live:
     unit: str | None = None
     user_unit: bool = False
     kernel_thread: bool = False
+    memory_cgroup: str | None = None
 
     def same_service(self, other: "Live") -> bool:
         """Whether `other` serves the same: by its unit, else by its name and script."""
@@ -52,6 +56,7 @@ class HostProcesses:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._boot_id = procfs.read_boot_id(host)
+        self._cgroups = Cgroups(host)
 
     def look(self, pid: int) -> Live | None:
         try:
@@ -72,6 +77,7 @@ class HostProcesses:
             unit=unit_of(path),
             user_unit=is_user_unit(path),
             kernel_thread=stat.kernel_thread or KTHREADD_PID in (pid, stat.parent_pid),
+            memory_cgroup=self._cgroups.place_of(pid).cgroup,
         )
 
     def all(self) -> Iterator[Live]:

@@ -1,4 +1,4 @@
-"""When guard acts and when it holds: the shipped thresholds, and what a decision must know."""
+"""When guard acts and when it holds: the shipped thresholds."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,8 +7,6 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from forestall.errors import UsageError
-from forestall.guard.recipe import Recipe
-from forestall.model.action import Mode
 from forestall.model.codec import Json
 from forestall.model.verdict import Subject, Verdict
 from forestall.units import DAY, HOUR, MIB, MINUTE, parse_bytes, parse_duration
@@ -49,6 +47,14 @@ class Policy:
     without_evidence_within_seconds
                              so near to exhaustion, a failed capture does not hold the action back
     evidence_bytes_min       room that evidence needs before a plan is made
+    retry_seconds            after an attempt that took nothing down; doubled at each further one
+    attempts_max             plans for one trouble; then a person is needed
+    growth_share_min         more than this share of the growth must be the process's own
+    above_baseline_min       ... and it must hold this much more than the least it is known to
+    lag_bytes_max            a replica that lags by more takes nothing over
+    candidate_exhaustion_seconds_min
+                             nor does one that may itself run out sooner than this
+    *_expected_seconds       how long a step takes in 19 of 20 cases: the budget of time
     allow                    services that act mode may touch; the other modes show all
     remedy                   where `allow` states none for the service
     """
@@ -68,6 +74,19 @@ class Policy:
     stop_grace_seconds: float = 10.0
     restart_timeout_seconds: float = 90.0
     notify_timeout_seconds: float = 15.0
+    contain_timeout_seconds: float = 5.0
+    switchover_timeout_seconds: float = 30.0
+    pause_timeout_seconds: float = 5.0
+    retry_seconds: float = 1 * MINUTE
+    attempts_max: int = 6
+    growth_share_min: float = 0.5
+    above_baseline_min: float = 0.01
+    lag_bytes_max: int = 1 * MIB
+    candidate_exhaustion_seconds_min: float = 1 * DAY
+    contain_expected_seconds: float = 1.0
+    switchover_expected_seconds: float = 5.0
+    capture_expected_seconds: float = 5.0
+    recycle_expected_seconds: float = 5.0
     allow: tuple[Allowance, ...] = ()
     remedy: Remedy = Remedy.RESTART
 
@@ -81,10 +100,22 @@ class Policy:
         _require(self.service_actions_max > 0, "service_actions_max is at least 1")
         _require(self.host_actions_max > 0, "host_actions_max is at least 1")
         _require(self.evidence_bytes_min >= 0, "evidence_bytes_min is not negative")
+        _require(self.attempts_max > 0, "attempts_max is at least 1")
+        _require(0 <= self.growth_share_min < 1, "growth_share_min is below 1, and not negative")
+        _require(0 <= self.above_baseline_min < 1, "above_baseline_min is below 1")
+        _require(self.lag_bytes_max >= 0, "lag_bytes_max is not negative")
         _require(len(self.allow) <= ALLOW_MAX, f"allow names at most {ALLOW_MAX} services")
         _require(
             self.cooldown_seconds <= self.window_seconds,
             "cooldown_seconds does not exceed window_seconds",
+        )
+        _require(
+            self.retry_seconds <= self.cooldown_seconds,
+            "retry_seconds does not exceed cooldown_seconds",
+        )
+        _require(
+            self.pause_timeout_seconds < self.switchover_timeout_seconds,
+            "pause_timeout_seconds is below switchover_timeout_seconds",
         )
         # After a failed capture the next try comes one cooldown later; it must then be allowed
         # to go on without evidence, or the service runs out in between.
@@ -96,26 +127,6 @@ class Policy:
             self.stop_grace_seconds < min(self.stop_timeout_seconds, self.restart_timeout_seconds),
             "stop_grace_seconds is below the timeouts of stop and restart",
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostState:
-    """What `decide` must know of the host now, beside the verdict.
-
-    troubled_since       when the subject's verdict became LEAKING or worse, without a break since
-    own_pids             forestall's own pid, and those of what runs it
-    protected            further names and units of the owner's, shell-style patterns
-    recipe               how the subject's service is restarted; None = no known way
-    evidence_free_bytes  room for evidence; None = not known
-    """
-
-    at: float
-    mode: Mode
-    troubled_since: float
-    own_pids: frozenset[int]
-    protected: tuple[str, ...] = ()
-    recipe: Recipe | None = None
-    evidence_free_bytes: int | None = None
 
 
 def policy_from(values: Mapping[str, Json], allow: tuple[Allowance, ...] = ()) -> Policy:

@@ -111,6 +111,13 @@ def shared_unit(unit: str | None) -> str | None:
     return None
 
 
+def protected_cgroup(path: str) -> str | None:
+    """The sentence that says why this cgroup is not limited as a whole, or None."""
+    if path in ("", "/") or path.rstrip("/").endswith(".slice"):
+        return f"Protected: {path or '/'} holds unrelated processes, so it is not limited."
+    return None
+
+
 def protected_by_pid(pid: int, own_pids: Iterable[int]) -> str | None:
     """The sentence that says why this pid is never touched, or None."""
     if pid <= 1:

@@ -1,10 +1,12 @@
-"""The executor's own look before it takes a process down: policy may be wrong, or outdated."""
+"""The executor's own look before it touches a process: policy may be wrong, or outdated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from forestall.errors import InputError
 from forestall.guard import protect
+from forestall.guard.containment import ContainMethod
+from forestall.guard.containment import from_parameters as contained_by
 from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, from_parameters
 from forestall.model.action import Action, ActionKind, Plan
@@ -19,7 +21,7 @@ class Recheck:
     protected: tuple[str, ...] = ()
 
     def why_not(self, plan: Plan, action: Action) -> str | None:
-        """The sentence that forbids taking the action's process down, or None."""
+        """The sentence that forbids touching the action's process, or None."""
         key = action.subject.process
         if action.subject != plan.subject:
             return f"The plan judged {plan.subject.service}, not {action.subject.service}."
@@ -39,7 +41,11 @@ class Recheck:
                 f"{live.key.start_ticks}, and the judged one at tick {key.start_ticks}."
             )
         named = (action.subject.name, action.subject.service, *live.names)
-        return self._untouchable(live, named) or self._unit_forbids(action, live)
+        return (
+            self._untouchable(live, named)
+            or self._unit_forbids(action, live)
+            or self._cgroup_forbids(action, live)
+        )
 
     def _untouchable(self, live: Live, names: Iterable[str]) -> str | None:
         if live.kernel_thread:
@@ -72,3 +78,32 @@ class Recheck:
                 if forbidden is not None:
                     return f"{forbidden} It runs in {recipe.unit} too."
         return None
+
+    def _cgroup_forbids(self, action: Action, live: Live) -> str | None:
+        """A cgroup is limited as a whole, so every process in it must be one that may be."""
+        if action.kind is not ActionKind.CONTAIN:
+            return None
+        try:
+            containment = contained_by(action.parameters)
+        except InputError as error:
+            return error.message
+        if containment.method is ContainMethod.OWN_CGROUP:
+            return None
+        forbidden = protect.protected_cgroup(containment.cgroup)
+        if forbidden is not None:
+            return forbidden
+        if not _lies_in(live, containment.cgroup):
+            place = live.memory_cgroup or "no cgroup that is known"
+            return f"Process {live.key.pid} lies in {place} now, not in {containment.cgroup}."
+        for other in self.processes.all():
+            if _lies_in(other, containment.cgroup):
+                forbidden = protect.protected_by_pid(
+                    other.key.pid, self.own_pids
+                ) or self._untouchable(other, other.names)
+                if forbidden is not None:
+                    return f"{forbidden} It lies in {containment.cgroup} too."
+        return None
+
+
+def _lies_in(live: Live, cgroup: str) -> bool:
+    return f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")

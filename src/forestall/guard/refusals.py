@@ -1,18 +1,25 @@
 """Every reason not to act, as sentences; the words before the colon name the kind of refusal."""
 
+from collections.abc import Sequence
+
 from forestall.guard import protect
-from forestall.guard.history import History, Past, disruptions, of_service
-from forestall.guard.policy import HostState, Policy, Remedy, allowance_of, imminent
+from forestall.guard.history import History, Past, disruptions, of_incident, of_service
+from forestall.guard.host_state import HostState
+from forestall.guard.ownership import not_the_owner
+from forestall.guard.policy import Policy, Remedy, allowance_of, imminent
 from forestall.guard.recipe import Method
 from forestall.model.action import Mode
 from forestall.model.verdict import Subject, Verdict
 from forestall.units import format_bytes, format_duration
 
+_NO_WAY, _NO_ROOM = "No way to restart", "No room for evidence"
+_ONLY_TAKING_DOWN = (_NO_WAY, _NO_ROOM)
+
 
 def refusals_of(
-    verdict: Verdict, state: HostState, policy: Policy, history: History, remedy: Remedy
+    verdict: Verdict, state: HostState, policy: Policy, remedy: Remedy
 ) -> tuple[str, ...]:
-    """All that speaks against acting now; empty = nothing does."""
+    """All that speaks against acting at all; empty = nothing does."""
     subject = verdict.subject
     return tuple(
         sentence
@@ -21,7 +28,7 @@ def refusals_of(
             _not_allowed(subject, state, policy),
             _no_way(subject, state, remedy),
             _no_room(verdict, state, policy),
-            _hold(subject, state, policy, history),
+            not_the_owner(verdict, state.ownership, policy),
         )
         if sentence is not None
     )
@@ -48,7 +55,7 @@ def _no_way(subject: Subject, state: HostState, remedy: Remedy) -> str | None:
         return None
     if state.recipe is None:
         return (
-            f"No way to restart: {subject.service} is no systemd service, and no command or "
+            f"{_NO_WAY}: {subject.service} is no systemd service, and no command or "
             f"supervisor was given for it."
         )
     if state.recipe.method is Method.SYSTEMD:
@@ -63,14 +70,22 @@ def _no_room(verdict: Verdict, state: HostState, policy: Policy) -> str | None:
     if free is None or free >= policy.evidence_bytes_min or imminent(verdict, policy):
         return None
     return (
-        f"No room for evidence: it may take {format_bytes(free)} of what is free, and "
+        f"{_NO_ROOM}: it may take {format_bytes(free)} of what is free, and "
         f"{format_bytes(policy.evidence_bytes_min)} is needed before anything is taken down."
     )
 
 
-def _hold(subject: Subject, state: HostState, policy: Policy, history: History) -> str | None:
-    """The limits of the window: what was done did not help, so a person is needed."""
-    window = disruptions(history.within(state.at, policy.window_seconds), state.mode)
+def hold_of(subject: Subject, state: HostState, policy: Policy, history: History) -> str | None:
+    """Why the service is contained and kept, and not taken down: a person is needed.
+
+    What was done twice did not help; or the limit of the host is reached; or attempt after
+    attempt came to nothing; or this very process is held already.
+    """
+    window = [
+        entry
+        for entry in disruptions(history.within(state.at, policy.window_seconds), state.mode)
+        if not entry.stopped_short
+    ]
     own = of_service(window, subject.service)
     span = format_duration(policy.window_seconds)
     if len(own) >= policy.service_actions_max:
@@ -83,10 +98,29 @@ def _hold(subject: Subject, state: HostState, policy: Policy, history: History) 
             f"Hold and page: guard planned {len(window)} times on this host within {span}"
             f" ({_tally(window)}), and its limit is {policy.host_actions_max}."
         )
+    tried = of_incident(history.past, incident_of(subject, state), state.mode)
+    if any(entry.plan.hold and entry.contained for entry in tried):
+        return (
+            f"Hold and page: {subject.service} is contained since an earlier plan for this "
+            f"trouble, until a person takes over."
+        )
+    short = [entry for entry in tried if entry.disruptive and entry.stopped_short]
+    if len(short) >= policy.attempts_max:
+        return (
+            f"Hold and page: {len(short)} attempts for this trouble of {subject.service} took "
+            f"nothing down, and one more would not either."
+        )
     return None
 
 
-def _tally(past: tuple[Past, ...]) -> str:
+def incident_of(subject: Subject, state: HostState) -> str:
+    """The name of one trouble of one process, however often it is planned for."""
+    process = subject.process
+    who = "-" if process is None else f"{process.boot_id[:8]}-{process.pid}-{process.start_ticks}"
+    return f"{subject.host}/{subject.service}/{who}/{state.troubled_since:.0f}"
+
+
+def _tally(past: Sequence[Past]) -> str:
     acted = sum(entry.acted for entry in past)
     would = sum(entry.would and not entry.acted for entry in past)
     neither = len(past) - acted - would
@@ -96,6 +130,11 @@ def _tally(past: tuple[Past, ...]) -> str:
         f"{neither} stopped before acting" if neither else "",
     )
     return ", ".join(part for part in parts if part)
+
+
+def may_be_contained(refusals: Sequence[str]) -> bool:
+    """Whether all that is refused is taking it down: it can still be contained and kept."""
+    return all(kind_of(refusal) in _ONLY_TAKING_DOWN for refusal in refusals)
 
 
 def kind_of(refusal: str) -> str:

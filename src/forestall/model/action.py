@@ -43,7 +43,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What policy answers to a verdict. `actions` in order; empty when `refusals` say why not."""
+    """What policy answers to a verdict. `actions` in order; empty when `refusals` say why not.
+
+    incident  names the trouble: one of one process, however often it is planned for
+    attempt   counts the plans for this incident, from 1
+    left_out  steps that are not in the plan, each with its reason (`Switchover: ...`)
+    hold      why the service is contained and kept instead of taken down; None = it is not
+    """
 
     SCHEMA = "forestall/plan/1"
 
@@ -54,6 +60,10 @@ class Plan:
     actions: tuple[Action, ...]
     because: tuple[str, ...]
     refusals: tuple[str, ...] = ()
+    incident: str = ""
+    attempt: int = 1
+    left_out: tuple[str, ...] = ()
+    hold: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -66,13 +76,17 @@ class Plan:
 
 
 class OutcomeState(StrEnum):
-    """would: not done because of the mode. skipped: an earlier step failed."""
+    """would: not done because of the mode. skipped: an earlier step failed.
+
+    undone: taken back, or found to need no taking back; of a further outcome of the same action.
+    """
 
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"
     SKIPPED = "skipped"
     WOULD = "would"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,28 @@ class Ring:
         self._next = (self._next + 1) % self.capacity
         self._count = min(self._count + 1, self.capacity)
 
+    def at_or_before(self, at: float) -> tuple[float, int] | None:
+        """(time, bytes) of the newest point that is not after `at`, else of the oldest one."""
+        if not self._count:
+            return None
+        first = (self._next - self._count) % self.capacity
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if self._seconds[(first + middle) % self.capacity] <= at:
+                low = middle + 1
+            else:
+                high = middle
+        index = (first + max(0, low - 1)) % self.capacity
+        return float(self._seconds[index]), self._pages[index] * PAGE_BYTES
+
+    def least(self) -> int | None:
+        """The least value of all that are remembered."""
+        if not self._count:
+            return None
+        pages = self._pages if self._count == self.capacity else self._pages[: self._count]
+        return min(pages) * PAGE_BYTES
+
     def columns(self) -> "tuple[array[float], array[float]]":
         """(times in seconds since the epoch, values in bytes), oldest first."""
         first = (self._next - self._count) % self.capacity

@@ -65,6 +65,7 @@ def test_a_leak_that_ends_soon_is_captured_restarted_and_told():
             "The plan: keep its evidence, restart it by SIGTERM, then SIGKILL, expecting its "
             "supervisor to start it again, tell people."
         ),
+        "Time: 40 min at the soonest; the evidence 5 s, recycling 5 s: all of it fits.",
     )
 
 
@@ -148,12 +149,10 @@ def test_after_the_second_restart_guard_holds_and_pages():
         records += answered(plan)
     third = leak(subject=subject_of(pid=4713))
     plan = decide(third, state_of(AT + 40 * MINUTE), ALLOWED, fold(records))
-    assert kinds(plan) == ["notify"]
-    assert plan.refusals == (
-        (
-            "Hold and page: guard planned for feed-sync 2 times within 1 h (2 carried out), "
-            "and the trouble is back; once more would not help."
-        ),
+    assert kinds(plan) == ["capture", "notify"]
+    assert plan.hold == (
+        "Hold and page: guard planned for feed-sync 2 times within 1 h (2 carried out), "
+        "and the trouble is back; once more would not help."
     )
     said = fold([*records, *answered(plan)])
     assert decide(third, state_of(AT + 41 * MINUTE), ALLOWED, said).idle
@@ -169,9 +168,10 @@ def test_the_host_has_a_limit_of_its_own():
         verdict = leak(subject=subject_of(f"svc-{index}", pid=100 + index))
         plan = decide(verdict, state_of(AT + index * MINUTE), policy, fold(records))
         records += answered(plan)
-    assert kinds(plan) == ["notify"]
-    assert kind_of(plan.refusals[0]) == "Hold and page"
-    assert "4 times on this host" in plan.refusals[0]
+    assert kinds(plan) == ["capture", "notify"]
+    assert plan.hold is not None
+    assert kind_of(plan.hold) == "Hold and page"
+    assert "4 times on this host" in plan.hold
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_when_exhaustion_is_imminent_neither_room_nor_a_failed_capture_holds_it_
     assert "without_evidence" not in patient.actions[1].parameters
 
 
-@pytest.mark.parametrize(("low", "timeout"), [(HOUR, 20.0), (40.0, 10.0), (1.0, 2.0)])
+@pytest.mark.parametrize(("low", "timeout"), [(HOUR, 20.0), (40.0, 10.0), (11.0, 2.75)])
 def test_evidence_may_use_a_quarter_of_the_time_left(low, timeout):
     """A capture never costs more than a quarter of what is left, and always has two seconds."""
     plan = decide(leak(low=low), state_of(), ALLOWED, EMPTY)
@@ -288,16 +288,26 @@ def test_a_clock_that_was_wrong_by_years_does_not_hold_guard_back():
     assert decide(leak(), state_of(), ALLOWED, fold(answered(near))).idle
 
 
-def test_a_plan_has_one_id_for_one_trouble_at_one_time():
-    """The id keeps a plan from being carried out twice; observed, it is another than done."""
-    ids = {
-        decide(verdict, state_of(at), ALLOWED, EMPTY).id
-        for verdict in (leak(), leak(subject=subject_of(ticks=101)))
-        for at in (AT, AT + 1)
-    }
-    ids.add(decide(leak(), state_of(mode=Mode.OBSERVE), ALLOWED, EMPTY).id)
-    assert len(ids) == 5
-    assert decide(leak(), state_of(), ALLOWED, EMPTY).id in ids
+def test_a_plan_has_one_id_for_one_trouble_and_attempt():
+    """Whenever it is decided, the same attempt at the same trouble is the same plan; another
+    process, another trouble of it, another mode and another attempt are others."""
+    since = {"troubled_since": AT - HOUR}
+    first = decide(leak(), state_of(**since), ALLOWED, EMPTY)
+    assert decide(leak(), state_of(AT + MINUTE, **since), ALLOWED, EMPTY).id == first.id
+    others = [
+        decide(leak(subject=subject_of(ticks=101)), state_of(**since), ALLOWED, EMPTY),
+        decide(leak(), state_of(troubled_since=AT - HOUR + 5), ALLOWED, EMPTY),
+        decide(leak(), state_of(mode=Mode.OBSERVE, **since), ALLOWED, EMPTY),
+    ]
+    again = decide(
+        leak(),
+        state_of(AT + 2 * MINUTE, **since),
+        ALLOWED,
+        fold(answered(first, OutcomeState.REFUSED)),
+    )
+    assert (first.attempt, again.attempt) == (1, 2)
+    assert again.incident == first.incident
+    assert len({plan.id for plan in (first, again, *others)}) == 5
 
 
 def test_the_limits_survive_a_flood_of_refusals():
@@ -317,4 +327,4 @@ def test_a_tiny_limit_and_none_used_do_not_break_the_sentences():
     verdict = leak(limit=0, headroom=0, low=None)
     assert decide(verdict, state_of(), ALLOWED, EMPTY).idle
     small = leak(limit=4 * KIB, headroom=0, low=1.0)
-    assert decide(small, state_of(), ALLOWED, EMPTY).actions[0].kind is ActionKind.CAPTURE
+    assert decide(small, state_of(), ALLOWED, EMPTY).actions[0].kind is ActionKind.RESTART

@@ -1,19 +1,20 @@
 """Notify: people are told what was done, what was not, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from forestall.clock import Clock
 from forestall.errors import ForestallError
 from forestall.guard.bounded import within
 from forestall.guard.handler import Done, Step
-from forestall.guard.history import DISRUPTIVE
+from forestall.guard.history import DISRUPTIVE, Past
 from forestall.model.action import ActionKind, Outcome, OutcomeState
 from forestall.model.notice import Notice, Urgency
 from forestall.notify.protocol import Notifier
 
 NOTIFIERS_MAX = 8
 
+_WELL = (OutcomeState.DONE, OutcomeState.WOULD, OutcomeState.UNDONE)
 _VERBS = {ActionKind.STOP: "stopped", ActionKind.RESTART: "restarted"}
 
 
@@ -60,10 +61,12 @@ def notice_of(step: Step, at: float) -> Notice:
     """What people are told about a plan after all but the telling of it was done, or not."""
     plan = step.plan
     subject = plan.subject
-    wrong = [o for o in step.before if o.state not in (OutcomeState.DONE, OutcomeState.WOULD)]
+    wrong = [o for o in step.before if o.state not in _WELL]
     acted = any(o.kind in DISRUPTIVE and o.state is OutcomeState.DONE for o in step.before)
-    lines = [*plan.because, *plan.refusals]
+    lines = [*plan.because, *plan.left_out, *plan.refusals]
+    lines += [plan.hold] if plan.hold else []
     lines += [f"{o.kind.value}: {o.state.value}. {o.detail}" for o in step.before]
+    lines += _left_to_people(step)
     return Notice(
         at=at,
         host=subject.host,
@@ -76,12 +79,38 @@ def notice_of(step: Step, at: float) -> Notice:
     )
 
 
+def _left_to_people(step: Step) -> Iterator[str]:
+    """What guard has changed and never changes back by itself."""
+    past = Past(plan=step.plan, outcomes=step.before)
+    for action in past.stays:
+        where = action.parameters.get("unit") or action.parameters.get("cgroup", "its cgroup")
+        before = action.parameters.get("before_max_bytes", "max")
+        yield (
+            f"The limit on {where} stays until guard has recycled the service, or a person sets "
+            f"it back (it was {before})."
+        )
+    for action in step.plan.actions:
+        outcome = past.outcome_of(action)
+        if action.kind is not ActionKind.SWITCHOVER or outcome is None:
+            continue
+        if outcome.state is OutcomeState.DONE:
+            leader, candidate = action.parameters["leader"], action.parameters["candidate"]
+            yield (
+                f"The primary is on {candidate} now and stays there. To move it back once "
+                f"{leader} is well: patronictl switchover {action.parameters['scope']} "
+                f"--leader {candidate} --candidate {leader}"
+            )
+
+
 def _title(step: Step, wrong: list[Outcome], acted: bool) -> str:
     plan = step.plan
     where = f"{plan.subject.service} on {plan.subject.host}"
     kind = plan.verdict.kind.value
     if plan.refusals:
         return f"{where} is {kind} and needs a person: {plan.refusals[0]}"
+    if plan.hold is not None:
+        held = "is contained" if Past(plan=plan, outcomes=step.before).stays else "is left running"
+        return f"{where} is {kind}, {held} and needs a person: {plan.hold}"
     verb = next((_VERBS[a.kind] for a in plan.actions if a.kind in _VERBS), "recycled")
     if acted and not wrong:
         return f"{where} was {kind} and has been {verb}."

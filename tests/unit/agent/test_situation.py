@@ -1,7 +1,7 @@
 import pytest
 
-from forestall.agent.acting import policy_for, recipe_of, room_for_evidence
 from forestall.agent.config import ServiceConfig
+from forestall.agent.situation import policy_for, recipe_of, room_for_evidence
 from forestall.evidence.layout import RESERVE_BYTES
 from forestall.guard.policy import Policy, allowance_of
 from forestall.guard.recipe import Method

@@ -1,0 +1,290 @@
+"""Switchover: the primary moves to a healthy peer, while the poolers hold the clients' writes.
+
+PAUSE on every pooler, a switchover asked of the peer, RESUME in every case; without poolers the
+old primary's server is drained on HAProxy instead; without either, Patroni alone. Switching back
+is never done here: whether the old host is well again is for a person to say.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from forestall.clock import Clock
+from forestall.errors import ForestallError, InputError
+from forestall.guard.actions.ending import wait_until
+from forestall.guard.database import DatabaseAccess, database_of
+from forestall.guard.handler import Done, Step
+from forestall.guard.links import Links, PoolerLink, ProxyLink
+from forestall.guard.wire.endpoint import RefusedError, WireError
+from forestall.guard.wire.haproxy import ServerState
+from forestall.model.database import Database, Role
+from forestall.units import format_bytes, format_duration
+
+VIAS = ("pgbouncer", "haproxy", "patroni")
+RESUME_SHARE = 0.25
+"""The part of the timeout that nothing but letting the clients go again may use."""
+
+TRY_SECONDS = 1.0
+_RESUME_HELP = "write RESUME in the console of pgbouncer, or set the server ready on HAProxy"
+
+
+class Move(NamedTuple):
+    """The parameters of the action."""
+
+    leader: str
+    candidate: str
+    peer_url: str
+    via: str
+    pause_seconds: float
+
+
+class SwitchoverHandler:
+    """Moves the primary by the parameters in the action, and by the links of this host.
+
+    `clock` is the host's own: servers wait in real seconds.
+    """
+
+    def __init__(self, access: DatabaseAccess, *, clock: Clock, links: Links | None = None) -> None:
+        self._access = access
+        self._links = links or Links(access)
+        self._clock = clock
+
+    def precondition(self, step: Step) -> str | None:
+        move = move_of(step)
+        try:
+            client = self._links.watched(move.peer_url)
+            seen = database_of(client.cluster(), client.config(), at=self._clock.now())
+        except WireError as error:
+            return f"The peer does not answer: {error.message}."
+        return self._unfit(seen, move) or self._unreachable(move)
+
+    def do(self, step: Step) -> Done:
+        move = move_of(step)
+        started = self._clock.monotonic()
+        end = started + step.action.timeout_seconds * (1 - RESUME_SHARE)
+        with self._held(move, end, started + step.action.timeout_seconds):
+            held = self._clock.monotonic()
+            self._switch(move, end)
+            late = self._await_proxies(move, end)
+        took = format_duration(self._clock.monotonic() - held)
+        if late is not None:
+            raise ForestallError(f"{move.candidate} is the primary, after {took}, but {late}")
+        how = {"pgbouncer": "writes were held for", "haproxy": "drained first, it took"}
+        detail = f"{move.candidate} is the primary; {how.get(move.via, 'it took')} {took}."
+        return Done(detail=detail)
+
+    def verify(self, step: Step, done: Done) -> str | None:
+        """Whether the candidate takes writes, the old primary is none, and nobody is held."""
+        move = move_of(step)
+        client = self._links.watched(move.peer_url)
+        seen = database_of(client.cluster(), client.config(), at=self._clock.now())
+        primary = seen.primary
+        if primary is None or primary.name != move.candidate:
+            return f"The primary is {primary.name if primary else 'not known'}."
+        if not self._links.watched(primary.url).takes_writes():
+            return f"{move.candidate} does not take writes."
+        held = [f"{p.name} ({', '.join(p.paused())})" for p in self._poolers(move) if p.paused()]
+        if held:
+            return f"Clients are still held by {' and '.join(held)}."
+        drained = [p.name for p in self._drained(move) if p.stopped(move.leader)]
+        return f"{move.leader} is still drained on {', '.join(drained)}." if drained else None
+
+    def undo(self, step: Step) -> str | None:
+        """Let clients go that are held, and servers take traffic that are drained.
+
+        A primary that has moved stays where it is.
+        """
+        move = move_of(step)
+        until = self._clock.monotonic() + step.action.timeout_seconds
+        done: list[str] = []
+        faults = self._release(move, until, done)
+        if faults:
+            raise ForestallError("; ".join(faults), help=_RESUME_HELP)
+        return f"{' '.join(done)}" if done else None
+
+    def _unfit(self, seen: Database, move: Move) -> str | None:
+        """What speaks against the move now, by what the peer says of the cluster."""
+        if seen.scope not in ("", self._access.scope):
+            return f"The peer belongs to {seen.scope}, not to {self._access.scope}."
+        if seen.paused:
+            return f"{self._access.scope} is paused, so a person is at work on it."
+        if seen.switchover_pending:
+            return f"A switchover of {self._access.scope} is under way already."
+        if seen.primary is None or seen.primary.name != move.leader:
+            return f"{move.leader} is not the primary any more."
+        candidate = next((m for m in seen.members if m.name == move.candidate), None)
+        if candidate is None or not candidate.healthy:
+            state = candidate.state if candidate else "not a member"
+            return f"{move.candidate} is not healthy ({state})."
+        if seen.synchronous and candidate.role is not Role.SYNC_STANDBY:
+            return f"{move.candidate} is no synchronous standby."
+        if candidate.lag_bytes is None or candidate.lag_bytes > self._access.lag_bytes_max:
+            lag = candidate.lag_bytes
+            said = "does not tell its lag" if lag is None else f"lags by {format_bytes(lag)}"
+            return f"{move.candidate} {said}."
+        return None
+
+    def _unreachable(self, move: Move) -> str | None:
+        """What of the way that traffic goes cannot be held or watched, or None."""
+        try:
+            for pooler in self._poolers(move):
+                pooler.holding.connect()
+                problem = pooler.problem()
+                if problem is not None:
+                    return problem
+            for proxy in self._links.proxies:
+                problem = proxy.problem(move.leader, move.candidate)
+                if problem is not None:
+                    return problem
+        except WireError as error:
+            return f"Its traffic cannot be held: {error.message}."
+        return None
+
+    def _poolers(self, move: Move) -> tuple[PoolerLink, ...]:
+        return self._links.poolers if move.via == "pgbouncer" else ()
+
+    def _drained(self, move: Move) -> tuple[ProxyLink, ...]:
+        return self._links.proxies if move.via == "haproxy" else ()
+
+    @contextmanager
+    def _held(self, move: Move, end: float, last: float) -> Iterator[None]:
+        """Hold the traffic; let it go in every case, and until `last` if need be."""
+        faults: list[str] = []
+        try:
+            until = min(end, self._clock.monotonic() + move.pause_seconds)
+            for pooler in self._poolers(move):
+                for database in pooler.databases():
+                    self._pause(pooler, database, until)
+            for proxy in self._drained(move):
+                server = proxy.proxy.server(move.leader)
+                proxy.client.set_state(proxy.proxy.backend, server, ServerState.DRAIN)
+            yield
+        except ForestallError as error:
+            faults.append(error.message)
+            raise
+        finally:
+            left = self._release(move, last, [])
+            if left:
+                raise ForestallError("; ".join([*faults, *left]), help=_RESUME_HELP)
+
+    def _pause(self, pooler: PoolerLink, database: str, until: float) -> None:
+        left = max(0.05, until - self._clock.monotonic())
+        try:
+            pooler.holding.pause(database, seconds=left)
+        except RefusedError:
+            raise
+        except WireError as error:
+            raise ForestallError(
+                f"{error.message}: PAUSE of {database} did not end in time, so the switchover was "
+                f"not begun and the clients go on; a transaction may be open for long"
+            ) from None
+
+    def _switch(self, move: Move, end: float) -> None:
+        """Ask the peer, and return as soon as the candidate takes writes."""
+        peer = self._links.asked(move.peer_url)
+        candidate = self._links.watched(self._url_of(move))
+        left = end - self._clock.monotonic()
+        peer.ask_switchover(move.leader, move.candidate, seconds=left)
+        refused: list[RefusedError] = []
+        answered = False
+
+        def moved() -> bool:
+            nonlocal answered
+            if not answered and peer.answered(0):
+                answered = True
+                try:
+                    peer.switchover_answer()
+                except RefusedError as error:
+                    refused.append(error)
+                except WireError:
+                    # Cut off in the middle of it; what matters is what the candidate says.
+                    pass
+            try:
+                return bool(refused) or candidate.takes_writes(seconds=TRY_SECONDS)
+            except WireError:
+                return False
+
+        if not wait_until(moved, left, self._clock):
+            raise ForestallError(
+                f"{move.candidate} did not become the primary within {format_duration(left)}",
+                help="see `patronictl list`, and the log of Patroni on both hosts",
+            )
+        if refused:
+            raise refused[0]
+
+    def _url_of(self, move: Move) -> str:
+        client = self._links.watched(move.peer_url)
+        seen = database_of(client.cluster(), {}, at=0.0)
+        for member in seen.members:
+            if member.name == move.candidate:
+                return member.url
+        raise ForestallError(f"{move.candidate} is not a member of {self._access.scope}")
+
+    def _await_proxies(self, move: Move, end: float) -> str | None:
+        """Wait until every HAProxy leads to the candidate alone; which one does not, or None.
+
+        Clients let go earlier would reach the old primary, which takes no writes any more.
+        """
+        for proxy in self._links.proxies:
+
+            def leads(proxy: ProxyLink = proxy) -> bool:
+                try:
+                    old, new = proxy.status(move.leader), proxy.status(move.candidate)
+                except WireError:
+                    return False
+                # A drained server is not known to be down, and would be UP as soon as it is ready.
+                return new == "UP" and old not in ("UP", "DRAIN")
+
+            if not wait_until(leads, end - self._clock.monotonic(), self._clock):
+                return f"{proxy.name} does not lead to it."
+        return None
+
+    def _release(self, move: Move, until: float, done: list[str]) -> list[str]:
+        """RESUME and ready, each tried until then; what could not be done, and what was."""
+        faults = []
+        for pooler in self._poolers(move):
+            problem = self._insist(partial(_resume, pooler, done), until)
+            if problem is not None:
+                faults.append(f"its clients are still held: {problem}")
+        for proxy in self._drained(move):
+            problem = self._insist(partial(_ready, proxy, move.leader, done), until)
+            if problem is not None:
+                faults.append(f"{move.leader} is still drained: {problem}")
+        return faults
+
+    def _insist(self, work: Callable[[], None], until: float) -> str | None:
+        """Do it, again and again until then where it fails; the last fault, or None."""
+        while True:
+            try:
+                work()
+                return None
+            except WireError as error:
+                if self._clock.monotonic() + TRY_SECONDS > until:
+                    return error.message
+                self._clock.sleep(TRY_SECONDS / 4)
+
+
+def move_of(step: Step) -> Move:
+    """The parameters of a switchover. Raises InputError where they are none."""
+    given = step.action.parameters
+    try:
+        seconds = float(given.get("pause_timeout_seconds", "5"))
+        move = Move(given["leader"], given["candidate"], given["peer_url"], given["via"], seconds)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"no switchover in {dict(given)!r}: {error}") from None
+    if move.via not in VIAS or not 0 < seconds <= 3600 or move.leader == move.candidate:
+        raise InputError(f"no switchover in {dict(given)!r}")
+    return move
+
+
+def _resume(pooler: PoolerLink, done: list[str]) -> None:
+    for database in pooler.paused():
+        pooler.releasing.resume(database)
+        done.append(f"RESUME of {database} on {pooler.name}.")
+
+
+def _ready(proxy: ProxyLink, member: str, done: list[str]) -> None:
+    if proxy.stopped(member):
+        proxy.client.set_state(proxy.proxy.backend, proxy.proxy.server(member), ServerState.READY)
+        done.append(f"{member} is ready again on {proxy.name}.")
