@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -61,6 +62,10 @@ class Machine:
         self._watcher: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._first_pid = 0
+        self._spawned: list[subprocess.Popen[bytes]] = []
+        # The kernel ends the machine with the thread that started it (--pdeathsig), so that is
+        # one which lives as long as this machine, whoever asks for a reboot.
+        self._booter = ThreadPoolExecutor(1, f"boots {name}")
 
     def __enter__(self) -> Machine:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +73,7 @@ class Machine:
         _sweep([*self._mounts.all])
         try:
             self._lxcfs = self._stack.enter_context(lxcfs(self._folder))
-            self._boot()
+            self._booter.submit(self._boot).result()
         except BaseException:
             self.close()
             raise
@@ -116,7 +121,7 @@ class Machine:
     ) -> subprocess.Popen[bytes]:
         """Start a program inside, in its folder and session, its words appended to a log."""
         with log.open("ab") as words:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(command, folder=folder, user=user, group=group),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -125,6 +130,8 @@ class Machine:
                 env=dict(environment) if environment is not None else {"PATH": PATH},
                 start_new_session=True,
             )
+        self._spawned.append(process)
+        return process
 
     def panic(self) -> None:
         """Everything stands still from now on. Called when memory ends; a test may call it."""
@@ -141,13 +148,14 @@ class Machine:
         """End everything in it, and begin anew with an empty memory; files stay."""
         self._power_off()
         self.panicked.clear()
-        self._boot()
+        self._booter.submit(self._boot).result()
 
     def close(self) -> None:
         """End everything, and leave no group and no mount behind."""
         try:
             self._power_off()
         finally:
+            self._booter.shutdown()
             self._stack.close()
 
     def _boot(self) -> None:
@@ -216,6 +224,10 @@ class Machine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        # Whoever asks whether they still run must not be told yes.
+        for spawned in self._spawned:
+            spawned.wait(END_SECONDS)
+        self._spawned.clear()
         if process is not None:
             process.wait(END_SECONDS)
             assert process.stdout is not None

@@ -14,7 +14,9 @@ from drills.cluster import programs
 from drills.cluster.cluster import ClusterError
 from drills.machine import NoMachineError
 from drills.replay import guards, report
+from drills.replay.agent_files import state_of
 from drills.replay.figures import Row, measure
+from drills.replay.review import record
 from drills.replay.stage import Setting, Stage, Story
 from drills.replay.timeline import OUTAGE_SECONDS, Timeline
 
@@ -134,7 +136,20 @@ def _run(options: argparse.Namespace, names: list[str]) -> int:
 
 
 def _one(setting: Setting, name: str, folder: Path, status: Status) -> tuple[Row, Story]:
-    found: list[Row] = []
     stage = Stage(setting, name, folder, status)
-    story = stage.run(lambda played: found.append(measure(played, evidence=None)))
-    return found[0], story
+    rows: list[Row] = []
+
+    def look(played: Stage) -> None:
+        story = played.story
+        kept = None
+        if name == "forestall":
+            kept = record(state_of(folder), setting.timeline, story.ended)
+            story.named, story.kept = kept.named, kept
+            story.moments.extend(kept.events)
+        rows.append(measure(played, evidence=kept.bundle if kept else None))
+
+    try:
+        story = stage.run(look)
+    finally:
+        report.write_moments(stage.story)
+    return rows[0], story

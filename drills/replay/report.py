@@ -39,5 +39,9 @@ def table(rows: Sequence[Row], timeline: Timeline) -> str:
 def write(out: Path, setting: Setting, rows: Sequence[Row], stories: Sequence[Story]) -> None:
     figures: dict[str, Any] = {"guards": [row.to_json() for row in rows]}
     (out / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    for story in stories:
-        (story.folder / "moments.txt").write_text("\n".join(f"{a:8.2f} {t}" for a,t in story.moments))
+
+
+def write_moments(story: Story) -> None:
+    """What happened when, one line each, also of a run that failed."""
+    lines = [f"{at:8.2f} {text}" for at, text in sorted(story.moments)]
+    (story.folder / "moments.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
