@@ -130,7 +130,8 @@ def _run(options: argparse.Namespace, names: list[str]) -> int:
     if options.json:
         print(json.dumps({"guards": [row.to_json() for row in rows]}, indent=1))
     else:
-        print(report.table(rows, timeline))
+        print(report.table(rows))
+        print(*report.fairness(rows), sep="\n")
         print(f"report: {out / 'report.md'}")
     return 1 if any(row.violations or row.problem for row in rows) else 0
 
