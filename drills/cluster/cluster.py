@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+
 from drills.cluster import process, programs, settings
 from drills.cluster.machine import make_machine
 from drills.cluster.node import Node

@@ -88,7 +88,7 @@ class Node:
         word = base64.b64encode(f"forestall:{self._password}".encode()).decode()
         request.add_header("Authorization", f"Basic {word}")
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
                 status, text = answer.status, answer.read(1 << 20).decode()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read(1 << 20).decode()

@@ -113,9 +113,7 @@ def _run(options: argparse.Namespace, names: list[str]) -> int:
     timeline = Timeline(
         scale=options.scale, leak_seconds=options.lead * 3600, tail_seconds=OUTAGE_SECONDS / 6
     )
-    setting = Setting(
-        timeline=timeline, memory_bytes=options.memory * MIB, leak=options.leak
-    )
+    setting = Setting(timeline=timeline, memory_bytes=options.memory * MIB, leak=options.leak)
     out = report.fresh_folder(options.out)
     status = Status()
     rows: list[Row] = []

@@ -108,9 +108,7 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     kept = [row.guard for row in rows if row.evidence is not None]
     said.append(f"Kept evidence that verifies: {', '.join(kept) or 'none'}.")
     best = min(rows, key=lambda row: row.longest_write_gap_seconds)
-    said.append(
-        f"Shortest longest gap: {best.guard}, {best.longest_write_gap_seconds:.2f} s."
-    )
+    said.append(f"Shortest longest gap: {best.guard}, {best.longest_write_gap_seconds:.2f} s.")
     return said
 
 
@@ -216,6 +214,7 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
     from matplotlib import pyplot as plt
     from matplotlib.dates import DateFormatter
 
+    clock_face = DateFormatter("%H:%M", tz=PANIC.tzinfo)  # type: ignore[no-untyped-call]
     for name, title, values in (
         ("memory", "MiB available on the machine", _available),
         ("orders", "orders acknowledged per second", _pace),
@@ -231,7 +230,7 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
             axis.grid(visible=True, alpha=0.3)
             if story.panicked is not None:
                 axis.axvline(timeline.at(story.panicked), color="tab:red", linewidth=1.0)
-            axis.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=PANIC.tzinfo))
+            axis.xaxis.set_major_formatter(clock_face)
         axes[0, 0].set_title(f"{title} (the seed's clock; red: panic)", fontsize=10)
         figure.tight_layout()
         figure.savefig(out / f"{name}.png", dpi=110)

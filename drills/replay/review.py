@@ -107,8 +107,6 @@ def _review(
     mine = [one for one in collect(str(state), site, clock) if CULPRIT in one.service]
     if not mine:
         return None, None, None
-    drafted = draft(
-        str(state), mine[0].number, site=data, clock=clock, clock_scale=timeline.scale
-    )
+    drafted = draft(str(state), mine[0].number, site=data, clock=clock, clock_scale=timeline.scale)
     found = verify_review(drafted.text, drafted.bundle.path)
     return mine[0].number, drafted.path, len(found.unresolved) + len(found.damages)

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 from cims.load.workload import Workload
 from cims.schema import SKUS, WAREHOUSES, migrate, seed, seed_policy
+
 from drills.cluster.cluster import Cluster, ClusterError
 from drills.machine import Machine
 from drills.replay import agent_files, flow
@@ -282,7 +283,7 @@ class Stage:
             self.story.say(f"the people could not resolve it: {error}")
 
     def _resolve(self) -> None:
-        """The seed's resolution: reboot, redirect to the secondary, the service stopped, patched."""
+        """The seed's resolution: reboot, redirect to the secondary, the service repaired."""
         story, timeline = self.story, self.setting.timeline
         assert story.panicked is not None
         self._wait_until(story.panicked + timeline.wall(FIRST_RESPONSE_SECONDS))
