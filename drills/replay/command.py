@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--scale", type=float, default=60.0, help="seconds of the seed per second")
     made.add_argument("--leak", default="traceback_kept", help="cims's kind of mistake")
-    made.add_argument("--memory", type=int, default=512, metavar="MIB", help="of the machine")
+    made.add_argument("--memory", type=int, default=448, metavar="MIB", help="of the machine")
     made.add_argument("--lead", type=float, default=3.0, metavar="HOURS", help="leak until panic")
     made.add_argument("--out", type=Path, default=OUT, help="folder for report, plots and logs")
     made.add_argument("--json", action="store_true", help="the figures as JSON")

@@ -66,11 +66,12 @@ class Row:
 def measure(stage: Stage, *, evidence: str | None) -> Row:
     """Look at the database and the clients' history, all load at rest."""
     story, timeline = stage.story, stage.setting.timeline
-    at = datetime.now(UTC)
     stage.cluster.wait_healthy()
+    ended = time.time() - (time.monotonic() - story.started - story.ended)
+    at = datetime.fromtimestamp(ended, UTC)
     dsn = stage.cluster.dsn(node=stage.cluster.primary())
     late, cents = _penalties(dsn, flow.scaled_policy(timeline).version, at)
-    delays = _delays(dsn, at, waited=time.monotonic() - story.started - story.ended)
+    delays = _delays(dsn, at)
     proof = look(Question(dsn=dsn, histories=(str(story.history),)))
     store(dsn, proof)
     told = load_figures.figures(read(str(story.history)))
@@ -103,8 +104,7 @@ def lost(proof: Proof) -> int:
 
 def starts(story: Story) -> int:
     """How often the supervisor started stock-sync: once, and once for each time it ended."""
-    log = story.folder / "stock-sync.log"
-    return log.read_text(encoding="utf-8", errors="replace").count("supervise: started")
+    return story.sync_log.read_text(encoding="utf-8", errors="replace").count("supervise: started")
 
 
 def _penalties(dsn: str, version: int, at: datetime) -> tuple[int, int]:
@@ -116,11 +116,10 @@ def _penalties(dsn: str, version: int, at: datetime) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _delays(dsn: str, at: datetime, *, waited: float) -> dict[str, float]:
+def _delays(dsn: str, at: datetime) -> dict[str, float]:
     """The longest that each region's updates waited; those never applied wait until the end."""
-    end = datetime.fromtimestamp(at.timestamp() - waited, UTC)
     with psycopg.connect(dsn) as connection:
-        rows = connection.execute(_DELAYS, (end,)).fetchall()
+        rows = connection.execute(_DELAYS, (at,)).fetchall()
     return {str(region): float(seconds) for region, seconds in rows}
 
 

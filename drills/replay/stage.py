@@ -30,7 +30,6 @@ NODE = "n1"
 TTL_BY_HAND = 7200
 TTL_AUTOMATIC = 20
 SAMPLE_SECONDS = 0.25
-ROOM_SHARE = 1.0
 PATCH_SECONDS = 5 * 60.0
 """People put the repaired service in place so long after the resolution, of the seed's clock."""
 QUIET_SECONDS = 60.0
@@ -71,8 +70,6 @@ class Story:
     resolved: float | None = None
     named: float | None = None
     ended: float = 0.0
-    starts: int = 0
-    """How often stock-sync was started with its leak."""
     points: list[Point] = field(default_factory=list)
     moments: list[tuple[float, str]] = field(default_factory=list)
     kept: Record | None = None
@@ -84,6 +81,11 @@ class Story:
     def history(self) -> Path:
         """What the clients were told."""
         return self.folder / "history.jsonl"
+
+    @property
+    def sync_log(self) -> Path:
+        """What the leaking stock-sync and its supervisor said."""
+        return self.folder / "stock-sync.log"
 
     def say(self, text: str) -> None:
         """Note a moment."""
@@ -102,7 +104,6 @@ class Stage:
         self._people: threading.Thread | None = None
         self._feed = ""
         self._sync: subprocess.Popen[bytes] | None = None
-        self._sync_log = folder / "stock-sync.log"
         self._guard_log = folder / "guard.log"
         self._log_read = 0
 
@@ -160,12 +161,13 @@ class Stage:
             warehouses=[number for number, *_ in WAREHOUSES], skus=range(1, SKUS + 1)
         )
         self.clients = Clients(dsn, story.history, timeline, workload)
-        warehouse = Warehouse(dsn, timeline)
+        warehouses = [Warehouse(number, dsn, timeline) for number, *_ in WAREHOUSES]
         story.started = time.monotonic()
         self._start_guard()
         self._start_leak()
         self.clients.start()
-        warehouse.start()
+        for warehouse in warehouses:
+            warehouse.start()
         story.say(f"{clock(timeline.started_at)}: orders flow, stock-sync runs and leaks")
         try:
             self._until_end()
@@ -173,7 +175,8 @@ class Stage:
             give_up = timeline.wall(flow.GIVE_UP_SECONDS)
             self._status("the end: orders under way are followed to theirs")
             self.clients.finish(give_up + QUIET_SECONDS)
-            warehouse.finish()
+            for warehouse in warehouses:
+                warehouse.finish()
             story.ended = wall(story.started)
         self.end_sync()
         self._end_guard()
@@ -214,12 +217,11 @@ class Stage:
     def _start_leak(self) -> None:
         memory = self.machine.memory()
         assert memory is not None
-        room = round(ROOM_SHARE * memory.available_bytes)
-        pace = self.setting.timeline.leak_bytes_per_second(room)
+        pace = self.setting.timeline.leak_bytes_per_second(memory.available_bytes)
         self.story.leak_bytes_per_second = pace
-        self.start_sync(f"{self.setting.leak}:{round(pace)}B/s")
+        self.start_sync(f"{self.setting.leak}:{round(pace)}B/s", self.story.sync_log)
 
-    def start_sync(self, leak: str) -> None:
+    def start_sync(self, leak: str, log: Path) -> None:
         """Run stock-sync in the machine, restarted whenever it ends."""
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -231,7 +233,7 @@ class Stage:
         command = [sys.executable, "-I", "-S", str(SUPERVISE)]
         command += [sys.executable, "-m", "cims.stock_sync"]
         self._sync = self.machine.spawn(
-            command, folder=self.story.folder, log=self._sync_log, environment=environment
+            command, folder=self.story.folder, log=log, environment=environment
         )
 
     def end_sync(self) -> None:
@@ -302,7 +304,7 @@ class Stage:
             self.cluster.switchover()
             story.say("traffic is redirected to the secondary node by hand")
         self._wait_until(story.resolved + timeline.wall(PATCH_SECONDS))
-        self.start_sync(f"{self.setting.leak}/fixed")
+        self.start_sync(f"{self.setting.leak}/fixed", story.folder / "stock-sync-repaired.log")
         story.say("stock-sync runs again, repaired")
 
     def _wait_until(self, at: float) -> None:
