@@ -1,7 +1,6 @@
 """One real cluster for the tests of this folder, which run one after another."""
 
 import pytest
-
 from drills.cluster import programs
 
 

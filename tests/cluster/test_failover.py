@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from drills.cluster import process, programs
 
 psycopg = pytest.importorskip("psycopg")
@@ -62,7 +61,7 @@ def test_servers_do_not_run_as_root(cluster):
 
 
 def test_a_planned_switchover_is_not_seen_by_clients(cluster, writer):
-    """Writes are held by pgbouncer for some seconds: no error, nothing lost, the other node leads."""
+    """Writes are held by pgbouncer for seconds: no error, nothing lost, the other node leads."""
     before, since = cluster.primary(), time.monotonic()
     cluster.switchover()
     assert cluster.primary() is not before

@@ -17,7 +17,9 @@ COMMANDS = (
     ("seed", "cims.commands.seed", "regions, warehouses, 12,000 SKUs, stock and the policy"),
     ("serve", "cims.commands.serve", "the REST API and the dashboard, on loopback unless told"),
     ("penalties", "cims.commands.penalties", "what lateness costs, by region and day"),
-    ("check", "cims.check", "prove every invariant over the database and a client's history"),
+    ("check", "cims.check.command", "prove every invariant over the database and client histories"),
+    ("load", "cims.load.command", "clients that order by the protocol and write their history"),
+    ("feed", "cims.stock_sync.feed_command", "the regions' feeds over HTTP, made from a seed"),
 )
 
 

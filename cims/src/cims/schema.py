@@ -83,9 +83,7 @@ def seed(dsn: str, *, skus: int = SKUS, units: int = 1000, cutoff: str | None = 
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(3141592)")
         cursor = connection.cursor()
-        cursor.executemany(
-            "INSERT INTO region VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", REGIONS
-        )
+        cursor.executemany("INSERT INTO region VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", REGIONS)
         cursor.executemany(
             "INSERT INTO warehouse VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [(*warehouse, cutoff) for warehouse in WAREHOUSES],

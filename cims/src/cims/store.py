@@ -73,14 +73,10 @@ class Store:
             row = self.call(PLACE, values)[0]
         except Refused as error:
             outcome = Outcome.KEY_REUSED if error.sqlstate == KEY_REUSED else Outcome.INVALID
-            return Reply(
-                key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error)
-            )
+            return Reply(key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error))
         except NotAvailable as error:
             outcome = Outcome.UNKNOWN if error.maybe_done else Outcome.NOT_DONE
-            return Reply(
-                key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error)
-            )
+            return Reply(key=order.key, outcome=outcome, sqlstate=error.sqlstate, why=str(error))
         return Reply(
             key=order.key,
             outcome=Outcome(row["outcome"]),

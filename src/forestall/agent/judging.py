@@ -44,12 +44,14 @@ class _Judged:
 
     __slots__ = (
         "fed_at",
+        "fed_bytes",
         "feed_at",
         "judge",
         "key",
         "limit",
         "low_bytes",
         "raw",
+        "read_at",
         "ring",
         "seen",
         "service",
@@ -65,6 +67,9 @@ class _Judged:
         self.judge = judge
         self.service: ServiceConfig | None = None
         self.feed_at = self.fed_at = feed_at
+        # Real, where `fed_at` of the first feed is moved to spread the processes.
+        self.read_at = feed_at
+        self.fed_bytes = 0
         self.low_bytes: int | None = None
         self.seen: ProcessSample | None = None
         self.suspect = False
@@ -123,8 +128,8 @@ class Judging:
         """Judge one sample: the verdicts that are new since the last one.
 
         `gone` then names the processes that ended since, and `suspects` those worth a closer
-        look. A process is fed every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, and a
-        suspect at every sample.
+        look. A process is fed every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, one that
+        grows fast as often as it grew, and a suspect at every sample.
         """
         if sample.at < self._last_at - CLOCK_STEP_SECONDS:
             self._start_anew()
@@ -149,7 +154,11 @@ class Judging:
             memory_bytes = process.memory_bytes
             if one.low_bytes is None or memory_bytes < one.low_bytes:
                 one.low_bytes = memory_bytes
-            if monotonic >= one.feed_at or one.suspect:
+            if (
+                monotonic >= one.feed_at
+                or one.suspect
+                or self._hurries(one, memory_bytes, monotonic)
+            ):
                 verdict = self._feed(one, process, sample, limits)
                 if verdict is not None:
                     new.append(verdict)
@@ -215,6 +224,18 @@ class Judging:
                 found.append(Segment(one.key, times[first:], values[first:]))
         return found
 
+    def _hurries(self, one: _Judged, memory_bytes: int, monotonic: float) -> bool:
+        """Whether it grew so fast since its last feed that its limit is minutes away.
+
+        A leak that fills a host within a minute would be over before its seventh feed.
+        """
+        growth = memory_bytes - one.fed_bytes
+        if growth < self._rules.growth_bytes_min or one.limit is None:
+            return False
+        left = max(0, one.limit.headroom_bytes - growth)
+        elapsed = max(monotonic - one.read_at, 1e-3)
+        return left * elapsed <= growth * self._rules.exhausting_low_seconds
+
     def _feed(
         self, one: _Judged, process: ProcessSample, sample: Sample, limits: Limits
     ) -> Verdict | None:
@@ -234,6 +255,7 @@ class Judging:
             if one.ring is not None:
                 one.ring.add(sample.at, one.low_bytes)
         one.low_bytes = None
+        one.read_at, one.fed_bytes = sample.monotonic, process.memory_bytes
         if raw is one.raw:
             return None
         one.raw = raw

@@ -3,12 +3,13 @@
 import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from forestall.agent.acting import Acting
 from forestall.agent.around import Around
 from forestall.agent.budget import Budget, OverBudgetError
 from forestall.agent.config import AgentConfig
-from forestall.agent.hands import Memory, make_handlers
+from forestall.agent.hands import EVIDENCE_FOLDER, Memory, make_handlers
 from forestall.agent.judging import Judging
 from forestall.agent.limits import cgroup_file
 from forestall.agent.log import Log, LogNotifier
@@ -19,8 +20,10 @@ from forestall.agent.troubles import Troubles
 from forestall.clock import Clock, SystemClock
 from forestall.detect.rules import RULES, Rules
 from forestall.errors import ForestallError, InputError, JournalError
+from forestall.guard.live import own_pids
 from forestall.guard.policy import Policy
 from forestall.journal import Damage, read
+from forestall.model.action import Mode
 from forestall.model.codec import from_document
 from forestall.model.event import TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
@@ -29,6 +32,9 @@ from forestall.notify.protocol import Notifier
 from forestall.sense.cgroup import Cgroups
 from forestall.sense.collector import Collector, Select
 from forestall.sense.host import Host
+
+if TYPE_CHECKING:
+    from forestall.agent.hosting import Hosting
 
 DECIDE_SECONDS = 10.0
 FAULTS_IN_A_ROW_MAX = 10
@@ -92,6 +98,7 @@ class Watch:
             host_clock=host_clock or SystemClock(),
             lag_bytes_max=self.policy.lag_bytes_max,
         )
+        self._hosting = self._host_processes(host, clock)
         self.situation = Situation(
             host,
             self.judging,
@@ -111,7 +118,41 @@ class Watch:
         self._said: dict[str, str | None] = {}
         self.stopped = False
 
+    def _host_processes(self, host: Host, clock: Clock) -> "Hosting | None":
+        """Guard's own processes, for a watch that may act on this very host and in real time."""
+        if (
+            self.config.mode is not Mode.ACT
+            or self.state is None
+            or not host.live
+            or not isinstance(clock, SystemClock)
+        ):
+            return None
+        # Imported here: the other modes need none of it.
+        from forestall.agent.hosting import Hosting
+        from forestall.guard.last.roles import Setup
+
+        setup = Setup(
+            own_pids=tuple(own_pids(host)),
+            protected=self.config.protected,
+            evidence=os.path.join(self.state, EVIDENCE_FOLDER),
+        )
+        held = Memory(host, clock, self.judging, lambda: self.sample)
+        return Hosting(setup, held=held, clock=clock, log=self.log)
+
     def _acting(self, host: Host, host_clock: Clock) -> Acting:
+        handlers = make_handlers(
+            self.state,
+            host=host,
+            clock=self._clock,
+            host_clock=host_clock,
+            memory=Memory(host, self._clock, self.judging, lambda: self.sample),
+            notifiers=_notifiers(self.config, self.log),
+            switchover=self.around.switchover(),
+            own_pids=self.situation.own_pids,
+            protected=self.config.protected,
+        )
+        if self._hosting is not None:
+            handlers = self._hosting.wrap(handlers)
         return Acting(
             host=host,
             clock=self._clock,
@@ -119,17 +160,7 @@ class Watch:
             policy=self.policy,
             protected=self.config.protected,
             state=self.state,
-            handlers=make_handlers(
-                self.state,
-                host=host,
-                clock=self._clock,
-                host_clock=host_clock,
-                memory=Memory(host, self._clock, self.judging, lambda: self.sample),
-                notifiers=_notifiers(self.config, self.log),
-                switchover=self.around.switchover(),
-                own_pids=self.situation.own_pids,
-                protected=self.config.protected,
-            ),
+            handlers=handlers,
             lease=self.around.lease,
             troubles=self.troubles,
             log=self.log,
@@ -144,6 +175,8 @@ class Watch:
         """Open what is kept, and go on where an earlier agent of this folder stopped."""
         spooled: set[str] = set()
         since = self._clock.now() - RECALL_SECONDS
+        if self._hosting is not None:
+            self._hosting.tend()
         if self.state is not None:
             try:
                 self._restore(self.state, spooled, since)
@@ -209,6 +242,8 @@ class Watch:
         for event in events:
             self.log.warning(event.text)
         self.spool.add(events)
+        if self._hosting is not None:
+            self._hosting.tend()
         self._decide()
         self.spool.flush()
         if self.recall.due(sample.at):
@@ -230,6 +265,8 @@ class Watch:
         self.recall.close()
         self.spool.close()
         self.acting.close()
+        if self._hosting is not None:
+            self._hosting.close()
         self.around.close()
         self.collector.close()
         self._complain()

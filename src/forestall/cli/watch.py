@@ -183,6 +183,8 @@ def _watch(config: AgentConfig, given: dict[str, int], select: Select | None, fo
             # The first tick makes what stays: a judge and a ring for every process.
             watch.tick_safely()
             settle()
+            if config.mode is Mode.ACT:
+                log.info(_locked())
             watch.run()
             log.info(f"asked to stop by {waiting.stopped_by}; ended after {watch.tick_count} ticks")
             return 0
@@ -194,6 +196,14 @@ def _watch(config: AgentConfig, given: dict[str, int], select: Select | None, fo
             if server is not None:
                 server.close()
             waiting.close()
+
+
+def _locked() -> str:
+    """Keep what the agent has touched in memory: in a thrash it must still decide."""
+    # Imported here: only a watch that may act needs it.
+    from forestall.guard.last.memory import lock
+
+    return lock(populate=False) or "the memory of the agent is locked"
 
 
 def respond(watch: Watch, path: str) -> Answer | None:

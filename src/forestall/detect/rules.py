@@ -138,6 +138,10 @@ class Rules:
     # of the time that is left.
     confirm_share: float = 0.05
 
+    # Between two blocks nothing is judged, except with less than this left by the finest window:
+    # there a block is a long time to wait with an opinion, and with its confirmation.
+    haste_seconds: float = 1 * MINUTE
+
     # A verdict that calms down is held for this share of the window that raised it.
     hold_windows: float = 0.25
 

@@ -62,7 +62,7 @@ class Judge:
 
         `at` in seconds since the epoch, later than every sample before; a sample that is not,
         and one whose memory is no size, changes nothing. A judgement is made when a block ends;
-        between two, the same Verdict object is returned.
+        between two, the same Verdict object is returned, unless there is haste.
         """
         usable = self._last_at < at < math.inf and 0 <= memory_bytes < _MEMORY_BYTES_MAX
         if not usable:
@@ -74,9 +74,18 @@ class Judge:
                 self._started_at = at
             return self._judge(at, memory_bytes, limit, 0)
         closed = self._floor.add(at, memory_bytes)
-        if closed or self._verdict is None:
+        if closed or self._verdict is None or self._in_haste(limit):
             return self._judge(at, memory_bytes, limit, closed)
         return self._verdict
+
+    def _in_haste(self, limit: Limit | None) -> bool:
+        """Whether the finest window's own rate leaves less than the rules' haste."""
+        trend = self._trends[0]
+        if trend is None or limit is None:
+            return False
+        return limit.headroom_bytes * self._rules.block_seconds < (
+            trend.rate * self._rules.haste_seconds
+        )
 
     def _judge(self, at: float, memory_bytes: int, limit: Limit | None, closed: int) -> Verdict:
         rules, scales = self._rules, self._floor.scales if self._floor else []

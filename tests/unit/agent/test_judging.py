@@ -1,5 +1,6 @@
 import itertools
 from array import array
+from dataclasses import replace
 
 import pytest
 from tests.fakes.clock import FakeClock
@@ -156,3 +157,44 @@ def test_segments_hold_what_is_new_of_suspects_first(make):
     assert len(segments) == 128
     assert segments[0].process.pid == 209
     assert all(segment.times[0] > STARTED_AT + 59 for segment in segments)
+
+
+def test_a_leak_that_fills_the_host_within_a_minute_is_fed_as_fast_as_it_grows(make):
+    """It would be over before its seventh feed; what grows slowly still waits its turn."""
+    judging = make()
+    for second in range(40):
+        grown = 9 * MIB * second
+        left = 400 * MIB - grown
+        slow = process(50 * MIB + second, pid=11)
+        judging.feed(sample(second, process(8 * MIB + grown), slow, available=left))
+    fast = [second for second in judging.fed if judging.fed.count(second) == 1]
+    assert len(fast) >= 30
+    assert len(judging.fed) - 40 <= 6
+
+
+def test_a_leak_that_fills_the_host_within_a_minute_is_seen_before_it_did(make):
+    """400 MiB at 9 MiB/s, of a process that has just started: EXHAUSTING while memory is left."""
+    judging = make()
+    seen = None
+    for second in range(44):
+        left = 400 * MIB - 9 * MIB * second
+        fast = process(8 * MIB + 9 * MIB * second, start=8_999_900)
+        verdicts = judging.feed(
+            replace(
+                sample(second, fast),
+                host=HostSample(mem_total_bytes=470 * MIB, mem_available_bytes=left),
+            )
+        )
+        if seen is None and any(v.kind is VerdictKind.EXHAUSTING for v in verdicts):
+            seen = left
+    assert seen is not None
+    assert seen >= 45 * MIB
+
+
+def test_a_start_that_is_far_from_its_limit_is_not_hurried(make):
+    """A working set that loads fast on a large host is fed every ten seconds as before."""
+    judging = make()
+    for second in range(30):
+        loading = process(3 * MIB * second + 8 * MIB)
+        judging.feed(sample(second, loading, available=4000 * MIB))
+    assert len(judging.fed) <= 4

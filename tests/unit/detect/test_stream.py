@@ -309,3 +309,18 @@ def test_rules_are_a_parameter() -> None:
     judge = Judge(SUBJECT, rules, started_at=START)
     hasty = judge_over(leak_after(0, 2 * HOUR), HOUR, judge=judge)
     assert first(hasty, VerdictKind.LEAKING) < 30 * MINUTE
+
+
+def test_with_seconds_left_a_judgement_does_not_wait_for_the_end_of_a_block() -> None:
+    """A block of five seconds, and one more to confirm, is longer than what is left."""
+    verdicts = judge_over(lambda t: LIMIT * min(1.0, 0.3 + t / 60), 42.0, spacing=1.0)
+    alarm = first(verdicts, VerdictKind.EXHAUSTING)
+    # 85% of the limit are used at 33 s; seven blocks have ended at 35 s.
+    assert alarm <= 37.0
+
+
+def test_with_minutes_left_the_same_verdict_is_given_until_a_block_ends() -> None:
+    """What is not urgent costs one judgement per block, however often samples come."""
+    verdicts = judge_over(lambda t: LIMIT * (0.3 + t / (20 * MINUTE)), 60.0, spacing=1.0)
+    distinct = {id(verdict) for _, verdict in verdicts}
+    assert len(distinct) <= 60 / RULES.block_seconds + 1

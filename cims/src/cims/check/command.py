@@ -2,20 +2,19 @@
 
 import argparse
 import json
-import os
 import sys
 
 from cims.check.finding import SAYS, Finding, Proof
 from cims.check.look import Question, look, store
 from cims.check.shortage import LONGEST_TRANSACTION_SECONDS
+from cims.cli import dsn_of
 from cims.errors import CimsError
 
 MOST_SHOWN = 10
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `cims check`."""
-    parser.add_argument("--dsn", default=os.environ.get("CIMS_DSN", ""), help="CIMS_DSN")
     parser.add_argument(
         "--history", action="append", default=[], help="file of `cims load`; may be repeated"
     )
@@ -32,8 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0: all that was looked at holds; 1: something is violated. CimsError: could not look."""
+    dsn = dsn_of(args)
     question = Question(
-        dsn=args.dsn,
+        dsn=dsn,
         histories=tuple(args.history),
         others=args.others,
         skew_seconds=args.skew_seconds,
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     _say("")
     print(json.dumps(proof.as_json(), indent=2) if args.json else text(proof))
     if not args.no_store:
-        _keep(args.dsn, proof)
+        _keep(dsn, proof)
     return 0 if proof.held else 1
 
 

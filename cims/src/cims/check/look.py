@@ -42,9 +42,7 @@ def look(question: Question, say: Say = lambda text: None) -> Proof:
         raise CimsError(f"the database cannot be read: {said}", help="give --dsn") from None
 
 
-def _look(
-    question: Question, connection: Connection, told: Told, began: float, say: Say
-) -> Proof:
+def _look(question: Question, connection: Connection, told: Told, began: float, say: Say) -> Proof:
     at = _one(connection, "SELECT extract(epoch FROM now())::float8")
     say("reading orders")
     orders = stored_orders(connection)
@@ -83,7 +81,9 @@ def _against_replies(
         why = "no history was given"
         return [lines, *(Finding(invariant=name, skipped=why) for name in ("I1", "I2", "I3", "I9"))]
     phantoms = (
-        Finding(invariant="I2", skipped="--others: orders of clients without a history are expected")
+        Finding(
+            invariant="I2", skipped="--others: orders of clients without a history are expected"
+        )
         if question.others
         else replies.stored_are_placed(placed, orders)
     )

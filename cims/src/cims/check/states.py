@@ -102,9 +102,7 @@ _PENALTIES = """
 _HOUR = 3_600_000_000
 
 
-def penalty_cents(
-    *, late_micros: int, flat_cents: int, per_hour_cents: int, cap_cents: int
-) -> int:
+def penalty_cents(*, late_micros: int, flat_cents: int, per_hour_cents: int, cap_cents: int) -> int:
     """What being late by so much costs: written here a second time, to check the first."""
     if late_micros <= 0:
         return 0

@@ -20,7 +20,9 @@ class HttpShop:
     def __init__(self, address: str, token: str) -> None:
         parts = urlsplit(address)
         if parts.scheme != "http" or parts.hostname is None:
-            raise UsageError(f"the API {address!r} is no address", help="like http://127.0.0.1:8080")
+            raise UsageError(
+                f"the API {address!r} is no address", help="like http://127.0.0.1:8080"
+            )
         self._host, self._port = parts.hostname, parts.port or 80
         self._token = token
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None

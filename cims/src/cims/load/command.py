@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from cims.cli import dsn_of
 from cims.errors import CimsError, UsageError
 from cims.load.by_http import HttpShop
 from cims.load.by_sql import SqlShop
@@ -26,10 +27,9 @@ CATALOGUE = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `cims load`."""
     rule = Rule()
-    parser.add_argument("--dsn", default=os.environ.get("CIMS_DSN", ""), help="CIMS_DSN")
     parser.add_argument("--api", help="http://HOST:PORT: order through the API, else over SQL")
     parser.add_argument("--token", default=os.environ.get("CIMS_TOKEN", ""), help="CIMS_TOKEN")
     parser.add_argument("--history", required=True, help="file to append to, JSON lines")
@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--attempt-seconds", type=float, default=rule.attempt_seconds)
     parser.add_argument("--give-up-seconds", type=float, default=rule.give_up_seconds)
-    parser.add_argument("--pooled", action="store_true", help="a pooler is between: prepare nothing")
+    parser.add_argument(
+        "--pooled", action="store_true", help="a pooler is between: prepare nothing"
+    )
     parser.add_argument("--json", action="store_true")
 
 
@@ -99,7 +101,7 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
-    warehouses, skus = await catalogue(args.dsn, args.skus)
+    warehouses, skus = await catalogue(dsn_of(args), args.skus)
     workload = Workload(
         warehouses=warehouses, skus=skus, skew=args.skew, most_lines=args.lines, seed=args.seed
     )
@@ -116,7 +118,7 @@ async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
 def _shop(args: argparse.Namespace) -> Shop:
     if args.api:
         return HttpShop(args.api, args.token)
-    return SqlShop(args.dsn, prepare=not args.pooled)
+    return SqlShop(dsn_of(args), prepare=not args.pooled)
 
 
 def _live(terminal: bool) -> Callable[[str], None] | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from cims.errors import CimsError
+from cims.errors import CimsError, UsageError
 from cims.stock_sync.feed import Catalogue, feeds
 from cims.stock_sync.service import Service, say, summary
 from cims.stock_sync.setting import Leak, leak_from
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     name_process(NAME)
     try:
+        if not args.dsn:
+            raise UsageError("no database named", help="give --dsn, or set CIMS_DSN")
         leak = leak_from(os.environ.get("LEAK", ""))
         return asyncio.run(_run(args, leak))
     except CimsError as error:

@@ -82,8 +82,7 @@ class Feed:
             head=head,
             batches=tuple(self.batch(seq) for seq in range(after + 1, last + 1)),
             updates=tuple(
-                self.update(number)
-                for number in range(offset, offset + min(updates, MOST_UPDATES))
+                self.update(number) for number in range(offset, offset + min(updates, MOST_UPDATES))
             ),
         )
 

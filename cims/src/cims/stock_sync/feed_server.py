@@ -57,7 +57,9 @@ def _numbers(query: str) -> dict[str, int]:
     found = {"after": 0, "offset": 0, "updates": 0}
     for name, values in parse_qs(query, max_num_fields=8).items():
         if name not in found or not values[-1].isdecimal() or len(values[-1]) > _MOST_DIGITS:
-            raise ValueError(f"{name}={values[-1][:40]}: after, offset and updates are numbers >= 0")
+            raise ValueError(
+                f"{name}={values[-1][:40]}: after, offset and updates are numbers >= 0"
+            )
         found[name] = int(values[-1])
     return found
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from cims.errors import UsageError
 from cims.stock_sync.leaks.kinds import BY_NAME, Kind
 
-_SIZES = {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZES = {
+    "": 1.0,
+    "B": 1.0,
+    "KB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
 _SECONDS = {"": 1.0, "S": 1.0, "MIN": 60.0, "H": 3600.0, "D": 86400.0}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?I?B)?(?:/(s|min|h|d))?", re.IGNORECASE)
 

@@ -46,7 +46,9 @@ class HttpSource:
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
         if parts.scheme != "http" or parts.hostname is None:
-            raise UsageError(f"the feed {address!r} is no address", help="like http://127.0.0.1:8090")
+            raise UsageError(
+                f"the feed {address!r} is no address", help="like http://127.0.0.1:8090"
+            )
         self._host, self._port = parts.hostname, parts.port or 80
         self._kept: dict[str, http.client.HTTPConnection] = {}
 

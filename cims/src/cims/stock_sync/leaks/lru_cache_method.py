@@ -3,7 +3,7 @@
 Where it happens: an object is made for each request, and one of its methods is slow.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from cims.stock_sync.update import SkuUpdate
 
@@ -30,7 +30,7 @@ class Conversion:
     def __init__(self, update: SkuUpdate) -> None:
         self.update = update
 
-    @lru_cache(maxsize=None)  # noqa: B019 - the mistake itself
+    @cache  # noqa: B019 - the mistake itself
     def pieces(self, unit: str) -> int:
         """The count in pieces; 0 when it is not a number."""
         return PIECES[unit] * (int(self.update.count) if self.update.count.isdigit() else 0)

@@ -66,24 +66,47 @@ class Server:
             account = pwd.getpwnam(self._user)
             os.chown(folder, account.pw_uid, account.pw_gid)
         subprocess.run(
-            [self._bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-N",
-             "--locale=C", "--encoding=UTF8"],
-            user=self._user, cwd=folder, check=True, capture_output=True, timeout=100,
+            [
+                self._bin / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "--locale=C",
+                "--encoding=UTF8",
+            ],
+            user=self._user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=100,
         )
 
     def start(self, **settings: str) -> None:
         """Start, and wait until it answers."""
         options = {
-            "listen_addresses": "127.0.0.1", "port": str(self.port), "max_connections": "100",
-            "unix_socket_directories": str(self.folder), "shared_buffers": "64MB",
-            "deadlock_timeout": "200ms", "autovacuum": "off", **settings,
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "max_connections": "100",
+            "unix_socket_directories": str(self.folder),
+            "shared_buffers": "64MB",
+            "deadlock_timeout": "200ms",
+            "autovacuum": "off",
+            **settings,
         }
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self.data, *words],
-                user=self._user, cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
+                user=self._user,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         ends = time.monotonic() + 60
         while True:
