@@ -20,7 +20,16 @@ LEFT_OUT = {
     "msilib", "pydoc_data", "site-packages", "sqlite3", "test", "tests", "tkinter", "turtledemo",
     "venv", "wsgiref", "xmlrpc",
 }  # fmt: skip
-LEFT_OUT_STARTS = ("config-", "_test", "_xxtest", "_tkinter", "_sqlite3", "_curses", "_dbm", "_gdbm")
+LEFT_OUT_STARTS = (
+    "config-",
+    "_test",
+    "_xxtest",
+    "_tkinter",
+    "_sqlite3",
+    "_curses",
+    "_dbm",
+    "_gdbm",
+)
 LEFT_OUT_STARTS += ("_codecs_", "nis.", "ossaudiodev", "readline", "xxlimited", "audioop")
 
 

@@ -14,7 +14,9 @@ _STAMP = r"^\[\s*(?P<at>\d+\.\d+)\] "
 _PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (?P<why>.+?)\s*$")
 _INVOKED = re.compile(_STAMP + r"(?P<name>.{1,16}) invoked oom-killer: (?P<how>.*)$")
 # [ pid ] uid tgid total_vm rss ... name: the columns between differ from kernel to kernel.
-_TASK = re.compile(_STAMP + r"\[\s*(?P<pid>\d+)\]\s+\d+\s+\d+\s+\d+\s+(?P<rss>\d+)\s.*?(?P<rest>\S.*)$")
+_TASK = re.compile(
+    _STAMP + r"\[\s*(?P<pid>\d+)\]\s+\d+\s+\d+\s+\d+\s+(?P<rss>\d+)\s.*?(?P<rest>\S.*)$"
+)
 _FRAME = re.compile(_STAMP + r" (?P<what>[\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+")
 
 

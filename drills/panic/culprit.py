@@ -40,7 +40,9 @@ def missing(packages: Packages, release: str) -> str | None:
     if importlib.util.find_spec("drgn") is None:
         return "drgn is not installed here: `pip install 'forestall[drill]'`."
     if not os.path.exists(symbols_path(packages, release)):
-        return f"The kernel's debug package (linux-image-{release}-dbg) is not here: --debug-symbols."
+        return (
+            f"The kernel's debug package (linux-image-{release}-dbg) is not here: --debug-symbols."
+        )
     return None
 
 

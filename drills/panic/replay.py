@@ -184,7 +184,9 @@ class Replay:
         path = os.path.join(run.folder, "vmcore.elf")
         machine.dump(path)
         run.vmcore = path
-        self._show(self._now(), f"the kernel's memory is kept, {format_bytes(os.stat(path).st_size)}")
+        self._show(
+            self._now(), f"the kernel's memory is kept, {format_bytes(os.stat(path).st_size)}"
+        )
 
     def _keep_livelock(self, machine: Machine) -> None:
         """The time is over, and the guest neither panicked nor recovered: its memory says why."""

@@ -108,7 +108,9 @@ def _guards(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in GUARDS:
-            raise UsageError(f"--guard: no such guard: {name!r}", help=f"known: {', '.join(GUARDS)}")
+            raise UsageError(
+                f"--guard: no such guard: {name!r}", help=f"known: {', '.join(GUARDS)}"
+            )
     return names
 
 

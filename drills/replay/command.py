@@ -16,7 +16,7 @@ from drills.machine import NoMachineError
 from drills.replay import guards, report
 from drills.replay.agent_files import state_of
 from drills.replay.figures import Row, measure
-from drills.replay.review import record
+from drills.replay.review import draft_review, record
 from drills.replay.stage import Setting, Stage, Story
 from drills.replay.timeline import OUTAGE_SECONDS, Timeline
 
@@ -140,12 +140,16 @@ def _one(setting: Setting, name: str, folder: Path, status: Status) -> tuple[Row
 
     def look(played: Stage) -> None:
         story = played.story
-        kept = None
-        if name == "forestall":
-            kept = record(state_of(folder), setting.timeline, story.ended)
-            story.named, story.kept = kept.named, kept
-            story.moments.extend(kept.events)
-        rows.append(measure(played, evidence=kept.bundle if kept else None))
+        state = state_of(folder)
+        if name != "forestall":
+            rows.append(measure(played, evidence=None))
+            return
+        kept = record(state, setting.timeline)
+        story.named = kept.named
+        story.moments.extend(kept.events)
+        row = measure(played, evidence=kept.bundle)
+        story.review = draft_review(state, setting.timeline, story.ended, row)
+        rows.append(row)
 
     try:
         story = stage.run(look)

@@ -195,12 +195,14 @@ def _markdown(
         parts += [f"\n## {story.guard}\n", "```text", _moments(story).rstrip(), "```"]
         if story.problem is not None:
             parts.append(f"\nThe script could not be played to its end: {story.problem}")
-        kept = story.kept
-        if kept is not None and kept.review is not None:
+        drafted = story.review
+        if drafted is not None and drafted.path is not None:
             parts.append(
-                f"\nReview: [{kept.incident}]({os.path.relpath(kept.review, out)}), "
-                f"{kept.unresolved} facts unresolved."
+                f"\nReview: [{drafted.number}]({os.path.relpath(drafted.path, out)}), "
+                f"{drafted.unresolved} facts unresolved."
             )
+        elif drafted is not None:
+            parts.append(f"\nNo review: {drafted.problem}.")
     return "\n".join(parts) + "\n"
 
 

@@ -20,7 +20,7 @@ from drills.cluster.cluster import Cluster, ClusterError
 from drills.machine import Machine
 from drills.replay import agent_files, flow
 from drills.replay.guards import CULPRIT, RIVALS, named_in
-from drills.replay.review import Record
+from drills.replay.review import Drafted
 from drills.replay.timeline import FIRST_RESPONSE_SECONDS, Timeline, clock
 from drills.replay.trade import Clients, Warehouse, feeds, wall
 
@@ -72,8 +72,8 @@ class Story:
     ended: float = 0.0
     points: list[Point] = field(default_factory=list)
     moments: list[tuple[float, str]] = field(default_factory=list)
-    kept: Record | None = None
-    """What forestall's agent left behind."""
+    review: Drafted | None = None
+    """The review of what forestall's agent kept."""
     problem: str | None = None
     """What the people's script could not do; a run with a problem is no result."""
 

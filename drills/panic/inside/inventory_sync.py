@@ -19,7 +19,9 @@ PAGE_SKUS = 16
 
 def fetch(request, padding):
     """The body of one feed page: a head that is read, and the long tail of what a feed carries."""
-    rows = [[f"SKU-{(request * PAGE_SKUS + i) % 12_000:05d}", request % 500] for i in range(PAGE_SKUS)]
+    rows = [
+        [f"SKU-{(request * PAGE_SKUS + i) % 12_000:05d}", request % 500] for i in range(PAGE_SKUS)
+    ]
     head = json.dumps({"request": request, "rows": rows}).encode()
     return head + b"\n" + padding[: PAGE_BYTES - len(head) - 1]
 
