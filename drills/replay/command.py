@@ -154,5 +154,5 @@ def _one(setting: Setting, name: str, folder: Path, status: Status) -> tuple[Row
     try:
         story = stage.run(look)
     finally:
-        report.write_moments(stage.story)
+        report.write_traces(stage.story)
     return rows[0], story

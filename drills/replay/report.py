@@ -122,8 +122,12 @@ def write(out: Path, setting: Setting, rows: Sequence[Row], stories: Sequence[St
     )
 
 
-def write_moments(story: Story) -> None:
-    """What happened when, one line each, also of a run that failed."""
+def write_traces(story: Story) -> None:
+    """What happened when, and the memory at each moment, also of a run that failed."""
+    with open(story.folder / "memory.csv", "w", encoding="utf-8") as file:
+        file.write("wall_seconds,used_bytes,available_bytes,orders_acknowledged\n")
+        for at in story.points:
+            file.write(f"{at.at:.2f},{at.used_bytes},{at.available_bytes},{at.acknowledged}\n")
     (story.folder / "moments.txt").write_text(_moments(story), encoding="utf-8")
 
 
