@@ -30,6 +30,13 @@ HERE = Path(__file__).parent
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 10.0
 END_SECONDS = 10.0
+PLAYED = {
+    "panic_on_oom": "1\n",
+    "panic": "0\n",
+    "no_limit_v1": "9223372036854771712\n",
+    "no_limit_v2": "max\n",
+}
+"""What files of the kernel say inside: what the drill plays, and that the host is the limit."""
 
 
 class Machine:
@@ -71,6 +78,10 @@ class Machine:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._mounts = find_mounts_here()
         _sweep([*self._mounts.all])
+        self._played = self._folder / "played"
+        self._played.mkdir(exist_ok=True)
+        for name, text in PLAYED.items():
+            (self._played / name).write_text(text, encoding="ascii")
         try:
             self._lxcfs = self._stack.enter_context(lxcfs(self._folder))
             self._booter.submit(self._boot).result()
@@ -168,7 +179,8 @@ class Machine:
         self._events = group.oom_events()
         join = [sys.executable, "-I", "-S", str(HERE / "join.py"), *group.procs_files, "--"]
         unshare = ["unshare", "--pid", "--mount", "--uts", "--cgroup", "--fork", "--mount-proc"]
-        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._lxcfs), self.name]
+        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._lxcfs)]
+        first += [str(self._played), self.name]
         with open(self._folder / "machine.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *join, *unshare, "--kill-child", "--", *first],

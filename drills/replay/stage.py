@@ -33,6 +33,9 @@ SAMPLE_SECONDS = 0.25
 PATCH_SECONDS = 5 * 60.0
 """People put the repaired service in place so long after the resolution, of the seed's clock."""
 QUIET_SECONDS = 60.0
+MIB = 1 << 20
+WARM_BYTES = 72 * MIB
+"""What stock-sync and the database's connections take when they have worked for a while: seen."""
 SUPERVISE = Path(__file__).parents[1] / "machine" / "supervise.py"
 ROOT = Path(__file__).parents[2]
 
@@ -217,7 +220,8 @@ class Stage:
     def _start_leak(self) -> None:
         memory = self.machine.memory()
         assert memory is not None
-        pace = self.setting.timeline.leak_bytes_per_second(memory.available_bytes)
+        room = max(MIB, memory.available_bytes - WARM_BYTES)
+        pace = self.setting.timeline.leak_bytes_per_second(room)
         self.story.leak_bytes_per_second = pace
         self.start_sync(f"{self.setting.leak}:{round(pace)}B/s", self.story.sync_log)
 

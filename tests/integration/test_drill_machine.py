@@ -82,6 +82,14 @@ def test_inside_it_is_a_host_of_its_size(machine, folder):
     assert len([line for line in text.splitlines() if line.startswith("/proc/")]) <= 4
 
 
+def test_inside_the_kernel_says_what_is_played(machine, folder):
+    """It panics when memory ends and does not reboot; outside nothing of that is said."""
+    settings = ["/proc/sys/vm/panic_on_oom", "/proc/sys/kernel/panic"]
+    before = [Path(name).read_text() for name in settings]
+    assert said(machine, folder, "cat", *settings) == (0, "1\n0\n")
+    assert [Path(name).read_text() for name in settings] == before
+
+
 def test_a_command_runs_as_the_user_and_in_the_folder_asked_for(machine, folder):
     """User and folder are as asked, the exit code comes back, and a signal reaches the command."""
     code, text = said(machine, folder, "sh", "-c", "id -u; pwd; exit 7", user=65534, group=65534)
