@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cims.stock_sync.leaks.kinds import BY_NAME
+
 from drills.cluster import programs
 from drills.cluster.cluster import ClusterError
 from drills.machine import NoMachineError
@@ -104,6 +106,9 @@ def _usage(options: argparse.Namespace, names: list[str]) -> str | None:
         return f"--scale {options.scale:g}: a divisor of 600, at most 200"
     if not 1 <= options.lead <= 24:
         return f"--lead {options.lead:g}: 1 to 24 hours"
+    leaks = [name for name, kind in BY_NAME.items() if kind.bytes_per_update > 0]
+    if options.leak not in leaks:
+        return f"--leak {options.leak}: one of {', '.join(leaks)}"
     if not 384 <= options.memory <= 8192:
         return f"--memory {options.memory}: 384 to 8192 MiB"
     return None

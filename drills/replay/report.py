@@ -126,8 +126,10 @@ def write_traces(story: Story) -> None:
     """What happened when, and the memory at each moment, also of a run that failed."""
     with open(story.folder / "memory.csv", "w", encoding="utf-8") as file:
         file.write("wall_seconds,used_bytes,available_bytes,orders_acknowledged\n")
-        for at in story.points:
-            file.write(f"{at.at:.2f},{at.used_bytes},{at.available_bytes},{at.acknowledged}\n")
+        file.writelines(
+            f"{at.at:.2f},{at.used_bytes},{at.available_bytes},{at.acknowledged}\n"
+            for at in story.points
+        )
     (story.folder / "moments.txt").write_text(_moments(story), encoding="utf-8")
 
 

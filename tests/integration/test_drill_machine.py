@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from drills.machine import Machine, NoMachineError
 from drills.machine.cgroup import find_mounts_here
 

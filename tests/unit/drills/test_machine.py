@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from drills.machine import NoMachineError
 from drills.machine.cgroup import (
     Memory,

@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("cims", reason="cims is not installed")
 
 from cims.penalty import SEED_POLICY, PricedOrder, penalty_cents
-
 from drills.replay import flow, guards, report
 from drills.replay.agent import SeedClock
 from drills.replay.figures import Row
@@ -195,3 +194,65 @@ def test_times_of_the_seed_in_words():
     """Minutes and hours as the seed writes them."""
     assert report.of_seed(9600) == "2 h 40 min"
     assert report.of_seed(174) == "3 min"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--guard", "earlyoom,magic"], "--guard earlyoom,magic"),
+        (["--guard", "none,none"], "each once"),
+        (["--guard", ""], "each once"),
+        (["--scale", "7"], "--scale 7"),
+        (["--scale", "300"], "--scale 300"),
+        (["--lead", "0"], "--lead 0"),
+        (["--memory", "64"], "--memory 64"),
+        (["--leak", "rust"], "--leak rust"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(words, said, capsys):
+    """Nothing is started, and the line names what was wrong with which option."""
+    from drills.replay.command import main
+
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+def test_the_review_is_told_what_was_measured():
+    """The site file with the run's figures is one that forestall reads, to the last figure."""
+    from drills.replay.review import SITE, measured
+
+    from forestall.incident.site import parse
+
+    site = parse((SITE.read_text() + measured(row(penalties_usd=12.5))).encode())
+    assert site.measured is not None
+    assert (site.measured.orders_acknowledged, site.measured.penalties) == (6000, 12.5)
+
+
+def test_the_agents_configuration_is_read_and_changes_no_threshold(tmp_path):
+    """What the drill gives the agent is a configuration of forestall without a policy."""
+    from types import SimpleNamespace
+
+    from drills.cluster.settings import choose_ports
+    from drills.replay.agent_files import configuration
+
+    from forestall.agent.config import read_config
+    from forestall.guard.policy import Policy, policy_from
+    from forestall.model.action import Mode
+
+    ports = choose_ports(range(20000, 20100), 2)
+    nodes = [SimpleNamespace(name=each.name, ports=each) for each in ports.nodes]
+    cluster = SimpleNamespace(nodes=nodes, ports=ports)
+    for name in ("rest", "console"):
+        (tmp_path / name).write_text("secret")
+        (tmp_path / name).chmod(0o600)
+    path = tmp_path / "forestall.toml"
+    path.write_text(configuration(cluster, "n1", 60.0, tmp_path))
+    config = read_config(str(path))
+    assert config.mode is Mode.ACT
+    assert policy_from(config.policy) == Policy()
+    assert [service.allow for service in config.services] == [True]
+    assert config.database is not None
+    assert config.database.own == "n1"
+    assert "secret" not in path.read_text()
