@@ -28,9 +28,10 @@ members() {
         echo "busybox-static /usr/share/doc/busybox-static"
         echo "cpio cpio"
         ;;
-    guards) # what the drills compare with
+    guards) # what the drills compare with, and what shows them a small machine
         echo "earlyoom earlyoom"
         echo "nohang nohang"
+        echo "lxcfs lxcfs"
         ;;
     managers) # service managers that guard can ask for a restart
         echo "supervisor supervisord"

@@ -73,8 +73,8 @@ def main(words: list[str]) -> int:
             print(f"enter: {command[0]}: {error}", file=sys.stderr, flush=True)
         os._exit(127)
     child.append(pid)
-    for number in early:
-        os.kill(pid, number)
+    for came in early:
+        os.kill(pid, came)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

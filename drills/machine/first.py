@@ -1,6 +1,9 @@
 """Process 1 of a small machine: makes its /proc its own, says `ready`, and buries its orphans.
 
-usage: first.py LXCFS-FOLDER HOSTNAME (in fresh PID, mount, UTS and cgroup namespaces)
+usage: first.py LXCFS-FOLDER PLAYED-FOLDER HOSTNAME (in fresh PID, mount, UTS and cgroup namespaces)
+
+The files of PLAYED-FOLDER say what is played: a kernel that panics when memory ends, on a host
+whose own group has no limit, for that limit is its memory.
 """
 
 import os
@@ -17,12 +20,24 @@ the future (an age that no reader believes, and to Patroni a postmaster that is 
 """
 
 
-def main(lxcfs: str, hostname: str) -> None:
+PLAYED = (
+    ("panic_on_oom", "/proc/sys/vm/panic_on_oom"),
+    ("panic", "/proc/sys/kernel/panic"),
+    ("no_limit_v1", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    ("no_limit_v1", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"),
+    ("no_limit_v2", "/sys/fs/cgroup/memory.max"),
+)
+
+
+def main(lxcfs: str, played: str, hostname: str) -> None:
     """Mount, say so on standard output, then reap for ever."""
     socket.sethostname(hostname)
     for name in SHOWN:
-        subprocess.run(["mount", "--bind", f"{lxcfs}/proc/{name}", f"/proc/{name}"], check=True)
+        _show(f"{lxcfs}/proc/{name}", f"/proc/{name}")
     _own_cgroups()
+    for name, place in PLAYED:
+        if os.path.exists(place):
+            _show(f"{played}/{name}", place)
     print("ready", flush=True)
     while True:
         try:
@@ -30,6 +45,10 @@ def main(lxcfs: str, hostname: str) -> None:
         except ChildProcessError:
             # Orphans come without a word to whom they are given, so it is looked again.
             time.sleep(0.1)
+
+
+def _show(file: str, place: str) -> None:
+    subprocess.run(["mount", "--bind", file, place], check=True)
 
 
 def _own_cgroups() -> None:
@@ -50,4 +69,4 @@ def _own_cgroups() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

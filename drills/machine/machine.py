@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +30,13 @@ HERE = Path(__file__).parent
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 10.0
 END_SECONDS = 10.0
+PLAYED = {
+    "panic_on_oom": "1\n",
+    "panic": "0\n",
+    "no_limit_v1": "9223372036854771712\n",
+    "no_limit_v2": "max\n",
+}
+"""What files of the kernel say inside: what the drill plays, and that the host is the limit."""
 
 
 class Machine:
@@ -61,14 +69,22 @@ class Machine:
         self._watcher: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._first_pid = 0
+        self._spawned: list[subprocess.Popen[bytes]] = []
+        # The kernel ends the machine with the thread that started it (--pdeathsig), so that is
+        # one which lives as long as this machine, whoever asks for a reboot.
+        self._booter = ThreadPoolExecutor(1, f"boots {name}")
 
     def __enter__(self) -> Machine:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._mounts = find_mounts_here()
         _sweep([*self._mounts.all])
+        self._played = self._folder / "played"
+        self._played.mkdir(exist_ok=True)
+        for name, text in PLAYED.items():
+            (self._played / name).write_text(text, encoding="ascii")
         try:
             self._lxcfs = self._stack.enter_context(lxcfs(self._folder))
-            self._boot()
+            self._booter.submit(self._boot).result()
         except BaseException:
             self.close()
             raise
@@ -116,7 +132,7 @@ class Machine:
     ) -> subprocess.Popen[bytes]:
         """Start a program inside, in its folder and session, its words appended to a log."""
         with log.open("ab") as words:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.command(command, folder=folder, user=user, group=group),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -125,6 +141,8 @@ class Machine:
                 env=dict(environment) if environment is not None else {"PATH": PATH},
                 start_new_session=True,
             )
+        self._spawned.append(process)
+        return process
 
     def panic(self) -> None:
         """Everything stands still from now on. Called when memory ends; a test may call it."""
@@ -141,13 +159,14 @@ class Machine:
         """End everything in it, and begin anew with an empty memory; files stay."""
         self._power_off()
         self.panicked.clear()
-        self._boot()
+        self._booter.submit(self._boot).result()
 
     def close(self) -> None:
         """End everything, and leave no group and no mount behind."""
         try:
             self._power_off()
         finally:
+            self._booter.shutdown()
             self._stack.close()
 
     def _boot(self) -> None:
@@ -160,7 +179,8 @@ class Machine:
         self._events = group.oom_events()
         join = [sys.executable, "-I", "-S", str(HERE / "join.py"), *group.procs_files, "--"]
         unshare = ["unshare", "--pid", "--mount", "--uts", "--cgroup", "--fork", "--mount-proc"]
-        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._lxcfs), self.name]
+        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._lxcfs)]
+        first += [str(self._played), self.name]
         with open(self._folder / "machine.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *join, *unshare, "--kill-child", "--", *first],
@@ -216,6 +236,10 @@ class Machine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        # Whoever asks whether they still run must not be told yes.
+        for spawned in self._spawned:
+            spawned.wait(END_SECONDS)
+        self._spawned.clear()
         if process is not None:
             process.wait(END_SECONDS)
             assert process.stdout is not None

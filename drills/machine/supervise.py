@@ -1,6 +1,6 @@
 """Keeps one command running, as systemd with Restart=always would: `supervise.py COMMAND...`.
 
-On SIGTERM the command is told to end, and nothing is started again. Each start is a line of the log.
+On SIGTERM the command is told to end, and nothing is started again. Each start is said.
 """
 
 import signal

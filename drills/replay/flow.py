@@ -14,12 +14,13 @@ from dataclasses import replace
 
 from cims.load.client import Rule
 from cims.penalty import SEED_POLICY, Policy
+
 from drills.replay.timeline import OUTAGE_SECONDS, Timeline
 
 SEED_CENTS = 25_000_00
 PICK_SECONDS = 20 * 60.0
 """A warehouse ships an order so long after it was taken, of the seed's clock."""
-GIVE_UP_SECONDS = 60 * 60.0
+GIVE_UP_SECONDS = 120 * 60.0
 """A client sends its order again for so long, of the seed's clock; then it is a lost sale."""
 ATTEMPT_WALL_SECONDS = 5.0
 CLIENTS = 16

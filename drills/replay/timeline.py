@@ -16,9 +16,9 @@ FIRST_RESPONSE_SECONDS = 5 * 60.0
 OUTAGE_SECONDS = 9600.0
 """The seed's 2 hours 40 minutes, from panic to resolution by people."""
 
-REBOOT_WALL_SECONDS = 13.0
-"""How long a real reboot of the machine, Patroni's start and recovery take here: people begin it so
-much earlier, for the seed's resolution is the moment when it worked again."""
+REBOOT_WALL_SECONDS = 20.0
+"""How long a real reboot of the machine, Patroni's start, recovery and the standby's return take:
+people begin it so much earlier, for the seed's resolution is the moment when it worked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

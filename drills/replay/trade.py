@@ -16,6 +16,7 @@ from cims.load.history import History
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
 from cims.store import NotAvailable, Refused, Store
+
 from drills.replay import flow
 from drills.replay.timeline import Timeline
 
@@ -25,7 +26,7 @@ SHIP_AT_ONCE = 200
 CARRIER = "drill"
 
 _DUE = (
-    "SELECT idem_key FROM sales_order WHERE status = 'open' AND placed_at <"
+    "SELECT idem_key FROM sales_order WHERE status = 'open' AND warehouse_id = %s AND placed_at <"
     " clock_timestamp() - make_interval(secs => %s) ORDER BY placed_at LIMIT %s"
 )
 # The key of a shipment is made from its order's: sent again after doubt it is the same shipment.
@@ -80,11 +81,12 @@ class Clients(threading.Thread):
 
 
 class Warehouse(threading.Thread):
-    """Ships each order PICK_SECONDS (of the seed's clock) after it was taken, oldest first."""
+    """Ships each of its orders PICK_SECONDS (of the seed's clock) after it was taken, in turn."""
 
-    def __init__(self, dsn: str, timeline: Timeline) -> None:
-        super().__init__(name="warehouse", daemon=True)
-        self._store = Store(dsn, connections=2, attempt_seconds=flow.ATTEMPT_WALL_SECONDS)
+    def __init__(self, number: int, dsn: str, timeline: Timeline) -> None:
+        super().__init__(name=f"warehouse {number}", daemon=True)
+        self._number = number
+        self._store = Store(dsn, connections=1, attempt_seconds=flow.ATTEMPT_WALL_SECONDS)
         self._pick_wall = timeline.wall(flow.PICK_SECONDS)
         self._stopping = threading.Event()
         self.shipped = 0
@@ -93,7 +95,7 @@ class Warehouse(threading.Thread):
         """Ship until stopped."""
         while not self._stopping.is_set():
             try:
-                due = self._store.call(_DUE, (self._pick_wall, SHIP_AT_ONCE))
+                due = self._store.call(_DUE, (self._number, self._pick_wall, SHIP_AT_ONCE))
                 for row in due:
                     key = str(row["idem_key"])
                     self._store.call(_SHIP, (key, key, CARRIER))

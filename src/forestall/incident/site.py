@@ -50,6 +50,16 @@ deadline_days = 10                    # counted from the local day of the draft
 currency = "USD"
 per_hour = 1200
 
+# What this incident cost, where it was measured; then nothing is computed from [penalties].
+# [measured]
+# by = "the order log"
+# orders_acknowledged = 5120
+# orders_failed = 0
+# orders_lost = 0
+# longest_write_gap_seconds = 2.9
+# penalties = 0.0
+# currency = "USD"
+
 # A service by the name forestall shows: its systemd unit, with or without ".service",
 # else its process name.
 [[services]]
@@ -78,6 +88,11 @@ def _check_text(value: str | None, what: str) -> None:
     bad = sorted({c for c in value if not c.isprintable() or c in "()[]{}<>`*|\\:"})
     if bad:
         raise ValueError(f"{what} may not hold {' '.join(map(repr, bad))}")
+
+
+def _check_currency(value: str) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", value):
+        raise ValueError("currency must be three capital letters, for example USD")
 
 
 def _check_length(value: tuple[object, ...], what: str) -> None:
@@ -151,10 +166,35 @@ class Penalties:
     per_hour: float
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Z]{3}", self.currency):
-            raise ValueError("currency must be three capital letters, for example USD")
+        _check_currency(self.currency)
         if not math.isfinite(self.per_hour) or not 0 <= self.per_hour <= 1e12:
             raise ValueError("per_hour must be 0 or a positive amount")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What an incident cost, where somebody measured it; `by` says who. Penalties are in `currency`.
+
+    It takes the place of what the review would else compute from `Penalties`.
+    """
+
+    by: str
+    orders_acknowledged: int
+    orders_failed: int
+    orders_lost: int
+    longest_write_gap_seconds: float
+    penalties: float
+    currency: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.by, "by")
+        _check_currency(self.currency)
+        for name in ("orders_acknowledged", "orders_failed", "orders_lost"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        for name in ("longest_write_gap_seconds", "penalties"):
+            if not math.isfinite(getattr(self, name)) or getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +248,7 @@ class Site:
     priority: PriorityRules | None = None
     follow_up: FollowUpRules | None = None
     penalties: Penalties | None = None
+    measured: Measured | None = None
     services: tuple[Service, ...] = ()
     teams: tuple[Team, ...] = ()
 

@@ -18,7 +18,13 @@ from forestall.model.incident import Incident, IncidentStatus, Opening
 _LOCK_TRIES = 100
 _LOCK_WAIT_SECONDS = 0.1
 
-_RESPONSES = (ActionKind.CAPTURE, ActionKind.STOP, ActionKind.RESTART)
+_RESPONSES = (
+    ActionKind.CONTAIN,
+    ActionKind.SWITCHOVER,
+    ActionKind.CAPTURE,
+    ActionKind.STOP,
+    ActionKind.RESTART,
+)
 _ENDS = (EventKind.RECOVERED, EventKind.RESOLVED)
 _STARTS = (EventKind.DETECTED, EventKind.EXHAUSTED)
 

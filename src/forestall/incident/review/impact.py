@@ -95,10 +95,38 @@ def impact(case: Case, away: Outage | None) -> list[Said]:
     place, names = case.applications()
     if names:
         listed = case.fact("applications", "list", place)
-        said.append(say("applications", applications=listed))
-    if away is not None and case.site.penalties is not None:
+        template = "applications" if case.site.measured is None else "applications measured"
+        said.append(say(template, applications=listed))
+    if case.site.measured is not None:
+        said += _measured(case)
+    elif away is not None and case.site.penalties is not None:
         said.append(_penalties(case, away))
     return said
+
+
+def _measured(case: Case) -> list[Said]:
+    """What somebody measured it cost, as site.toml states it."""
+
+    def fact(name: str, derivation: str, key: str) -> Fact:
+        return case.fact(name, derivation, Source(entry=SITE, pointer=f"/measured/{key}"))
+
+    by = fact("by", "as it is", "by")
+    return [
+        say(
+            "measured orders",
+            by=by,
+            acknowledged=fact("acknowledged", "as it is", "orders_acknowledged"),
+            failed=fact("failed", "as it is", "orders_failed"),
+            lost=fact("lost", "as it is", "orders_lost"),
+            gap=fact("gap", "duration", "longest_write_gap_seconds"),
+        ),
+        say(
+            "measured penalties",
+            by=by,
+            amount=fact("amount", "amount", "penalties"),
+            currency=fact("currency", "as it is", "currency"),
+        ),
+    ]
 
 
 def _limit(case: Case) -> list[Said]:

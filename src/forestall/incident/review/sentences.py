@@ -17,6 +17,8 @@ _DONE = {
     ActionKind.STOP: "stop done",
     ActionKind.RESTART: "restart done",
     ActionKind.NOTIFY: "notify done",
+    ActionKind.CONTAIN: "contain done",
+    ActionKind.SWITCHOVER: "switchover done",
 }
 
 

@@ -85,6 +85,10 @@ TEMPLATES: Mapping[str, str] = {
     "Downtime is stated.",
     "applications": "Depending on it, as stated in site.toml: {applications}; what they lost was "
     "not measured.",
+    "applications measured": "Depending on it, as stated in site.toml: {applications}.",
+    "measured orders": "Measured by {by}: {acknowledged} orders were acknowledged, {failed} failed "
+    "and {lost} were lost; the longest time without an acknowledged write was {gap}.",
+    "measured penalties": "Measured by {by}: penalties of {amount} {currency} for late orders.",
     "penalties": "Penalties of {per_hour} {currency} per hour, as stated in site.toml, give "
     "{amount} for this time.",
     # Resolution.
@@ -92,6 +96,10 @@ TEMPLATES: Mapping[str, str] = {
     "stop done": "{at}: the service was stopped in {took}: {detail}",
     "restart done": "{at}: the service was restarted in {took}: {detail}",
     "notify done": "{at}: people were notified: {detail}",
+    "contain done": "{at}: the service was given a limit of its own in {took}: {detail}",
+    "switchover done": "{at}: the traffic of the database was moved to another node in {took}: "
+    "{detail}",
+    "undone": "{at}: the action {action} was taken back: {detail}",
     "failed": "{at}: the action {action} was tried and failed: {detail}",
     "refused": "{at}: the action {action} was refused: {detail}",
     "skipped": "{at}: the action {action} was skipped: {detail}",

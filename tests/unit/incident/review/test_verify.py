@@ -132,10 +132,10 @@ def test_what_no_fact_says_is_named(old, new, token):
 
 def test_an_added_line_needs_a_person():
     """A sentence of nobody's is unresolved; the same sentence with a name is that person's."""
-    said = "Orders were delayed in 3 warehouses of Acme."
+    said = "Parcels were delayed in 3 warehouses of Acme."
     anchor = "-   None recorded yet.\n"
     bare = compare(edited(anchor, f"{anchor}    -   {said}\n"))
-    assert [one.token for one in bare.unresolved] == ["Orders", "3", "Acme"]
+    assert [one.token for one in bare.unresolved] == ["Parcels", "3", "Acme"]
     marked = compare(edited(anchor, f'{anchor}    -   [{said}]{{by="Jane Doe"}}\n'))
     assert marked.holds
     (passage,) = marked.persons
