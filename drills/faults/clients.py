@@ -9,7 +9,7 @@ from cims.load import command
 def main() -> int:
     """Place orders until SIGINT."""
     parser = argparse.ArgumentParser(prog="clients")
-    command.add_arguments(parser)
+    command.configure(parser)
     return command.run(parser.parse_args())
 
 
