@@ -175,7 +175,8 @@ class Penalties:
 class Measured:
     """What an incident cost, where somebody measured it; `by` says who.
 
-    Penalties are in `currency`. It takes the place of what the review would else compute from `Penalties`.
+    Penalties are in `currency`. It takes the place of what the review would else compute from
+    `Penalties`.
     """
 
     by: str
