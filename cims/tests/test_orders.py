@@ -1,6 +1,7 @@
 """Orders: never more than there is, once per key, and nothing left behind by what was refused."""
 
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -335,3 +336,36 @@ def test_after_the_cutoff_the_day_is_tomorrow(store, dsn):
     assert store.place_once(_order({1: 1}, requested_at=before)).promise_at == before + promise
     midnight = datetime.fromisoformat("2026-03-09T00:00:00-05:00")
     assert store.place_once(_order({1: 1}, requested_at=after)).promise_at == midnight + promise
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "receive(gen_random_uuid(), 2, ARRAY[1, 41], ARRAY[5, 5], 'test')",
+        "transfer_out(gen_random_uuid(), 1, 2, ARRAY[1, 41], ARRAY[5, 5])",
+        "apply_sync_batch('new', 'USA', 1, ARRAY[2, 2], ARRAY[1, 41], ARRAY[5, 5], now())",
+    ],
+)
+def test_a_row_that_is_new_is_locked_in_its_turn(store, dsn, write):
+    """A write that makes a stock row does so in ascending order too: another transaction that holds
+    the row before it, and makes the same row, meets no deadlock."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("INSERT INTO sku (id, code, name) VALUES (41, 'SKU-00041', 'New')")
+        connection.execute("SELECT receive(gen_random_uuid(), 1, ARRAY[41], ARRAY[9], 'test')")
+    adjust = "SELECT adjust(gen_random_uuid(), 2, %s, 1, 'found')"
+    with psycopg.connect(dsn) as first, ThreadPoolExecutor(1) as other:
+        first.execute(adjust, (1,))
+        second = other.submit(store.call, f"SELECT * FROM {write}")
+        for _ in range(600):
+            if store.call(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            ):
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError("the second never waited for the first")
+        first.execute(adjust, (41,))
+        first.commit()
+        assert second.result(timeout=30)
+    assert not _unexplained(store)

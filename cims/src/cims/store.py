@@ -20,7 +20,7 @@ READ = "SELECT * FROM get_order_fenced(%s::uuid)"
 
 # The server said no and rolled back, for a reason that is not the request's: read-only (a replica),
 # conflicts, a schema that is missing, full disk, a lock or a cancel before the commit.
-PASSING = ("25006", "40", "42", "53", "55P03", "57014", "57P03")
+PASSING = ("25006", "40001", "40002", "40P01", "42", "53", "55P03", "57014", "57P03")
 # Nothing was done and nothing will be: the request itself is at fault.
 KEY_REUSED = "IM001"
 AT_FAULT = ("IM", "22", "23")
