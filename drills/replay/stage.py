@@ -174,13 +174,15 @@ class Stage:
         story.say(f"{clock(timeline.started_at)}: orders flow, stock-sync runs and leaks")
         try:
             self._until_end()
-        finally:
-            give_up = timeline.wall(flow.GIVE_UP_SECONDS)
-            self._status("the end: orders under way are followed to theirs")
-            self.clients.finish(give_up + QUIET_SECONDS)
-            for warehouse in warehouses:
-                warehouse.finish()
-            story.ended = wall(story.started)
+        except BaseException:
+            # Nobody waits for what clients still try: the whole stage goes away.
+            self.clients.stop()
+            raise
+        self._status("the end: orders under way are followed to theirs")
+        self.clients.finish(timeline.wall(flow.GIVE_UP_SECONDS) + QUIET_SECONDS)
+        for warehouse in warehouses:
+            warehouse.finish()
+        story.ended = wall(story.started)
         self.end_sync()
         self._end_guard()
 
