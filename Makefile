@@ -2,7 +2,7 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench venv-demo venv-dev packages clean
+.PHONY: demo test lint bench drill venv-demo venv-dev venv-drill packages clean
 
 demo: venv-demo
 	@$(BIN)/forestall demo
@@ -19,6 +19,11 @@ lint: venv-dev
 bench: venv-dev
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+# What is missing is installed where it may be; figures and reports are kept in out/drills.
+drill: venv-drill
+	@sh tools/packages.sh panic
+	@$(BIN)/forestall drill panic --guard none,earlyoom,forestall --debug-symbols --out out/drills/panic
+
 venv-demo:
 	@sh tools/venv.sh $(VENV) demo
 
@@ -28,6 +33,9 @@ venv-dev:
 # Server programs that some tests need; without the right to install them those tests are skipped.
 packages:
 	@sh tools/packages.sh cluster panic || [ $$? = 3 ]
+
+venv-drill:
+	@sh tools/venv.sh $(VENV) drill
 
 clean:
 	rm -rf $(VENV) .venv-bare out

@@ -1,1 +1,1 @@
-"""Replays of incidents, each in its own folder with a `run.py`; run by `forestall drill NAME`."""
+"""Replays of incidents, each a program `drills/NAME/run.py`: see `forestall drill --list`."""

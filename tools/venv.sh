@@ -33,7 +33,16 @@ install_packages() {
     fi
 }
 
-if [ -e "$stamp" ] && [ "$stamp" -nt "$here/pyproject.toml" ] && [ "$stamp" -nt "$here/constraints.txt" ]; then
+# The checks cover the inventory system beside the product, which is a distribution of its own, and
+# the drills are played on it.
+beside=
+case ",$extras," in
+*,dev,*) beside="$here/cims[dev]" ;;
+*,drill,*) beside="$here/cims" ;;
+esac
+
+if [ -e "$stamp" ] && [ "$stamp" -nt "$here/pyproject.toml" ] && [ "$stamp" -nt "$here/constraints.txt" ] &&
+    [ "$stamp" -nt "$here/cims/pyproject.toml" ]; then
     exit 0
 fi
 python=$(find_python) || { install_packages python3 python3-venv && python=$(find_python); } || {
@@ -50,5 +59,5 @@ if [ ! -x "$folder/bin/pip" ]; then
 fi
 say "installing into $folder"
 "$folder/bin/pip" install --quiet --disable-pip-version-check --constraint "$here/constraints.txt" \
-    --editable "$here${extras:+[$extras]}"
+    --editable "$here${extras:+[$extras]}" ${beside:+--editable "$beside"}
 touch "$stamp"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from throwaway_postgres import Server, binaries, free_port, user
 
 from cims import schema
+from throwaway_postgres import Server, binaries, free_port, user
 
 DATABASE = "cims"
 SETTINGS = {"fsync": "off", "wal_sender_timeout": "0", "wal_receiver_timeout": "0"}
@@ -41,6 +42,8 @@ class Node(Server):
 
     def panic(self) -> None:
         """SIGKILL to all of its processes; they are gone when this returns."""
+        if self._process is None:
+            return
         below = descendants(self.pid)
         for pid in (self.pid, *below):
             with contextlib.suppress(ProcessLookupError):
@@ -81,8 +84,6 @@ class Standby(Node):
         self._process = None
         folder.mkdir()
         if self._user is not None:
-            import shutil
-
             shutil.chown(folder, self._user)
         words = ["-D", self.data, "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
         subprocess.run(
@@ -96,21 +97,19 @@ class Standby(Node):
 
 
 class Pair:
-    """The two; `dsn` leads to whichever takes writes."""
+    """The two; `dsn` leads to whichever takes writes, `alone` to the first primary only."""
 
-    def __init__(self, folder: Path, *, synchronous: bool) -> None:
-        self.primary = Node(folder / "primary")
-        self.primary.start(**SETTINGS)
-        self.primary.run(f"CREATE DATABASE {DATABASE}")
-        self.alone = self.primary.dsn(DATABASE)
-        schema.migrate(self.alone)
-        schema.seed(self.alone, skus=50, units=100_000)
-        self.standby = Standby(folder / "standby", self.primary)
-        self.standby.start(**SETTINGS)
+    def __init__(self, primary: Node, standby: Standby) -> None:
+        self.primary = primary
+        self.standby = standby
+        self.alone = primary.dsn(DATABASE)
         self.dsn = (
-            f"host=127.0.0.1,127.0.0.1 port={self.primary.port},{self.standby.port} "
+            f"host=127.0.0.1,127.0.0.1 port={primary.port},{standby.port} "
             f"user=postgres dbname={DATABASE} target_session_attrs=read-write"
         )
+
+    def follow(self, *, synchronous: bool) -> None:
+        """Wait until the standby streams, as a synchronous one if so wanted."""
         if synchronous:
             self.primary.run("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (*)'")
             self.primary.run("SELECT pg_reload_conf()")
@@ -128,8 +127,7 @@ class Pair:
 
     def fail_over(self) -> None:
         """The primary is gone for good; what the standby has on disk takes over."""
-        if self.primary._process is not None:
-            self.primary.panic()
+        self.primary.panic()
         # All of it, so that what only its sockets hold is lost as with a cut network.
         self.standby.panic()
         self.standby.start(**SETTINGS)
@@ -137,20 +135,23 @@ class Pair:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
             assert connection.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
 
-    def stop(self) -> None:
-        for node in (self.standby, self.primary):
-            if node._process is not None:
-                node.panic()
-
 
 @contextlib.contextmanager
 def pair(folder: Path, *, synchronous: bool) -> Iterator[Pair]:
+    """A seeded primary with a standby that follows it, for the time of the block."""
     if binaries() is None:
         pytest.skip("no PostgreSQL server is installed")
-    made = None
-    try:
-        made = Pair(folder, synchronous=synchronous)
+    with contextlib.ExitStack() as stack:
+        (folder / "primary").mkdir()
+        primary = Node(folder / "primary")
+        stack.callback(primary.panic)
+        primary.start(**SETTINGS)
+        primary.run(f"CREATE DATABASE {DATABASE}")
+        schema.migrate(primary.dsn(DATABASE))
+        schema.seed(primary.dsn(DATABASE), skus=50, units=100_000)
+        standby = Standby(folder / "standby", primary)
+        stack.callback(standby.panic)
+        standby.start(**SETTINGS)
+        made = Pair(primary, standby)
+        made.follow(synchronous=synchronous)
         yield made
-    finally:
-        if made is not None:
-            made.stop()

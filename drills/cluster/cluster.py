@@ -18,6 +18,7 @@ import random
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ from drills.cluster.settings import LOOPBACK, Secrets
 PREFIX = "forestall-cluster-"
 START_SECONDS = 120.0
 HEALTH_SECONDS = 90.0
+NUDGE_SECONDS = 0.1
 
 
 class ClusterError(Exception):
@@ -116,7 +118,7 @@ class Cluster:
 
     def _start_all(self, began: float) -> None:
         self._python, self._environment = programs.find_python(self._account, self.folder)
-        self.ports = settings.choose_ports(_free_ports(5 + self._count * 9), self._count)
+        self.ports = settings.choose_ports(free_ports(5 + self._count * 9), self._count)
         self._progress("etcd, Patroni nodes, HAProxy and pgbouncer are started")
         etcd = self._home("etcd")
         command = settings.etcd_command(self._programs.etcd, self.ports, etcd / "data")
@@ -416,12 +418,13 @@ class Cluster:
         began = time.monotonic()
         if pause:
             self.pooler.pause(seconds)
+        wanted = {"leader": leader.name, "candidate": candidate.name}
+        # The peer is who counts. The leader, asked too, begins at once and not in its next loop.
+        nudge = threading.Timer(NUDGE_SECONDS, leader.ask, ["/switchover", wanted])
+        nudge.daemon = True
+        nudge.start()
         try:
-            status, answer = candidate.ask(
-                "/switchover",
-                {"leader": leader.name, "candidate": candidate.name},
-                seconds=seconds,
-            )
+            status, answer = candidate.ask("/switchover", wanted, seconds=seconds)
             if status != 200:
                 raise ClusterError(f"Patroni refused the switchover: {status} {answer}")
             self._await(lambda: candidate.is_primary, f"{candidate.name} did not become primary")
@@ -443,7 +446,7 @@ class Cluster:
         return lands
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on, outside of those that the kernel gives away."""
     found: list[int] = []
     for port in random.SystemRandom().sample(range(15000, 32000), 2000):

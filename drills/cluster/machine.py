@@ -37,15 +37,17 @@ class Machine:
         (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
         return group
 
-    def limit(self, size_bytes: int) -> None:
-        """Give the machine that much memory, and no swap where that can be said."""
+    def limit(self, size_bytes: int | None) -> None:
+        """Give the machine that much memory, and no swap where that can be said; None: no limit."""
         if self.version == 2:
-            (self.group / "memory.max").write_text(str(size_bytes), encoding="ascii")
+            most = "max" if size_bytes is None else str(size_bytes)
+            (self.group / "memory.max").write_text(most, encoding="ascii")
             swap = self.group / "memory.swap.max"
             if swap.exists():
                 swap.write_text("0", encoding="ascii")
             return
-        (self.group / "memory.limit_in_bytes").write_text(str(size_bytes), encoding="ascii")
+        most = "-1" if size_bytes is None else str(size_bytes)
+        (self.group / "memory.limit_in_bytes").write_text(most, encoding="ascii")
 
     @property
     def used_bytes(self) -> int:

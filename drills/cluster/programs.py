@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+PATH_VARIABLE = "FORESTALL_DRILL_PATH"
+"""Where else than in PATH the servers are looked for; without it in the sbin folders."""
 PACKAGES = {
     "etcd": "etcd-server",
     "haproxy": "haproxy",
@@ -39,7 +41,7 @@ class Programs:
 
 def find_programs() -> Programs:
     """The programs of this machine; MissingError names the system packages that are missing."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
+    path = f"{os.environ.get('PATH', os.defpath)}:{os.environ.get(PATH_VARIABLE, SBIN)}"
     found = {name: shutil.which(name, path=path) for name in ("etcd", "haproxy", "pgbouncer")}
     found["postgres"] = _newest_postgres()
     missing = sorted(PACKAGES[name] for name, where in found.items() if where is None)
@@ -114,9 +116,9 @@ def find_account() -> Account:
 def find_python(account: Account, folder: Path) -> tuple[str, dict[str, str]]:
     """An interpreter that this user can run Patroni with, and its environment.
 
-    A checkout may lie below a folder that nobody else may enter (`/home/me` with mode 700), and so
-    may the interpreter itself. Then Patroni and what it needs are copied into the cluster's folder,
-    and an interpreter of the same version is looked for where everybody may read; when there is
+    A checkout may lie below a folder that nobody else may enter (`/home/user` with mode 700), and
+    so may the interpreter itself. Then Patroni and what it needs are copied into the cluster's
+    folder, and an interpreter of the same version is looked for where everybody may read; when there is
     none, the one that runs this is copied too.
     """
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -48,7 +48,8 @@ class Writer:
     def __init__(self, dsn: str, *, threads: int = 4, pause_seconds: float = 0.01) -> None:
         self._dsn = dsn
         self._pause_seconds = pause_seconds
-        self._numbers = itertools.count(1)
+        # No two writers share a number, or a row of one would hide that the other's is lost.
+        self._numbers = itertools.count(time.time_ns())
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self.acknowledged: list[tuple[float, int]] = []

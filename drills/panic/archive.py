@@ -25,14 +25,17 @@ class Entry:
 
 
 def folder(name: str) -> Entry:
+    """A folder that all may enter."""
     return Entry(name=name, mode=stat.S_IFDIR | 0o755)
 
 
 def file(name: str, data: bytes, *, executable: bool = False) -> Entry:
+    """A plain file that all may read."""
     return Entry(name=name, mode=stat.S_IFREG | (0o755 if executable else 0o644), data=data)
 
 
 def link(name: str, target: str) -> Entry:
+    """A symbolic link."""
     return Entry(name=name, mode=stat.S_IFLNK | 0o777, data=target.encode())
 
 
@@ -45,9 +48,7 @@ def write_archive(entries: Iterable[Entry]) -> bytes:
     """The archive of `entries`, with every missing folder above them added before its first use."""
     pieces: list[bytes] = []
     known: set[str] = set()
-    number = 0
-    for entry in _with_folders(entries, known):
-        number += 1
+    for number, entry in enumerate(_with_folders(entries, known), start=1):
         pieces.append(_member(entry, number))
     pieces.append(_member(Entry(name=TRAILER, mode=0), 0))
     size = sum(map(len, pieces))

@@ -10,6 +10,7 @@ import compileall
 import importlib.util
 import json
 import os
+import py_compile
 import shutil
 import sys
 import sysconfig
@@ -21,16 +22,9 @@ LEFT_OUT = {
     "venv", "wsgiref", "xmlrpc",
 }  # fmt: skip
 LEFT_OUT_STARTS = (
-    "config-",
-    "_test",
-    "_xxtest",
-    "_tkinter",
-    "_sqlite3",
-    "_curses",
-    "_dbm",
-    "_gdbm",
-)
-LEFT_OUT_STARTS += ("_codecs_", "nis.", "ossaudiodev", "readline", "xxlimited", "audioop")
+    "config-", "_test", "_xxtest", "_tkinter", "_sqlite3", "_curses", "_dbm", "_gdbm", "_codecs_",
+    "nis.", "ossaudiodev", "readline", "xxlimited", "audioop",
+)  # fmt: skip
 
 
 def left_out(name: str) -> bool:
@@ -81,7 +75,7 @@ def compile_rest(target: str) -> None:
         target,
         quiet=2,
         legacy=True,
-        invalidation_mode=__import__("py_compile").PycInvalidationMode.UNCHECKED_HASH,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
     for folder, _, names in os.walk(target):
         for name in names:

@@ -47,6 +47,7 @@ def missing(packages: Packages, release: str) -> str | None:
 
 
 def symbols_path(packages: Packages, release: str) -> str:
+    """Where the kernel with its debug symbols is kept."""
     return os.path.join(packages.cache, f"vmlinux-{release}")
 
 

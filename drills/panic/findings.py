@@ -34,6 +34,7 @@ class Finding:
     verified: str | None = None
     named: Named | None = None
     unnamed: str | None = None
+    not_kept: tuple[str, ...] = ()
     acts: list[str] = field(default_factory=list)
 
     @property
@@ -130,9 +131,11 @@ def _read_forestall(finding: Finding, state: str) -> None:
     if bundles:
         path = bundles[0].path
         finding.evidence, finding.verified = path, verify(path)
-        if finding.whole and finding.culprit_by != "drgn on the vmcore":
-            finding.culprit = open_bundle(path).manifest.subject
-            finding.culprit_by = "the evidence bundle"
+        if finding.whole:
+            manifest = open_bundle(path).manifest
+            finding.not_kept = manifest.missing
+            if finding.named is None:
+                finding.culprit, finding.culprit_by = manifest.subject, "the evidence bundle"
     ledger = os.path.join(state, LEDGER_NAME)
     if os.path.exists(ledger):
         opened = Ledger(ledger)

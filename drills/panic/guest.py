@@ -95,11 +95,11 @@ def unpack_kernel(packages: Packages, say: Say) -> Kernel:
         for path, data in found.items():
             _write(os.path.join(drivers_folder, os.path.basename(path)), data)
         _write(os.path.join(kept, "whole"), b"")
-    with_needed = {}
+    with_needed: dict[str, bytes] = {}
     for driver in load_order(DRIVERS, lambda name: _read_driver(drivers_folder, name)):
-        data = _read_driver(drivers_folder, driver)
-        if data is not None:
-            with_needed[f"{driver}.ko"] = data
+        driver_bytes = _read_driver(drivers_folder, driver)
+        if driver_bytes is not None:
+            with_needed[f"{driver}.ko"] = driver_bytes
     return Kernel(release=release, image=image, drivers=with_needed)
 
 

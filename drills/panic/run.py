@@ -2,14 +2,14 @@
 
 Under QEMU, in plain emulation, without rights and without touching this machine. First without a
 guard, then with forestall's agent in the guest, in act mode, with the thresholds it ships with.
-Needs the packages qemu-system-x86, busybox-static and e2fsprogs; the kernel is downloaded once by
+Needs the packages qemu-system-x86 and e2fsprogs; kernel, busybox and rival are downloaded once by
 apt, and never installed. Serial console, kernel memory, evidence and a report are kept.
 
 examples:
   forestall drill panic                            unguarded, then guarded by forestall
   forestall drill panic --guard none               the panic alone, in less than a minute
   forestall drill panic --guard none,earlyoom,forestall --out ./panic
-  forestall drill panic --debug-symbols            have drgn name the culprit from the kernel's memory
+  forestall drill panic --debug-symbols            drgn names the culprit from the vmcore
   forestall drill panic --json
 
 Exit code 0 when it went as promised (unguarded it panics; with forestall it does not, and evidence
@@ -32,7 +32,6 @@ from drills.panic import culprit, disk, guest, qemu, report
 from drills.panic.findings import Finding, find
 from drills.panic.guest import GUARDS, Kernel, Python, Setup
 from drills.panic.packages import Packages, cache_folder, require
-from drills.panic.packages import find as find_program
 from drills.panic.qemu import Board
 from drills.panic.replay import Replay, Run, probe
 from forestall.errors import ForestallError, UsageError
@@ -41,7 +40,9 @@ from forestall.units import MIB, parse_bytes
 RESULT = "result.json"
 REPORT = "report.md"
 MEMORY_MIN, MEMORY_MAX = 192 * MIB, 8192 * MIB
-LEAK_MIN, LEAK_MAX = MIB // 16, 256 * MIB
+# By the guest's clock; a guest that neither panicked nor was saved until then ends by itself.
+WATCH_SECONDS = 600.0
+LEAK_MIN, LEAK_MAX = MIB // 4, 256 * MIB
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,9 +84,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add(
         "--limit",
         type=float,
-        default=300.0,
+        default=900.0,
         metavar="SECONDS",
-        help="for one guest, at most (default: %(default)g)",
+        help="for one guest, at most, by this host's clock (default: %(default)g)",
     )
     add(
         "--accel",
@@ -140,12 +141,10 @@ class Drill:
                 signal.signal(number, _leave)
         require(
             (qemu.PROGRAM, "qemu-system-x86"),
-            ("busybox", "busybox-static"),
             ("mke2fs", "e2fsprogs"),
             ("debugfs", "e2fsprogs"),
             ("ldd", "libc-bin"),
             ("dpkg-deb", "dpkg"),
-            *([("earlyoom", "earlyoom")] if "earlyoom" in self._args.guard else []),
         )
         self._say(f"all is kept in {self._out}")
         kernel = guest.unpack_kernel(self._packages, self._say)
@@ -161,11 +160,13 @@ class Drill:
         return 0 if all(one.as_promised for one in findings) else 1
 
     def _programs(self) -> dict[str, str]:
-        wanted = ["busybox", *(["earlyoom"] if "earlyoom" in self._args.guard else [])]
-        return {name: os.path.realpath(find_program(name) or name) for name in wanted}
+        programs = {"busybox": self._packages.program("busybox", "busybox-static")}
+        if "earlyoom" in self._args.guard:
+            programs["earlyoom"] = self._packages.program("earlyoom", "earlyoom")
+        return programs
 
     def _accelerator(self, kernel: Kernel, python: Python, base: bytes) -> str:
-        """What was asked for, where a guest really boots with it: that /dev/kvm exists is no sign."""
+        """What was asked for, if a guest boots with it; that /dev/kvm exists is no sign."""
         if self._args.accel == "tcg":
             return "tcg"
         self._say("probing KVM: a guest must boot with it within 10 s")
@@ -210,7 +211,7 @@ class Drill:
             memory_bytes=self._args.memory,
             leak_bytes_per_second=self._args.leak,
             healthy_seconds=self._args.healthy,
-            watch_seconds=self._args.limit,
+            watch_seconds=WATCH_SECONDS + self._args.healthy,
             probe=probing,
         )
         board = Board(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cims.stock_sync.leaks.kinds import BY_NAME
-
 from drills.cluster import programs
 from drills.cluster.cluster import ClusterError
 from drills.machine import NoMachineError

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+
 from cims.check.finding import Proof
 from cims.check.look import Question, look, store
 from cims.load import figures as load_figures
 from cims.load.history import read
-
 from drills.replay import flow
 from drills.replay.stage import Stage, Story
 

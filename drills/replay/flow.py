@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from cims.load.client import Rule
 from cims.penalty import SEED_POLICY, Policy
-
 from drills.replay.timeline import OUTAGE_SECONDS, Timeline
 
 SEED_CENTS = 25_000_00

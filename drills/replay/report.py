@@ -222,7 +222,7 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
     from matplotlib import pyplot as plt
     from matplotlib.dates import DateFormatter
 
-    clock_face = DateFormatter("%H:%M", tz=PANIC.tzinfo)  # type: ignore[no-untyped-call]
+    clock_face = DateFormatter("%H:%M", tz=PANIC.tzinfo)
     for name, title, values in (
         ("memory", "MiB available on the machine", _available),
         ("orders", "orders acknowledged per second", _pace),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+
 from cims.load.workload import Workload
 from cims.schema import SKUS, WAREHOUSES, migrate, seed, seed_policy
-
 from drills.cluster.cluster import Cluster, ClusterError
 from drills.machine import Machine
 from drills.replay import agent_files, flow

@@ -16,7 +16,6 @@ from cims.load.history import History
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
 from cims.store import NotAvailable, Refused, Store
-
 from drills.replay import flow
 from drills.replay.timeline import Timeline
 

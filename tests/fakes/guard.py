@@ -61,6 +61,11 @@ class FakeProcesses:
     def all(self) -> Iterator[Live]:
         return iter(tuple(self.table.values()))
 
+    def inside(self, cgroup) -> Iterator[Live]:
+        return (
+            live for live in self.all() if f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")
+        )
+
 
 class FakeLedger:
     """A ledger in memory, with what was recorded in order; `fails` lets the next records fail."""
@@ -92,6 +97,7 @@ class FakeHandler:
         self.clock = clock
         self.reason = None
         self.fault = None
+        self.undo_fault = None
         self.problem = None
         self.evidence = "b" * 64 if kind is ActionKind.CAPTURE else None
         self.effect = lambda step: None
@@ -112,13 +118,16 @@ class FakeHandler:
         return self.problem
 
     def undo(self, step):
-        return None
+        self.played.append(f"undo {self.kind.value}")
+        if self.undo_fault is not None:
+            raise self.undo_fault
+        return "It was taken back."
 
 
 class Stage:
     """A host with one leaking service, and a guard before it."""
 
-    def __init__(self, *, history=None, own_pids=frozenset({OWN_PID})):
+    def __init__(self, *, history=None, own_pids=frozenset({OWN_PID}), lease=None):
         self.clock = FakeClock()
         self.played: list[str] = []
         self.processes = FakeProcesses()
@@ -130,6 +139,7 @@ class Stage:
             ledger=self.ledger,
             recheck=Recheck(processes=self.processes, own_pids=own_pids),
             clock=self.clock,
+            lease=lease,
         )
 
     def service(self, pid=4711, name="feed-sync", **options):

@@ -15,6 +15,22 @@ import pytest
 
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 READY_SECONDS = 30.0
+KNOWN = (("guard", ""), ("postgres", ""))
+
+
+class Opened:
+    """Clients made by a test, closed at its end whatever happened."""
+
+    def __init__(self):
+        self._all = []
+
+    def __call__(self, client):
+        self._all.append(client)
+        return client
+
+    def close(self):
+        for client in self._all:
+            client.close()
 
 
 def program(name):
@@ -199,7 +215,7 @@ def postgresql(folder):
 
 
 @contextmanager
-def pgbouncer(folder, port, *, auth="trust", users=(), pool_mode="transaction", more=""):
+def pgbouncer(folder, port, *, auth="trust", users=KNOWN, pool_mode="transaction", more=""):
     """One pgbouncer before the PostgreSQL at `port`; yields its port and its socket's path."""
     words = program("pgbouncer")
     user = unprivileged()

@@ -19,13 +19,26 @@ def url(tmp_path_factory):
         yield found
 
 
+OPENED = servers.Opened()
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    OPENED.close()
+
+
+def etcd_of(*words, **more):
+    return OPENED(Etcd(*words, **more))
+
+
 def _refused_port():
     return f"http://127.0.0.1:{servers.free_ports(1)[0]}"
 
 
 def test_keys_and_leases(url):
     """Keys are written, read, listed, and end with their lease."""
-    etcd = Etcd([url])
+    etcd = etcd_of([url])
     assert etcd.ping().count(".") == 2
     lease = etcd.grant(20)
     assert etcd.create("/t/one", b"\x00\xff", lease) is None
@@ -46,10 +59,10 @@ def test_keys_and_leases(url):
 
 def test_a_member_that_is_gone_is_passed_over(url):
     """Any member that answers is enough; the next question begins with it."""
-    etcd = Etcd([_refused_port(), url])
+    etcd = etcd_of([_refused_port(), url])
     assert etcd.ping() == etcd.ping() != ""
-    with pytest.raises(WireError, match="Connection refused.*Connection refused") as caught:
-        Etcd([_refused_port(), _refused_port()]).ping()
+    with pytest.raises(WireError, match=r"Connection refused.*Connection refused") as caught:
+        etcd_of([_refused_port(), _refused_port()]).ping()
     assert caught.value.help
 
 
@@ -57,7 +70,7 @@ def test_a_connection_that_the_server_closed_is_opened_again(tmp_path):
     """A kept connection survives a restart of etcd."""
     (port,) = servers.free_ports(1)
     with servers.etcd(tmp_path, port=port) as url:
-        etcd = Etcd([url])
+        etcd = etcd_of([url])
         etcd.put("/kept", b"1")
     with servers.etcd(tmp_path, port=port):
         assert etcd.get("/kept").value == b"1"
@@ -68,26 +81,30 @@ def test_users_and_their_passwords(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
     with servers.etcd(tmp_path) as url:
-        root = Etcd([url])
+        root = etcd_of([url])
         root._call("/v3/auth/user/add", {"name": "root", "password": "hunter2"})
         root._call("/v3/auth/user/grant", {"user": "root", "role": "root"})
         root._call("/v3/auth/enable", {})
-        known = Etcd([url], user="root", password_file=str(secret))
+        known = etcd_of([url], user="root", password_file=str(secret))
         known.put("/a", b"1")
         # What etcd says of a token that has ended is what it says of one it never gave.
         known._token = "nonsense"
         assert known.get("/a").value == b"1"
         with pytest.raises(RefusedError):
-            Etcd([url]).get("/a")
+            etcd_of([url]).get("/a")
         secret.write_text("hunter3\n")
         with pytest.raises(RefusedError) as caught:
-            Etcd([url], user="root", password_file=str(secret)).get("/a")
+            etcd_of([url], user="root", password_file=str(secret)).get("/a")
         assert "hunter" not in caught.value.message
 
 
 def lease_of(url, host, scope="s", clock=None):
     return FleetLease(
-        lambda: Etcd([url]), scope=scope, host=host, clock=clock or SystemClock(), lease_seconds=11
+        lambda: etcd_of([url]),
+        scope=scope,
+        host=host,
+        clock=clock or SystemClock(),
+        lease_seconds=11,
     )
 
 
@@ -123,7 +140,7 @@ def test_a_lease_that_etcd_ended_is_not_held(url):
     """Whoever ends it, and whyever: a renewal finds out."""
     held = lease_of(url, "db1", "ended")
     assert held.acquire("p") is None
-    Etcd([url]).revoke(held._lease)
+    etcd_of([url]).revoke(held._lease)
     assert not held.renew()
     assert not held.held()
     other = lease_of(url, "db2", "ended")
@@ -147,8 +164,8 @@ def test_the_thread_keeps_the_lease_beyond_its_time(url):
 
 def test_a_holder_that_dies_gives_it_back(url):
     """No thread, no renewal: after its time it is another's."""
-    lease = Etcd([url]).grant(2)
-    Etcd([url]).create("/forestall/dead/lease", b"not json \xff", lease)
+    lease = etcd_of([url]).grant(2)
+    etcd_of([url]).create("/forestall/dead/lease", b"not json \xff", lease)
     other = lease_of(url, "db2", "dead")
     assert "held by None for None" in other.acquire("q")
     deadline = time.monotonic() + 20
@@ -169,15 +186,15 @@ def test_without_etcd_nobody_acts():
 
 def test_hosts_tell_each_other_what_they_forecast(url):
     """None is known to be well; who never published is not known; nonsense is left out."""
-    one = FleetForecasts(Etcd([url]), scope="f", member="n1")
-    two = FleetForecasts(Etcd([url]), scope="f", member="n2")
+    one = FleetForecasts(etcd_of([url]), scope="f", member="n1")
+    two = FleetForecasts(etcd_of([url]), scope="f", member="n2")
     one.publish(120.5)
     two.publish(None)
     two.publish(None)
-    Etcd([url]).put("/forestall/f/hosts/n3", b"[]")
-    Etcd([url]).put("/forestall/f/hosts/n4", json.dumps({"exhaustion_seconds": "x"}).encode())
+    etcd_of([url]).put("/forestall/f/hosts/n3", b"[]")
+    etcd_of([url]).put("/forestall/f/hosts/n4", json.dumps({"exhaustion_seconds": "x"}).encode())
     assert one.forecasts() == {"n1": 120.5, "n2": None}
-    Etcd([url]).revoke(one._lease)
+    etcd_of([url]).revoke(one._lease)
     assert two.forecasts() == {"n2": None}
     one.publish(60.0)
     assert two.forecasts()["n1"] == 60.0

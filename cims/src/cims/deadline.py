@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 
@@ -20,14 +21,14 @@ class Dropper:
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._due: dict[int, tuple[float, psycopg.Connection]] = {}
+        self._due: dict[int, tuple[float, psycopg.Connection[Any]]] = {}
         self._next = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="cims-dropper", daemon=True)
         self._thread.start()
 
     @contextlib.contextmanager
-    def within(self, connection: psycopg.Connection, seconds: float) -> Iterator[None]:
+    def within(self, connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
         """Shut the connection's socket if the block lasts longer than `seconds`."""
         due = time.monotonic() + seconds
         with self._lock:
@@ -63,7 +64,7 @@ class Dropper:
                 self._lock.wait(None if earliest is None else max(0.0, earliest - now))
 
 
-def _shut(connection: psycopg.Connection) -> None:
+def _shut(connection: psycopg.Connection[Any]) -> None:
     try:
         descriptor = os.dup(connection.fileno())
     except (psycopg.Error, OSError):

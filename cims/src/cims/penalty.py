@@ -1,10 +1,10 @@
 """The price of lateness: a pure function of orders, shipments, a policy version and a moment.
 
-An order is late from `promise_at` plus the policy's grace until it was closed (all of it shipped, or
-cancelled), or until the moment that is asked about. The promise counts from when the customer asked
-(`requested_at`), so an outage costs in two ways: orders accepted before it that could not be shipped,
-and orders asked for during it that were taken late. An order never taken has no promise to break; a
-client that gave up is a lost order, which is counted elsewhere and has no penalty here.
+An order is late from `promise_at` plus the policy's grace until it was closed (all of it shipped,
+or cancelled), or until the moment that is asked about. The promise counts from when the customer
+asked (`requested_at`), so an outage costs in two ways: orders accepted before it that could not be
+shipped, and orders asked for during it that were taken late. An order never taken has no promise to
+break; a client that gave up is a lost order, which is counted elsewhere and has no penalty here.
 
 `sql/v1/penalties.sql` says the same in SQL for the stored accrual; a test holds the two equal.
 """
@@ -19,7 +19,7 @@ MICROSECONDS_PER_HOUR = 3_600_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One version of what was promised and what breaking it costs. Never changed, only followed."""
+    """One version of what was promised and what breaking it costs; never changed, only followed."""
 
     version: int
     name: str
@@ -58,7 +58,7 @@ def late_seconds(order: PricedOrder, policy: Policy, at: datetime) -> float:
 
 
 def penalty_cents(order: PricedOrder, policy: Policy, at: datetime) -> int:
-    """The order's price at `at`: 0 on time, else flat plus per hour, in whole cents, up to the cap."""
+    """The order's price at `at`: 0 on time, else flat plus per hour in whole cents, to the cap."""
     late = _late_microseconds(order, policy, at)
     if late <= 0:
         return 0
@@ -69,7 +69,7 @@ def penalty_cents(order: PricedOrder, policy: Policy, at: datetime) -> int:
 def by_region_and_day(
     orders: Iterable[PricedOrder], policy: Policy, at: datetime, zones: dict[str, str]
 ) -> dict[tuple[str, date], tuple[int, int]]:
-    """Late orders and cents by region and the local day they were due; on time ones are left out."""
+    """Late orders and cents by region and the local day they were due."""
     found: dict[tuple[str, date], tuple[int, int]] = {}
     for order in orders:
         cents = penalty_cents(order, policy, at)

@@ -32,7 +32,7 @@ class Watched(psycopg.Connection[dict[str, Any]]):
 
 
 class Pool:
-    """At most `connections`, shared by threads; `seconds` bounds waiting, connecting and each use."""
+    """At most `connections`, shared by threads; `seconds` bounds waiting, connecting, each use."""
 
     def __init__(self, dsn: str, *, connections: int, seconds: float, name: str) -> None:
         self.seconds = seconds
@@ -49,7 +49,7 @@ class Pool:
         """A connection in autocommit, within the deadline.
 
         Raises TimeoutError when none is free, psycopg.Error when none can be opened. Past the
-        deadline the socket is dropped and the call in the block fails with psycopg.OperationalError.
+        deadline the socket is dropped and the call in the block fails with OperationalError.
         """
         ends = time.monotonic() + self.seconds
         if not self._free.acquire(timeout=self.seconds):
@@ -84,7 +84,7 @@ class Pool:
                 prepare_threshold=None,
                 connect_timeout=max(2, round(self.seconds)),
                 application_name=self._name,
-                row_factory=dict_row,  # type: ignore[arg-type]
+                row_factory=dict_row,
             )
             connection.add_notice_handler(connection.note)
         connection.in_doubt = None

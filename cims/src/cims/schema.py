@@ -34,9 +34,8 @@ SKUS = 12_000
 def run_sql(name: str) -> None:
     """Run one of our SQL files in the running migration; called by revisions only."""
     text = importlib.resources.files("cims").joinpath("sql", *name.split("/")).read_text("utf-8")
-    # Below SQLAlchemy, where a percent sign is a percent sign and one text may hold many statements.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(text)
+    # Below SQLAlchemy, where a percent sign is one, and a text may hold many statements.
+    op.get_bind().connection.cursor().execute(text)
 
 
 def migrate(dsn: str, *, revision: str = "head") -> str:
@@ -90,7 +89,8 @@ def seed(dsn: str, *, skus: int = SKUS, units: int = 1000, cutoff: str | None = 
         )
         cursor.execute(
             "INSERT INTO sku (id, code, name, reorder_point, unit_price_cents)"
-            " SELECT n, 'SKU-' || lpad(n::text, 5, '0'), 'Item ' || n, 20 + n %% 30, 199 + n %% 5000"
+            " SELECT n, 'SKU-' || lpad(n::text, 5, '0'), 'Item ' || n, 20 + n %% 30,"
+            " 199 + n %% 5000"
             " FROM generate_series(1, %s) n ON CONFLICT DO NOTHING",
             (skus,),
         )

@@ -6,7 +6,7 @@ both are met in one way: the same key and the same body again, on a fresh connec
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
@@ -18,15 +18,15 @@ from cims.pool import DOUBT, Pool
 PLACE = "SELECT * FROM place_order(%s::uuid, %s::int, %s::int[], %s::int[], %s::timestamptz)"
 READ = "SELECT * FROM get_order_fenced(%s::uuid)"
 
-# The server said no and rolled back, for a reason that passes: read-only (a replica), conflicts,
-# full disk, too many connections, a lock or a cancel before the commit.
-PASSING = ("25006", "40", "53", "55P03", "57014", "57P03")
+# The server said no and rolled back, for a reason that is not the request's: read-only (a replica),
+# conflicts, a schema that is missing, full disk, a lock or a cancel before the commit.
+PASSING = ("25006", "40001", "40002", "40P01", "42", "53", "55P03", "57014", "57P03")
 # Nothing was done and nothing will be: the request itself is at fault.
 KEY_REUSED = "IM001"
 AT_FAULT = ("IM", "22", "23")
 
 
-class NotAvailable(Exception):
+class NotAvailable(Exception):  # noqa: N818 - the word a caller reads
     """No answer could be had in time. `maybe_done`: an attempt may have been committed."""
 
     def __init__(self, why: str, *, sqlstate: str | None = None, maybe_done: bool) -> None:
@@ -35,7 +35,7 @@ class NotAvailable(Exception):
         self.maybe_done = maybe_done
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the word a caller reads
     """The request is at fault (SQLSTATE IM001 to IM008, 22xxx, 23xxx); nothing was done."""
 
     def __init__(self, why: str, *, sqlstate: str) -> None:
@@ -123,7 +123,26 @@ class Store:
         row = rows[0]
         return OrderState(**{**row, "outcome": Outcome(row["outcome"])})
 
-    def call(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+    def write(
+        self, sql: str, values: Sequence[object], *, seconds: float, pause_seconds: float = 0.2
+    ) -> list[dict[str, Any]]:
+        """A call that carries its key, sent again until it is answered or `seconds` have passed."""
+        ends = time.monotonic() + seconds
+        maybe_done = False
+        while True:
+            try:
+                return self.call(sql, values)
+            except NotAvailable as error:
+                maybe_done = maybe_done or error.maybe_done
+                if time.monotonic() + pause_seconds >= ends:
+                    raise NotAvailable(
+                        str(error), sqlstate=error.sqlstate, maybe_done=maybe_done
+                    ) from error
+            time.sleep(pause_seconds)
+
+    def call(
+        self, sql: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[dict[str, Any]]:
         """One statement in its own transaction; its rows. Raises Refused or NotAvailable."""
         sent = False
         try:

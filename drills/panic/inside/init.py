@@ -1,4 +1,4 @@
-"""The first process of the guest: prepares it, starts everything, keeps the service running, and tells.
+"""The first process of the guest: prepares it, starts all, keeps the service running, and tells.
 
 It stands for what systemd does on a real host: `inventory-sync` has a cgroup of its own and is
 started again whenever it ends. What it tells, one JSON object per line on the second serial port,
@@ -206,7 +206,7 @@ if __name__ == "__main__":
     PORT = os.open("/dev/ttyS1", os.O_WRONLY | os.O_NOCTTY)
     try:
         main()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the host must be told
         tell("broken", what=f"{type(error).__name__}: {error}")
         print(f"drill: init failed: {error!r}", file=sys.stderr, flush=True)
         os.sync()

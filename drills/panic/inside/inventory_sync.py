@@ -13,7 +13,7 @@ import time
 
 NAME = "inventory-sync"
 REGIONS = ("USA", "EMEA", "APAC")
-PAGE_BYTES = 64 * 1024
+PAGE_BYTES = 512 * 1024
 PAGE_SKUS = 16
 
 

@@ -10,17 +10,18 @@ from forestall.agent.situation import Situation, policy_for
 from forestall.agent.troubles import Trouble, Troubles
 from forestall.clock import Clock
 from forestall.errors import EvidenceError, JournalError
-from forestall.guard.decision import decide
-from forestall.guard.executor import Executor
-from forestall.guard.handler import ActionHandler
+from forestall.guard.executor import Executor, Records
+from forestall.guard.handler import ActionHandler, Step
 from forestall.guard.history import History
 from forestall.guard.lease import Lease
 from forestall.guard.ledger import LEDGER_NAME, Ledger
 from forestall.guard.live import HostProcesses
 from forestall.guard.policy import Policy
 from forestall.guard.recheck import Recheck
-from forestall.model.action import ActionKind, Outcome, OutcomeState, Plan
+from forestall.guard.recipe import Recipe, to_parameters
+from forestall.model.action import Action, ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.event import TimelineEvent
+from forestall.model.verdict import Subject, Verdict, VerdictKind
 from forestall.sense.host import Host
 
 RETRY_SECONDS = 30.0
@@ -119,19 +120,52 @@ class Acting:
             self._open_problem = error.message
             return []
         self._open_problem = None
-        processes = HostProcesses(self._host)
-        self._executor = Executor(
-            self._handlers,
-            ledger=self._ledger,
+        self._executor = self.executor_on(self._ledger)
+        self._situation.preload()
+        return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
+
+    def executor_on(
+        self, ledger: Records, handlers: Mapping[ActionKind, ActionHandler] | None = None
+    ) -> Executor:
+        """What acts on this host, with its record in `ledger`, by its own hands or others."""
+        return Executor(
+            self._handlers if handlers is None else handlers,
+            ledger=ledger,
             recheck=Recheck(
-                processes=processes,
+                processes=HostProcesses(self._host),
                 own_pids=self._situation.own_pids,
                 protected=self._protected,
             ),
             clock=self._clock,
             lease=self._lease,
         )
-        return [self._troubles.ended(outcome) for outcome in self._executor.recover()]
+
+    def restart_problem(self, subject: Subject, recipe: Recipe) -> str | None:
+        """Why this service could not be restarted this way, as a sentence, or None."""
+        verdict = Verdict(
+            subject=subject,
+            kind=VerdictKind.UNDECIDED,
+            at=self._clock.now(),
+            memory_bytes=0,
+            reasons=(),
+        )
+        action = Action(
+            id="1-restart",
+            kind=ActionKind.RESTART,
+            subject=subject,
+            timeout_seconds=self._policy.restart_timeout_seconds,
+            parameters=to_parameters(recipe),
+        )
+        plan = Plan(
+            id="plan-test",
+            at=verdict.at,
+            mode=Mode.OBSERVE,
+            verdict=verdict,
+            actions=(action,),
+            because=(),
+        )
+        handler = self._handlers[ActionKind.RESTART]
+        return handler.precondition(Step(plan=plan, action=action))
 
     def settle(self, tell: Tell) -> None:
         """Try again, now and then, to take back what an earlier plan left on this host."""
@@ -160,6 +194,9 @@ class Acting:
             tell(self.open())
         if self._executor is None or self._ledger is None or trouble.bad_since is None:
             return None
+        # An agent without trouble does not carry it; one that may act has loaded it, see `open`.
+        from forestall.guard.decision import decide
+
         verdict, history = trouble.verdict, self._ledger.history
         state = self._situation.of(verdict, self._clock.now(), trouble.bad_since, service)
         policy = policy_for(self._policy, trouble.subject, service)

@@ -4,7 +4,7 @@ Nothing of it is loaded, connected to or waited for on a host that has neither.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from forestall.agent.config import AgentConfig, FleetConfig
@@ -12,12 +12,12 @@ from forestall.clock import Clock
 from forestall.errors import ForestallError
 from forestall.guard.handler import ActionHandler
 from forestall.guard.lease import Lease
-from forestall.model.database import Database
 
 if TYPE_CHECKING:
     from forestall.guard.database import Cluster
     from forestall.guard.fleet import FleetForecasts
     from forestall.guard.wire.etcd import Etcd
+    from forestall.model.database import Database
 
 PUBLISH_SECONDS = 15.0
 
@@ -31,51 +31,74 @@ class Around:
         self, config: AgentConfig, *, hostname: str, host_clock: Clock, lag_bytes_max: int
     ) -> None:
         self._clock = host_clock
-        self._access = config.database
+        self.access = config.database
         self._fleet = config.fleet
         self._hostname = hostname
         self._cluster: Cluster | None = None
         self._readers: FleetForecasts | None = None
         self._publisher: _Publisher | None = None
-        if self._access is not None:
+        if self.access is not None:
             from dataclasses import replace
 
-            self._access = replace(self._access, lag_bytes_max=lag_bytes_max)
+            self.access = replace(self.access, lag_bytes_max=lag_bytes_max)
         self.lease: Lease | None = None
         if self._fleet is not None:
             from forestall.guard.fleet import FleetLease
 
             fleet = self._fleet
             self.lease = FleetLease(
-                lambda: _etcd(fleet), scope=fleet.scope, host=hostname, clock=host_clock
+                lambda: etcd_of(fleet), scope=fleet.scope, host=hostname, clock=host_clock
             )
 
     @property
     def via(self) -> str:
         """How the database's clients are held while the primary moves."""
-        return "patroni" if self._access is None else self._access.via
+        return "patroni" if self.access is None else self.access.via
 
     @property
     def has_fleet(self) -> bool:
         return self._fleet is not None
 
-    def look(self) -> Database | None:
+    def look(self) -> "Database | None":
         """The cluster now, with what its hosts forecast; None where none is configured."""
-        if self._access is None:
+        if self.access is None:
             return None
         if self._cluster is None:
             from forestall.guard.database import Cluster
 
-            self._cluster = Cluster(self._access)
+            self._cluster = Cluster(self.access)
         return self._cluster.look(self._clock, forecasts=self._forecasts())
 
     def switchover(self) -> ActionHandler | None:
         """What moves the primary; None where no database is configured."""
-        if self._access is None:
+        if self.access is None:
             return None
         from forestall.guard.actions.switchover import SwitchoverHandler
 
-        return SwitchoverHandler(self._access, clock=self._clock)
+        return SwitchoverHandler(self.access, clock=self._clock)
+
+    def traffic_problems(self) -> Iterator[tuple[str, str | None]]:
+        """Each pooler and proxy by name, with what is wrong with it, or None."""
+        if self.access is None:
+            return
+        from forestall.guard.links import Links
+
+        links = Links(self.access)
+        try:
+            for pooler in links.poolers:
+                try:
+                    yield pooler.name, pooler.problem()
+                except ForestallError as error:
+                    yield pooler.name, error.message
+            for proxy in links.proxies:
+                try:
+                    servers = proxy.client.servers(proxy.proxy.backend)
+                    fault = None if servers else f"it has no backend {proxy.proxy.backend}"
+                    yield proxy.name, fault
+                except ForestallError as error:
+                    yield proxy.name, error.message
+        finally:
+            links.close()
 
     def publish(self, exhaustion_seconds: float | None) -> None:
         """Tell the fleet, soon and from another thread, how long this host still lasts."""
@@ -133,10 +156,11 @@ class _Publisher:
 def _forecasts(fleet: FleetConfig, member: str) -> "FleetForecasts":
     from forestall.guard.fleet import FleetForecasts
 
-    return FleetForecasts(_etcd(fleet), scope=fleet.scope, member=member)
+    return FleetForecasts(etcd_of(fleet), scope=fleet.scope, member=member)
 
 
-def _etcd(fleet: FleetConfig) -> "Etcd":
+def etcd_of(fleet: FleetConfig) -> "Etcd":
+    """A client of the fleet's etcd, not connected yet."""
     from forestall.guard.wire.etcd import Etcd
 
     return Etcd(fleet.etcd, tls=fleet.tls, user=fleet.user, password_file=fleet.password_file)

@@ -15,6 +15,7 @@ from forestall.units import MIB, parse_bytes
 
 if TYPE_CHECKING:
     from forestall.guard.database import DatabaseAccess
+    from forestall.guard.recipe import Recipe
     from forestall.guard.wire.endpoint import Tls
 
 CONFIG_BYTES_MAX = 1 * MIB
@@ -34,7 +35,8 @@ class ServiceConfig:
     """What a person said about one service.
 
     Exactly one of `unit`, `process` (its name) and `cgroup` (its path, or one above) finds it.
-    `restart` is "systemd", "signal" or a command; `limit_bytes` a limit that the host does not
+    `restart` is "systemd", "signal", "supervisord" (its program has the service's name), a command,
+    or a whole recipe; `limit_bytes` a limit that the host does not
     state; without `allow` nothing is done to it, whatever the mode.
     """
 
@@ -42,7 +44,7 @@ class ServiceConfig:
     unit: str | None = None
     process: str | None = None
     cgroup: str | None = None
-    restart: str | tuple[str, ...] | None = None
+    restart: "str | tuple[str, ...] | Recipe | None" = None
     limit_bytes: int | None = None
     allow: bool = False
 
@@ -388,9 +390,35 @@ def _listen(value: Any) -> str | None:
     return None if value is False else _text(value)
 
 
-def _restart(value: Any) -> str | tuple[str, ...]:
-    if value in ("systemd", "signal"):
+def _restart(value: Any) -> "str | tuple[str, ...] | Recipe":
+    if value in ("systemd", "signal", "supervisord"):
         return str(value)
     if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
         return tuple(value)
-    raise ValueError('"systemd", "signal" or a command as a list of texts')
+    if isinstance(value, dict):
+        return _recipe(value)
+    raise ValueError(
+        '"systemd", "signal", "supervisord", a command as a list of texts, '
+        '{ supervisord = "PROGRAM" }, { podman = "NAME" } or { docker = "NAME" }'
+    )
+
+
+def _recipe(data: dict[str, Any]) -> "Recipe":
+    """A way to restart that needs more than a word."""
+    from forestall.guard.recipe import SUPERVISOR_URL, Method, Recipe
+
+    given = {key: _text(value) for key, value in data.items()}
+    engines = [name for name in ("podman", "docker") if name in given]
+    if len(engines) == 1 and len(given) == 1:
+        engine = engines[0]
+        return Recipe(method=Method.CONTAINER, engine=engine, container=given[engine])
+    known = {"supervisord", "server", "user", "password_file"}
+    if "supervisord" in given and not set(given) - known:
+        return Recipe(
+            method=Method.SUPERVISORD,
+            program=given["supervisord"],
+            server=given.get("server", SUPERVISOR_URL),
+            user=given.get("user"),
+            password_file=_file(given["password_file"]) if "password_file" in given else None,
+        )
+    raise ValueError('{ supervisord = "PROGRAM" }, { podman = "NAME" } or { docker = "NAME" }')

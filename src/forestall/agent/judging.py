@@ -50,6 +50,8 @@ class _Judged:
         "key",
         "limit",
         "low_bytes",
+        "met_at",
+        "met_bytes",
         "raw",
         "read_at",
         "ring",
@@ -71,6 +73,8 @@ class _Judged:
         self.read_at = feed_at
         self.fed_bytes = 0
         self.low_bytes: int | None = None
+        self.met_at = float("inf")
+        self.met_bytes = 0
         self.seen: ProcessSample | None = None
         self.suspect = False
         self.limit: Limit | None = None
@@ -191,6 +195,10 @@ class Judging:
             if one.seen is None or one.ring is None:
                 continue
             point = one.ring.at_or_before(since)
+            # A ring keeps the last value of each of its intervals: the first ones that were seen
+            # are then known better, and of a leak within seconds they are all there is.
+            if point is not None and since <= one.met_at <= point[0] + RING_INTERVAL_SECONDS:
+                point = one.met_at, one.met_bytes
             if point is not None:
                 started = one.judge.started_at
                 # What began within the window took all it holds.
@@ -200,7 +208,7 @@ class Judging:
                     process=one.seen,
                     since=started if born and started is not None else point[0],
                     growth_bytes=one.seen.memory_bytes - before,
-                    least_bytes=one.ring.least() or 0,
+                    least_bytes=min(one.ring.least() or 0, one.met_bytes),
                 )
 
     def series_of(self, process: ProcessKey) -> Series | None:
@@ -274,6 +282,7 @@ class Judging:
             Ring(RING_POINTS, RING_INTERVAL_SECONDS) if len(self._judged) < SUBJECT_LIMIT else None
         )
         one = _Judged(subject, judge, ring, sample.monotonic)
+        one.met_at, one.met_bytes = sample.at, process.memory_bytes
         self._judged[process.key.pid] = one
         limit = limits.nearest(process, self._given)
         for segment in self._saved.pop(process.key, ()):

@@ -20,11 +20,12 @@ from forestall.agent.troubles import Troubles
 from forestall.clock import Clock, SystemClock
 from forestall.detect.rules import RULES, Rules
 from forestall.errors import ForestallError, InputError, JournalError
+from forestall.guard.handler import ActionHandler
 from forestall.guard.live import own_pids
 from forestall.guard.policy import Policy
 from forestall.journal import Damage, read
-from forestall.model.action import Mode
-from forestall.model.codec import from_document
+from forestall.model.action import ActionKind, Mode
+from forestall.model.codec import encode, from_document
 from forestall.model.event import TimelineEvent
 from forestall.model.sample import ProcessKey, Sample
 from forestall.model.verdict import Verdict
@@ -76,6 +77,8 @@ class Watch:
         self.state = state
         self.budget = budget
         self._clock = clock
+        self._host = host
+        self._host_clock = host_clock or SystemClock()
         self._pause = pause or clock.sleep
         self._on_tick = on_tick
         self.collector = Collector(host, clock, select=select)
@@ -95,7 +98,7 @@ class Watch:
         self.around = Around(
             config,
             hostname=host.hostname,
-            host_clock=host_clock or SystemClock(),
+            host_clock=self._host_clock,
             lag_bytes_max=self.policy.lag_bytes_max,
         )
         self._hosting = self._host_processes(host, clock)
@@ -107,7 +110,7 @@ class Watch:
             protected=config.protected,
             state=state,
         )
-        self.acting = self._acting(host, host_clock or SystemClock())
+        self.acting = self._acting()
         self.sample: Sample | None = None
         self.tick_count = 0
         self.tick_seconds = 0.0
@@ -135,26 +138,17 @@ class Watch:
             own_pids=tuple(own_pids(host)),
             protected=self.config.protected,
             evidence=os.path.join(self.state, EVIDENCE_FOLDER),
+            database=None if self.around.access is None else encode(self.around.access),
         )
         held = Memory(host, clock, self.judging, lambda: self.sample)
         return Hosting(setup, held=held, clock=clock, log=self.log)
 
-    def _acting(self, host: Host, host_clock: Clock) -> Acting:
-        handlers = make_handlers(
-            self.state,
-            host=host,
-            clock=self._clock,
-            host_clock=host_clock,
-            memory=Memory(host, self._clock, self.judging, lambda: self.sample),
-            notifiers=_notifiers(self.config, self.log),
-            switchover=self.around.switchover(),
-            own_pids=self.situation.own_pids,
-            protected=self.config.protected,
-        )
+    def _acting(self) -> Acting:
+        handlers = self.hands(self.state)
         if self._hosting is not None:
             handlers = self._hosting.wrap(handlers)
         return Acting(
-            host=host,
+            host=self._host,
             clock=self._clock,
             situation=self.situation,
             policy=self.policy,
@@ -164,6 +158,20 @@ class Watch:
             lease=self.around.lease,
             troubles=self.troubles,
             log=self.log,
+        )
+
+    def hands(self, state: str | None) -> Mapping[ActionKind, ActionHandler]:
+        """What this host is acted on with; evidence goes below the folder `state`."""
+        return make_handlers(
+            state,
+            host=self._host,
+            clock=self._clock,
+            host_clock=self._host_clock,
+            memory=Memory(self._host, self._clock, self.judging, lambda: self.sample),
+            notifiers=_notifiers(self.config, self.log),
+            switchover=self.around.switchover(),
+            own_pids=self.situation.own_pids,
+            protected=self.config.protected,
         )
 
     @property
@@ -179,7 +187,7 @@ class Watch:
             self._hosting.tend()
         if self.state is not None:
             try:
-                self._restore(self.state, spooled, since)
+                self.recall_from(self.state, spooled, since)
             except JournalError as error:
                 self.log.error(f"what an earlier agent kept is not read: {error.message}")
             # A disk that is full now is tried again later; it is no reason not to watch.
@@ -234,7 +242,8 @@ class Watch:
         events: list[TimelineEvent] = []
         verdicts = self.judging.feed(sample)
         self.situation.observe(sample)
-        if self.around.has_fleet:
+        # A look that keeps nothing tells nobody either.
+        if self.around.has_fleet and self.state is not None:
             self.around.publish(self.situation.exhaustion_seconds())
         for verdict in verdicts:
             events += self.troubles.judged(verdict)
@@ -271,7 +280,11 @@ class Watch:
         self.collector.close()
         self._complain()
 
-    def _restore(self, state: str, spooled: set[str], since: float) -> None:
+    def recall_from(self, state: str, spooled: set[str], since: float) -> None:
+        """Take over what an agent keeps in this folder, without writing to it.
+
+        The ids of its events are added to `spooled`. Raises JournalError.
+        """
         damages: list[Damage] = []
         for entry in read(os.path.join(state, SPOOL_FILE), damaged=damages):
             try:
@@ -355,12 +368,17 @@ def describe_fault(error: BaseException) -> str:
 
 
 def _notifiers(config: AgentConfig, log: Log) -> tuple[Notifier, ...]:
-    if config.webhook is None:
-        return (LogNotifier(log),)
-    # Imported here: an agent without a webhook does not carry it.
-    from forestall.notify.webhook import WebhookNotifier
+    # Imported here: an agent without them does not carry them.
+    found: list[Notifier] = [LogNotifier(log)]
+    if config.webhook is not None:
+        from forestall.notify.webhook import WebhookNotifier
 
-    return (LogNotifier(log), WebhookNotifier(config.webhook))
+        found.append(WebhookNotifier(config.webhook))
+    if config.pagerduty is not None:
+        from forestall.notify.pagerduty import PagerDutyNotifier
+
+        found.append(PagerDutyNotifier(config.pagerduty))
+    return tuple(found)
 
 
 def _inside(state: str | None, name: str) -> str | None:

@@ -6,32 +6,35 @@ is what would be decided.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from forestall.agent.around import Around
 from forestall.agent.config import ServiceConfig
 from forestall.agent.judging import Grown, Judging
 from forestall.errors import UsageError
 from forestall.evidence.layout import RESERVE_BYTES, free_bytes
-from forestall.guard.containment import Containment, containment_of
 from forestall.guard.host_state import HostState
 from forestall.guard.live import own_pids
 from forestall.guard.ownership import Ownership
 from forestall.guard.policy import Allowance, Policy
 from forestall.guard.recipe import Method, Recipe
-from forestall.guard.surroundings import Folders, look
 from forestall.model.action import Mode
-from forestall.model.sample import ProcessSample, Sample
+from forestall.model.sample import ProcessKey, ProcessSample, Sample
 from forestall.model.verdict import LimitKind, Subject, Verdict, VerdictKind
 from forestall.sense.cgroup import is_user_unit
 from forestall.sense.host import Host
 from forestall.sense.ring import Ring
 from forestall.units import HOUR, MINUTE
 
+if TYPE_CHECKING:
+    from forestall.guard.containment import Containment
+    from forestall.guard.surroundings import Folders
+
 WINDOW_SECONDS_MIN = 5 * MINUTE
 WINDOW_SECONDS_MAX = 3 * HOUR
 """How far back the growth is shared out: since it began, within what is remembered."""
 
-KNOWN_SECONDS_MIN = 20.0
+KNOWN_SECONDS_MIN = 10.0
 """Less than this between two looks tells nothing of who grows."""
 
 HEADROOM_POINTS = 360
@@ -62,6 +65,12 @@ class Situation:
         self._folders: Folders | None = None
         self.own_pids = own_pids(host)
 
+    def preload(self) -> None:
+        """Load now what a decision needs, where the agent may act: later there may be no memory."""
+        if self._mode is Mode.ACT:
+            import forestall.guard.decision
+            import forestall.guard.surroundings  # noqa: F401
+
     def observe(self, sample: Sample) -> None:
         """Remember what the host had left."""
         self._sample = sample
@@ -87,11 +96,16 @@ class Situation:
 
     def complete(self, state: HostState, verdict: Verdict) -> HostState:
         """With what must be looked for: where it can be contained, and the database's state."""
-        containment = self._containment(verdict)
+        process = verdict.subject.process
+        containment = (
+            "It cannot be contained: no process is named."
+            if process is None
+            else self.containment_of(process)
+        )
         database = self._around.look()
-        if isinstance(containment, Containment):
-            return replace(state, containment=containment, database=database)
-        return replace(state, no_containment=containment, database=database)
+        if isinstance(containment, str):
+            return replace(state, no_containment=containment, database=database)
+        return replace(state, containment=containment, database=database)
 
     def exhaustion_seconds(self) -> float | None:
         """How soon the host's own memory may run out; None = not in sight."""
@@ -146,10 +160,11 @@ class Situation:
             return None
         return source.rpartition(" ")[0]
 
-    def _containment(self, verdict: Verdict) -> Containment | str:
-        process = verdict.subject.process
-        if process is None:
-            return "It cannot be contained: no process is named."
+    def containment_of(self, process: ProcessKey) -> "Containment | str":
+        """How this process would be contained now, or the sentence that says why not."""
+        from forestall.guard.containment import containment_of
+        from forestall.guard.surroundings import Folders, look
+
         if self._folders is None:
             self._folders = Folders(self._host)
         headroom = self._sample.host.headroom_bytes if self._sample is not None else None
@@ -179,6 +194,10 @@ def _same_service(one: Grown, own: Grown) -> bool:
 def recipe_of(subject: Subject, service: ServiceConfig | None) -> Recipe | None:
     """How this service is restarted: as its owner says, else by systemd if it is a unit of it."""
     said = service.restart if service is not None else None
+    if isinstance(said, Recipe):
+        return said
+    if said == "supervisord" and service is not None:
+        return Recipe(method=Method.SUPERVISORD, program=service.name)
     if said == "signal":
         return Recipe(method=Method.SIGNAL)
     if isinstance(said, tuple):

@@ -5,6 +5,8 @@ examples:
   forestall guard ledger --since 24h          the last day
   forestall guard ledger --service feed-sync  one service only
   forestall guard ledger --json | jq .totals  the same for a program
+  forestall guard explain                     the plan now, and why each step is allowed or refused
+  forestall guard test                        whether guard could do here what it is configured to
 
 In observe mode (the default of `forestall watch`) nothing is touched, and each plan below is
 the one that act mode would have carried out.
@@ -20,15 +22,23 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from importlib import import_module
 
+from forestall.agent.spool import SPOOL_FILE
+from forestall.cli.guard_next import Next, next_of, read_events
 from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
+from forestall.errors import JournalError
 from forestall.guard.history import DISRUPTIVE, Past
 from forestall.guard.ledger import LEDGER_NAME, read_ledger
 from forestall.guard.words import when
-from forestall.model.action import ActionKind, Outcome, OutcomeState, Plan
+from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.codec import Json, to_document
 from forestall.units import HOUR, format_bytes, format_duration, parse_duration
 
+OTHERS = {
+    "explain": "the plan now, and why each step is allowed or refused",
+    "test": "whether guard could do here what it is configured to do",
+}
 WIDTH = 100
 DAMAGE_SHOWN = 5
 
@@ -39,6 +49,7 @@ class Came(StrEnum):
     ACTED = "acted"
     WOULD = "would have acted"
     REFUSED = "refused"
+    HELD = "held"
     FAILED = "failed"
     UNFINISHED = "unfinished"
 
@@ -57,10 +68,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_state(ledger)
     add_json(ledger)
+    for name, words in OTHERS.items():
+        module = import_module(f"forestall.cli.guard_{name}")
+        module.configure(
+            commands.add_parser(
+                name,
+                help=words,
+                description=module.__doc__,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the ledger as it is now."""
+    """Print the ledger as it is now, or what another command of guard says."""
+    if args.guard_command in OTHERS:
+        code: int = import_module(f"forestall.cli.guard_{args.guard_command}").run(args)
+        return code
     return show_ledger(args, now=time.time())
 
 
@@ -74,11 +98,12 @@ def show_ledger(args: argparse.Namespace, *, now: float) -> int:
         for past in _collect(read_ledger(path, damaged=damaged))
         if past.plan.at >= now - span and _is_service(past.plan, args.service)
     ]
+    nexts = _nexts(os.path.join(os.path.dirname(path), SPOOL_FILE), plans, damaged)
     if args.json:
-        print_json(_document(path, span, plans, damaged))
+        print_json(_document(path, span, plans, nexts, damaged))
         return 1 if damaged else 0
     for past in plans:
-        print("\n".join(_lines(past, os.path.dirname(path))))
+        print("\n".join(_lines(past, os.path.dirname(path), nexts[past.plan.id])))
         print()
     if not plans and damaged:
         print(f"No plan can be read in {printable(path)}; what was in it is not known.")
@@ -98,6 +123,8 @@ def came_of(past: Past) -> Came:
     states = {outcome.state for outcome in past.outcomes if outcome.kind in DISRUPTIVE}
     if past.unanswered:
         return Came.UNFINISHED
+    if past.plan.hold is not None:
+        return Came.HELD
     if past.plan.refusals or OutcomeState.REFUSED in states:
         return Came.REFUSED
     if OutcomeState.DONE in states:
@@ -127,7 +154,17 @@ def _is_service(plan: Plan, pattern: str | None) -> bool:
     return pattern is None or any(fnmatchcase(name, pattern) for name in names)
 
 
-def _lines(past: Past, state: str) -> list[str]:
+def _nexts(path: str, plans: list[Past], damaged: list[str]) -> dict[str, Next]:
+    """What happened after each plan, by its id."""
+    try:
+        events = list(read_events(path)) if plans else []
+    except JournalError as error:
+        damaged.append(error.message)
+        events = []
+    return {past.plan.id: next_of(past, events) for past in plans}
+
+
+def _lines(past: Past, state: str, after: Next) -> list[str]:
     plan = past.plan
     verdict = plan.verdict
     head = f"{_local(plan.at)}  {plan.subject.service}  {verdict.kind.value}: {_headline(past)}"
@@ -142,9 +179,14 @@ def _lines(past: Past, state: str) -> list[str]:
     lines += _row("because", " ".join(plan.because[1:]))
     for refusal in plan.refusals:
         lines += _row("refused", refusal)
+    if plan.hold is not None:
+        lines += _row("held", plan.hold)
+    for sentence in plan.left_out:
+        lines += _row("left out", sentence)
     would = all(outcome.state is OutcomeState.WOULD for outcome in past.outcomes)
     if would and not past.unanswered:
         lines += _row("done", f"nothing: the mode was {plan.mode.value}")
+        lines += _row("next", after.sentence(plan.at))
         return lines
     for outcome in past.outcomes:
         lines += _row(outcome.kind.value, _outcome(outcome))
@@ -152,6 +194,7 @@ def _lines(past: Past, state: str) -> list[str]:
             lines += _row("evidence", os.path.join(state, "evidence", outcome.evidence))
     for action_id in past.unanswered:
         lines += _row(action_id, "no outcome is recorded: under way, or forestall was ended")
+    lines += _row("next", after.sentence(plan.at))
     return lines
 
 
@@ -163,6 +206,7 @@ def _headline(past: Past) -> str:
         Came.ACTED: f"{done} it",
         Came.WOULD: f"would have {done} it",
         Came.REFUSED: "left it alone",
+        Came.HELD: "held it" if past.plan.mode is Mode.ACT else "would have held it",
         Came.FAILED: f"could not {verb} it",
         Came.UNFINISHED: f"began to {verb} it, and did not end",
     }[came_of(past)]
@@ -227,7 +271,9 @@ def _nothing(path: str, span: float, service: str | None) -> str:
     )
 
 
-def _document(path: str, span: float, plans: list[Past], damaged: list[str]) -> Json:
+def _document(
+    path: str, span: float, plans: list[Past], nexts: dict[str, Next], damaged: list[str]
+) -> Json:
     return {
         "schema": "forestall/ledger/1",
         "path": path,
@@ -238,6 +284,11 @@ def _document(path: str, span: float, plans: list[Past], damaged: list[str]) -> 
                 "plan": to_document(past.plan),
                 "outcomes": [to_document(outcome) for outcome in past.outcomes],
                 "unanswered": list(past.unanswered),
+                "next": {
+                    "after": nexts[past.plan.id].after.name.lower(),
+                    "at": nexts[past.plan.id].at,
+                    "text": nexts[past.plan.id].text,
+                },
             }
             for past in plans
         ],

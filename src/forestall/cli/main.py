@@ -31,6 +31,7 @@ COMMANDS = (
     ("review", "draft, parse, render, verify and lint incident reviews"),
     ("evidence", "list and verify evidence bundles"),
     ("demo", "watch a real service leak, be caught, recycled and reviewed"),
+    ("drill", "replay an incident for real: a kernel panics, and guarded it does not"),
 )
 
 ADVICE = {

@@ -199,11 +199,12 @@ def _watch(config: AgentConfig, given: dict[str, int], select: Select | None, fo
 
 
 def _locked() -> str:
-    """Keep what the agent has touched in memory: in a thrash it must still decide."""
+    """Keep the agent in memory as a whole: in a thrash it must still decide and record."""
     # Imported here: only a watch that may act needs it.
-    from forestall.guard.last.memory import lock
+    from forestall.guard.last.memory import lock, prefer
 
-    return lock(populate=False) or "the memory of the agent is locked"
+    said = (lock(populate=True) or "the memory of the agent is locked", prefer())
+    return "; ".join(sentence for sentence in said if sentence is not None)
 
 
 def respond(watch: Watch, path: str) -> Answer | None:

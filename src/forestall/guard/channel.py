@@ -65,14 +65,12 @@ class Channel:
         self._peer.close()
 
     def _piece(self, deadline: float | None) -> bytes:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left < 0:
-            raise LateError("no answer came in time")
-        # A time-out of 0 would be no waiting at all, which is another kind of socket.
-        self._peer.settimeout(None if left is None else max(left, 0.001))
+        # With no time left, what is there already is still taken.
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self._peer.settimeout(left)
         try:
             piece = self._peer.recv(_PIECE_BYTES)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             raise LateError("no answer came in time") from None
         except OSError as error:
             raise ClosedError(f"the other side has ended: {error.strerror}") from None

@@ -13,6 +13,7 @@ host safer by itself. A capture that failed does, and so does a record that coul
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from forestall.clock import Clock
@@ -108,6 +109,30 @@ class Executor:
             if not past.unanswered:
                 settled += self._take_back(past, (action,))
         return tuple(settled)
+
+    def rehearse(self, plan: Plan) -> tuple[Outcome, ...]:
+        """What stands in the way of each action, if all before it went well; nothing is done.
+
+        WOULD where nothing does, REFUSED with the reason where something does. The lease is not
+        asked for: it may be another host's by the time it is needed.
+        """
+        shown = replace(plan, mode=Mode.OBSERVE)
+        outcomes: list[Outcome] = []
+        for action in plan.actions:
+            step = Step(plan=shown, action=action, before=tuple(outcomes))
+            reason = self._forbidden(step) or self._impossible(step)
+            state = OutcomeState.WOULD if reason is None else OutcomeState.REFUSED
+            outcomes.append(self._outcome(step, state, reason or "Nothing stands in its way."))
+        return tuple(outcomes)
+
+    def _impossible(self, step: Step) -> str | None:
+        handler = self._handlers.get(step.action.kind)
+        if handler is None:
+            return "Nothing here can do this."
+        try:
+            return handler.precondition(step)
+        except (ForestallError, OSError) as error:
+            return _sentence(error, step.action)
 
     @property
     def owing(self) -> bool:

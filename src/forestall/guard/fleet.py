@@ -97,6 +97,11 @@ class FleetLease:
         if keeper is not None:
             keeper.join(1.0)
 
+    def close(self) -> None:
+        """Let go of the connection; a lease that is held ends by itself."""
+        self._stop.set()
+        self._etcd.close()
+
     def _keep(self, lease: int, stop: threading.Event) -> None:
         etcd = self._make()
         try:

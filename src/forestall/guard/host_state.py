@@ -1,12 +1,16 @@
 """What a decision must know of the host now, beside the verdict: all of it is data."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from forestall.guard.containment import Containment
 from forestall.guard.ownership import Ownership
 from forestall.guard.recipe import Recipe
 from forestall.model.action import Mode
-from forestall.model.database import Database
+
+if TYPE_CHECKING:
+    # Loaded when there is trouble: an agent on a quiet host stays smaller without them.
+    from forestall.guard.containment import Containment
+    from forestall.model.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +37,8 @@ class HostState:
     recipe: Recipe | None = None
     evidence_free_bytes: int | None = None
     ownership: Ownership | None = None
-    containment: Containment | None = None
+    containment: "Containment | None" = None
     no_containment: str | None = None
-    database: Database | None = None
+    database: "Database | None" = None
     via: str = "patroni"
     fleet: bool = False

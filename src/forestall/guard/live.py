@@ -49,6 +49,10 @@ class Processes(Protocol):
         """Every process to be seen now."""
         ...
 
+    def inside(self, cgroup: str) -> Iterator[Live]:
+        """Every process in this memory cgroup, or in one below it."""
+        ...
+
 
 class HostProcesses:
     """Processes as /proc of `host` shows them."""
@@ -82,6 +86,16 @@ class HostProcesses:
 
     def all(self) -> Iterator[Live]:
         for pid in self._host.pids():
+            live = self.look(pid)
+            if live is not None:
+                yield live
+
+    def inside(self, cgroup: str) -> Iterator[Live]:
+        # One file of each process, and more only of those inside: what stands between a decision
+        # and the first action must be quick on a host in thrash.
+        for pid in self._host.pids():
+            if not f"{self._cgroups.place_of(pid).cgroup or ''}/".startswith(f"{cgroup}/"):
+                continue
             live = self.look(pid)
             if live is not None:
                 yield live

@@ -52,7 +52,7 @@ def not_the_owner(verdict: Verdict, ownership: Ownership | None, policy: Policy)
     """The sentence that says why this process is not to be taken down for the growth, or None.
 
     Not known is a reason too where others share what runs out: to act on a guess is how the
-    wrong service dies. Nobody waits long for it, since two samples 30 s apart make it known.
+    wrong service dies. Nobody waits long for it, since two looks 10 s apart make it known.
     """
     if verdict.forecast is None:
         return None

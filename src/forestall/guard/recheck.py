@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from forestall.errors import InputError
 from forestall.guard import protect
-from forestall.guard.containment import ContainMethod
-from forestall.guard.containment import from_parameters as contained_by
 from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, from_parameters
 from forestall.model.action import Action, ActionKind, Plan
@@ -83,6 +81,10 @@ class Recheck:
         """A cgroup is limited as a whole, so every process in it must be one that may be."""
         if action.kind is not ActionKind.CONTAIN:
             return None
+        # Loaded by the plan that brought the action.
+        from forestall.guard.containment import ContainMethod
+        from forestall.guard.containment import from_parameters as contained_by
+
         try:
             containment = contained_by(action.parameters)
         except InputError as error:
@@ -95,13 +97,12 @@ class Recheck:
         if not _lies_in(live, containment.cgroup):
             place = live.memory_cgroup or "no cgroup that is known"
             return f"Process {live.key.pid} lies in {place} now, not in {containment.cgroup}."
-        for other in self.processes.all():
-            if _lies_in(other, containment.cgroup):
-                forbidden = protect.protected_by_pid(
-                    other.key.pid, self.own_pids
-                ) or self._untouchable(other, other.names)
-                if forbidden is not None:
-                    return f"{forbidden} It lies in {containment.cgroup} too."
+        for other in self.processes.inside(containment.cgroup):
+            forbidden = protect.protected_by_pid(other.key.pid, self.own_pids) or self._untouchable(
+                other, other.names
+            )
+            if forbidden is not None:
+                return f"{forbidden} It lies in {containment.cgroup} too."
         return None
 
 

@@ -173,9 +173,10 @@ class Penalties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What an incident cost, where somebody measured it; `by` says who. Penalties are in `currency`.
+    """What an incident cost, where somebody measured it; `by` says who.
 
-    It takes the place of what the review would else compute from `Penalties`.
+    Penalties are in `currency`. It takes the place of what the review would else compute from
+    `Penalties`.
     """
 
     by: str

@@ -1,1 +1,1 @@
-"""Notify: beside stage 3, tells people: the seam, and the webhook. Standard library only."""
+"""Notify: beside stage 3, tells people: the seam, webhook, PagerDuty. Standard library only."""

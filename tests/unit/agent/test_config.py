@@ -7,10 +7,15 @@ import pytest
 
 from forestall.agent.budget import RSS_BYTES_MAX
 from forestall.agent.config import AgentConfig, ServiceConfig, parse_config, read_config
+from forestall.agent.situation import recipe_of
 from forestall.errors import UsageError
+from forestall.guard.database import DatabaseAccess
 from forestall.guard.policy import policy_from
+from forestall.guard.recipe import Method
 from forestall.model.action import Mode
+from forestall.model.codec import decode, encode
 from forestall.model.sample import ProcessKey, ProcessSample
+from forestall.model.verdict import Subject
 
 FULL = """
 [agent]
@@ -166,3 +171,95 @@ def test_the_shipped_file_says_the_defaults_and_its_examples_are_valid():
     assert (service.unit, service.restart, service.allow) == ("feed-sync.service", "systemd", True)
     assert policy_from(config.policy).act_within_seconds == 7200
     assert config.webhook is not None
+
+
+AROUND = """
+[database]
+scope = "inventory"
+member = "db1"
+patroni = "http://127.0.0.1:8008"
+peers = ["http://10.0.0.2:8008"]
+user = "forestall"
+password_file = "/etc/forestall/patroni"
+
+[[database.pgbouncer]]
+address = "/run/postgresql/.s.PGSQL.6432"
+password_file = "/etc/forestall/pgbouncer"
+databases = ["inventory"]
+
+[[database.haproxy]]
+address = "/run/haproxy/admin.sock"
+backend = "primary"
+servers = { db1 = "one" }
+
+[fleet]
+etcd = ["http://10.0.0.1:2379", "http://10.0.0.2:2379", "http://10.0.0.3:2379"]
+
+[notify]
+pagerduty = "/etc/forestall/pagerduty"
+"""
+
+
+def test_a_database_and_a_fleet_are_read_and_travel_whole():
+    """What the last stage is told is what was written; secrets are only paths."""
+    config = parse_config(tomllib.loads(AROUND), "f.toml")
+    assert config.pagerduty == "/etc/forestall/pagerduty"
+    access = config.database
+    assert access is not None
+    assert (access.scope, access.own, access.via) == ("inventory", "db1", "pgbouncer")
+    assert access.rest.password_file == "/etc/forestall/patroni"
+    assert access.poolers[0].databases == ("inventory",)
+    assert access.proxies[0].server("db1") == "one"
+    assert decode(DatabaseAccess, encode(access)) == access
+    assert config.fleet is not None
+    assert len(config.fleet.etcd) == 3
+    assert (config.fleet.scope, config.fleet.member) == ("inventory", "db1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[database]\nscope = 'x'", "database.peers"),
+        ("[database]\npeers = ['http://a:1']", "database.scope: is needed"),
+        ("[database]\nscope = 'x'\npeers = ['a:1']", "database.peers"),
+        ("[database]\nscope = 'x'\npeers = ['http://a:1']\npassword = 's'", "no such key"),
+        ("[database]\nscope = 'x'\npeers = ['http://a:1']\npassword_file = 's'", "absolute path"),
+        (
+            "[database]\nscope = 'x'\npeers = ['http://a:1']\n[[database.haproxy]]\naddress = '/s'",
+            "database.haproxy[0].backend: is needed",
+        ),
+        ("[fleet]\nscope = 'x'", "fleet.etcd: is needed"),
+        ("[fleet]\netcd = ['http://a:1']", "fleet.scope: is needed"),
+        ("[notify]\npagerduty = 'R0UTINGKEY'", "absolute path"),
+    ],
+)
+def test_what_is_wrong_around_is_named(text, words):
+    """One line with the key, never a guess."""
+    with pytest.raises(UsageError, match=re.escape(words)):
+        parse_config(tomllib.loads(text), "f.toml")
+
+
+@pytest.mark.parametrize(
+    ("written", "method", "name"),
+    [
+        ('"supervisord"', Method.SUPERVISORD, "feed"),
+        ('{ supervisord = "group:feed" }', Method.SUPERVISORD, "group:feed"),
+        ('{ podman = "feed-1" }', Method.CONTAINER, "feed-1"),
+        ('{ docker = "feed-2" }', Method.CONTAINER, "feed-2"),
+    ],
+)
+def test_further_ways_to_restart(written, method, name):
+    """By who runs the service, when that is no systemd."""
+    text = f'[[service]]\nname = "feed"\nmatch = {{ process = "feed" }}\nrestart = {written}\n'
+    (service,) = parse_config(tomllib.loads(text), "f.toml").services
+    recipe = recipe_of(Subject(host="h", name="feed"), service)
+    assert recipe is not None
+    assert (recipe.method, recipe.program or recipe.container) == (method, name)
+
+
+@pytest.mark.parametrize("written", ['{ podman = "a", docker = "b" }', '{ runit = "feed" }', "{}"])
+def test_a_way_to_restart_that_is_none_is_refused(written):
+    """A misspelt way would be found out when it is needed."""
+    text = f'[[service]]\nmatch = {{ process = "feed" }}\nrestart = {written}\n'
+    with pytest.raises(UsageError, match="restart"):
+        parse_config(tomllib.loads(text), "f.toml")

@@ -75,8 +75,9 @@ Tue 2023-11-14 20:13:20 UTC  feed-sync  LEAKING: would have restarted it
   headroom  400 MiB left of 1.0 GiB (/system.slice/feed-sync memory.max)
   because   Exhaustion may come within the 2 h in which guard acts. The plan: keep its evidence,
             restart it by SIGTERM, then SIGKILL, expecting its supervisor to start it again, tell
-            people.
+            people. Time: 40 min at the soonest; the evidence 5 s, recycling 5 s: all of it fits.
   done      nothing: the mode was observe
+  next      still open: nothing was told of it since.
 
 in the last 7 d: 1 plan, 0 acted, 1 would have acted, 0 refused
 """
@@ -150,6 +151,7 @@ def test_json_holds_the_documents_and_the_totals(story, capsys):
         "acted": 1,
         "would": 0,
         "refused": 1,
+        "held": 0,
         "failed": 0,
         "unfinished": 0,
     }

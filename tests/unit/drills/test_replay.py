@@ -8,11 +8,12 @@ import pytest
 
 pytest.importorskip("cims", reason="cims is not installed")
 
-from cims.penalty import SEED_POLICY, PricedOrder, penalty_cents
 from drills.replay import flow, guards, report
 from drills.replay.agent import SeedClock
 from drills.replay.figures import Row
 from drills.replay.timeline import OUTAGE_SECONDS, PANIC, Timeline
+
+from cims.penalty import SEED_POLICY, PricedOrder, penalty_cents
 
 TIMELINE = Timeline(scale=60, leak_seconds=3 * 3600, tail_seconds=1600)
 

@@ -3,14 +3,17 @@
 import dataclasses
 
 import pytest
+from tests.fakes.fleet import Fleet, containment_of, host_verdict
 from tests.fakes.guard import ALLOWED, OWN_PID, Stage, state_of, verdict_of
 
 from forestall.errors import ForestallError
 from forestall.guard.decision import decide
 from forestall.guard.history import History, fold
+from forestall.guard.ownership import Ownership
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
+from forestall.model.verdict import VerdictKind
 from forestall.units import HOUR, MINUTE
 
 ALL_WENT_WELL = [
@@ -433,3 +436,229 @@ def test_a_kind_without_a_handler_is_refused():
     del stage.handlers[ActionKind.CAPTURE]
     outcomes = stage.executor.execute(plan_for(stage.service()))
     assert [outcome.state.value for outcome in outcomes] == ["refused", "skipped", "done"]
+
+
+class FakeLease:
+    """A lease that answers what the test set, and notes what was asked of it."""
+
+    def __init__(self, reason=None, *, lost_after=99):
+        self.reason = reason
+        self.lost_after = lost_after
+        self.asked = []
+
+    def acquire(self, plan_id):
+        self.asked.append("acquire")
+        if isinstance(self.reason, Exception):
+            raise self.reason
+        return self.reason
+
+    def held(self):
+        self.asked.append("held")
+        return self.asked.count("held") < self.lost_after
+
+    def release(self):
+        self.asked.append("release")
+
+
+def full_stage(lease=None):
+    """A host with all stages, and the plan for it."""
+    stage = Stage(lease=lease)
+    subject = stage.service(unit="feed-sync.service")
+    made = decide(
+        host_verdict(subject, VerdictKind.LEAKING, at=1_700_000_000.0, low=40 * MINUTE),
+        state_of(
+            ownership=Ownership(
+                alone=False, window_seconds=600.0, growth_bytes=9, whole_growth_bytes=10
+            ),
+            containment=containment_of(stage.processes.table[4711]),
+            database=Fleet(("db1", "db2"), ALLOWED).look("db1"),
+        ),
+        ALLOWED,
+        History(),
+    )
+    return stage, made
+
+
+def states_of(outcomes):
+    return [f"{o.action_id} {o.state.value}" for o in outcomes]
+
+
+def test_after_a_verified_restart_the_limit_is_taken_off():
+    """Contain, move, keep, recycle; then the containment is undone, and people are told last."""
+    stage, made = full_stage()
+    assert states_of(stage.executor.execute(made)) == [
+        "1-contain done",
+        "2-switchover done",
+        "3-capture done",
+        "4-restart done",
+        "1-contain-undo undone",
+        "5-notify done",
+    ]
+    assert stage.played[-4:] == [
+        "undo contain",
+        "record contain undone",
+        "do notify 4711",
+        "record notify done",
+    ]
+    assert not stage.executor.owing
+
+
+@pytest.mark.parametrize("kind", [ActionKind.CONTAIN, ActionKind.SWITCHOVER])
+def test_a_failed_containment_or_switchover_stops_nothing_and_is_taken_back(kind):
+    """Each later stage helps by itself; what failed half-way is undone before people are told."""
+    stage, made = full_stage()
+    stage.handlers[kind].fault = ForestallError("it failed")
+    shown = states_of(stage.executor.execute(made))
+    assert "3-capture done" in shown
+    assert "4-restart done" in shown
+    number = 1 if kind is ActionKind.CONTAIN else 2
+    assert f"{number}-{kind.value} failed" in shown
+    assert f"{number}-{kind.value}-undo undone" in shown
+
+
+def test_after_a_failed_restart_the_limit_stays():
+    """A service that was not recycled is held: the containment is what protects the host now."""
+    stage, made = full_stage()
+    stage.handlers[ActionKind.RESTART].problem = "No new process came."
+    shown = states_of(stage.executor.execute(made))
+    assert not [each for each in shown if "undo" in each]
+    assert not stage.executor.owing
+
+
+def test_a_limit_that_stayed_is_taken_off_once_a_later_plan_recycles_the_service():
+    """Else guard's own limit would stay for good on a service that is well again."""
+    stage, made = full_stage()
+    stage.handlers[ActionKind.RESTART].problem = "No new process came."
+    stage.executor.execute(made)
+    stage.handlers[ActionKind.RESTART].problem = None
+    later = dataclasses.replace(made, id="plan-later", actions=made.actions[2:])
+    stage.executor.execute(later)
+    assert stage.executor.owing
+    assert states_of(stage.executor.settle()) == ["1-contain-undo undone"]
+    assert stage.executor.settle() == ()
+
+
+def test_an_undo_that_fails_is_said_once_and_tried_until_it_works():
+    """A pooler that does not answer now is asked again, and its clients are not forgotten."""
+    stage, made = full_stage()
+    handler = stage.handlers[ActionKind.SWITCHOVER]
+    handler.fault, handler.undo_fault = ForestallError("no"), ForestallError("pooler: no answer")
+    outcomes = stage.executor.execute(made)
+    (failed,) = [o for o in outcomes if o.action_id == "2-switchover-undo"]
+    assert failed.state is OutcomeState.FAILED
+    assert failed.detail == "Not taken back: pooler: no answer."
+    assert stage.executor.settle() == ()
+    assert stage.executor.owing
+    handler.undo_fault = None
+    assert states_of(stage.executor.settle()) == ["2-switchover-undo-2 undone"]
+    assert not stage.executor.owing
+
+
+@pytest.mark.parametrize(
+    "lease", [FakeLease("db2 is in action."), FakeLease(ForestallError("etcd: no answer"))]
+)
+def test_without_the_lease_only_containing_and_evidence_are_done(lease):
+    """Another host is in action, or nobody can tell: nothing disruptive, and people are told."""
+    stage, made = full_stage(lease)
+    outcomes = stage.executor.execute(made)
+    assert states_of(outcomes) == [
+        "1-contain done",
+        "2-switchover refused",
+        "3-capture done",
+        "4-restart refused",
+        "5-notify done",
+    ]
+    assert outcomes[1].detail.startswith("No lease: ")
+    assert "release" not in lease.asked
+
+
+def test_a_lease_that_is_lost_on_the_way_stops_what_needs_it():
+    """It is asked for again before each step, and given back whatever happens."""
+    lease = FakeLease(lost_after=1)
+    stage, made = full_stage(lease)
+    shown = states_of(stage.executor.execute(made))
+    assert shown[1] == "2-switchover done"
+    assert shown[3] == "4-restart refused"
+    assert lease.asked == ["acquire", "held", "release"]
+
+
+def test_the_lease_is_given_back_by_a_plan_that_breaks():
+    """A fault nobody foresaw does not keep the whole fleet from acting."""
+    lease = FakeLease()
+    stage, made = full_stage(lease)
+    stage.handlers[ActionKind.RESTART].fault = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        stage.executor.execute(made)
+    assert lease.asked[-1] == "release"
+
+
+@pytest.mark.parametrize(
+    ("count", "undone"),
+    [
+        (0, ["undo contain"]),
+        (1, ["undo switchover"]),
+        (2, []),
+        (3, []),
+        (4, ["undo contain"]),
+        (5, []),
+    ],
+)
+def test_what_a_killed_guard_left_half_done_is_taken_back_at_the_next_start(count, undone):
+    """From the plan in the ledger alone: no pooler stays paused, no half-set limit stays."""
+    first, made = full_stage()
+    first.executor.execute(made)
+    stage = Stage(history=fold(first.ledger.records[: count + 1]))
+    stage.executor.recover()
+    assert [line for line in stage.played if line.startswith("undo")] == undone
+    told = [line for line in stage.played if line.startswith("do")]
+    assert told == ["do notify 4711"]
+
+
+def test_evidence_that_only_fits_contained_is_not_waited_for_without():
+    """The time was counted on the containment; where that failed, there is none."""
+    stage, made = full_stage()
+    capture = dataclasses.replace(made.actions[2], parameters={"only_contained": "yes"})
+    restart = made.actions[3]
+    restart = dataclasses.replace(
+        restart, parameters={**restart.parameters, "without_evidence": "no time"}
+    )
+    made = dataclasses.replace(made, actions=(*made.actions[:2], capture, restart, made.actions[4]))
+    stage.handlers[ActionKind.CONTAIN].reason = "It cannot be contained."
+    shown = states_of(stage.executor.execute(made))
+    assert shown[2:4] == ["3-capture refused", "4-restart done"]
+
+
+@pytest.mark.parametrize(
+    ("pid", "name", "cgroup", "words"),
+    [
+        (4712, "postgres", "/system.slice/feed-sync.service/db", "It lies in"),
+        (OWN_PID, "python3", "/system.slice/feed-sync.service", "It lies in"),
+        (4711, "feed-sync", "/elsewhere", "lies in /elsewhere now"),
+    ],
+)
+def test_a_cgroup_is_not_limited_over_others(pid, name, cgroup, words):
+    """The last look: with a protected process in it, or as another, a cgroup is left alone."""
+    stage, made = full_stage()
+    stage.processes.start(pid, name, unit="feed-sync.service", cgroup=cgroup)
+    if pid == 4711:
+        live = stage.processes.table[pid]
+        key = made.subject.process
+        stage.processes.table[pid] = dataclasses.replace(live, key=key)
+    outcome = stage.executor.execute(made)[0]
+    assert outcome.state is OutcomeState.REFUSED
+    assert words in outcome.detail
+
+
+def test_a_rehearsal_does_nothing_and_says_what_stands_in_the_way():
+    """For a person who asks: the same looks as before acting, without acting or recording."""
+    stage, made = full_stage(FakeLease("db2 is in action."))
+    stage.handlers[ActionKind.SWITCHOVER].reason = "The peer does not answer."
+    shown = states_of(stage.executor.rehearse(made))
+    assert shown == [
+        "1-contain would",
+        "2-switchover refused",
+        "3-capture would",
+        "4-restart would",
+        "5-notify would",
+    ]
+    assert stage.played == []

@@ -12,6 +12,15 @@ from forestall.guard.recipe import Method, Recipe, from_parameters, to_parameter
         Recipe(method=Method.SYSTEMD, unit="feed-sync@eu\\x2d1.service"),
         Recipe(method=Method.COMMAND, command=("/usr/bin/supervisorctl", "restart", "ü \n'x'")),
         Recipe(method=Method.SIGNAL),
+        Recipe(method=Method.SUPERVISORD, program="feeds:feed-sync"),
+        Recipe(
+            method=Method.SUPERVISORD,
+            program="feed-sync",
+            server="http://127.0.0.1:9001",
+            user="guard",
+            password_file="/etc/forestall/supervisord",
+        ),
+        Recipe(method=Method.CONTAINER, engine="podman", container="feed-sync_1"),
     ],
 )
 def test_a_recipe_survives_an_actions_parameters(recipe):
@@ -40,6 +49,34 @@ def test_a_command_is_an_absolute_path_with_bounded_words(command):
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"program": ""},
+        {"program": "all*"},
+        {"program": "a\nb"},
+        {"program": "a", "server": "https://127.0.0.1:9001"},
+        {"program": "a", "server": "http://u:p@127.0.0.1:9001"},
+        {"program": "a", "server": "/run/supervisor.sock"},
+    ],
+)
+def test_a_program_of_supervisord_has_a_name_and_a_server(fields):
+    """One program, asked for at an address without secrets."""
+    with pytest.raises(UsageError):
+        Recipe(method=Method.SUPERVISORD, **fields)
+
+
+@pytest.mark.parametrize(
+    ("engine", "container"),
+    [(None, "a"), ("lxc", "a"), ("podman", None), ("podman", "--all"), ("docker", "a b")],
+)
+def test_a_container_has_an_engine_and_a_plain_name(engine, container):
+    """Nothing that the engine's command could read as an option."""
+    with pytest.raises(UsageError, match="not a container"):
+        Recipe(method=Method.CONTAINER, engine=engine, container=container)
+
+
+@pytest.mark.parametrize(
     "parameters",
     [
         {},
@@ -48,6 +85,8 @@ def test_a_command_is_an_absolute_path_with_bounded_words(command):
         {"method": "command", "command": '"/bin/x"'},
         {"method": "command", "command": "[1]"},
         {"method": "systemd", "unit": "--force"},
+        {"method": "supervisord"},
+        {"method": "container", "engine": "podman"},
     ],
 )
 def test_parameters_without_a_recipe_are_an_input_error(parameters):

@@ -78,7 +78,8 @@ def text(proof: Proof) -> str:
 
 def _line(finding: Finding) -> str:
     if finding.skipped is not None:
-        return f"{finding.invariant:>4} -     {SAYS[finding.invariant]} (not looked at: {finding.skipped})"
+        why = f"(not looked at: {finding.skipped})"
+        return f"{finding.invariant:>4} -     {SAYS[finding.invariant]} {why}"
     state = "holds" if finding.held else "WRONG"
     tail = "" if finding.held else f": {finding.count} violations"
     return f"{finding.invariant:>4} {state} {SAYS[finding.invariant]} ({finding.checked}){tail}"

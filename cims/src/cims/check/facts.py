@@ -85,9 +85,9 @@ def stored_orders(connection: Connection) -> Mapping[str, list[StoredOrder]]:
     with connection.cursor(name="orders") as cursor:
         cursor.itersize = 20_000
         cursor.execute(_ORDERS)
-        for key, id, outcome, warehouse, short, requested_at, skus, qtys in cursor:
+        for key, number, outcome, warehouse, short, requested_at, skus, qtys in cursor:
             lines = tuple(zip(skus or (), qtys or (), strict=True))
             orders.setdefault(key, []).append(
-                StoredOrder(key, id, outcome, warehouse, short, requested_at, lines)
+                StoredOrder(key, number, outcome, warehouse, short, requested_at, lines)
             )
     return orders

@@ -20,7 +20,7 @@ class Rule:
     wrong: str
 
 
-# What the lines of each paper say must have moved, and what did. `ref` is the order, request or batch.
+# What the lines of each paper say must have moved, and what did. `ref` is the order or request.
 _MOVED = """
     WITH due AS (
         SELECT 'order' AS kind, l.order_id AS ref, l.sku_id, 'A' AS f, 'R' AS t,

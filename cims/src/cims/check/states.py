@@ -8,7 +8,7 @@ from cims.check.facts import Connection
 from cims.check.finding import Finding, Violation, found
 from cims.check.ledger import Rule
 
-# An order is open, then shipped or cancelled, or rejected from the start; each says so by what it has.
+# An order is open, then shipped or cancelled, or rejected from the start; what it has says which.
 _STATES = """
     WITH shipped AS (
         SELECT h.order_id, s.sku_id, sum(s.qty) AS qty
@@ -25,8 +25,8 @@ _STATES = """
             OR outcome = 'rejected' AND status <> 'rejected', outcome || ' and ' || status),
         (status = 'open' AND coalesce(left_over, 0) = 0, 'open, and nothing is left to ship'),
         (status = 'shipped' AND (left_over <> 0 OR closed_at IS DISTINCT FROM last),
-            format('shipped at %s, with %s left; its last shipment left at %s', closed_at, left_over,
-                last)),
+            format('shipped at %s, with %s left; its last shipment left at %s', closed_at,
+                left_over, last)),
         (status = 'cancelled' AND coalesce(left_over, 0) = 0, 'cancelled after all was shipped'),
         (status = 'rejected' AND (lines IS NOT NULL OR last IS NOT NULL),
             'rejected, and has lines or shipments'),
@@ -34,11 +34,12 @@ _STATES = """
             promise_at))
     ) AS v (wrong, says) WHERE v.wrong
     UNION ALL
-    SELECT format('order %s, sku %s', coalesce(l.order_id, s.order_id), coalesce(l.sku_id, s.sku_id)),
+    SELECT format('order %s, sku %s', order_id, sku_id),
         format('ordered %s, marked as shipped %s, in shipments %s', coalesce(l.qty, 0),
             coalesce(l.shipped, 0), coalesce(s.qty, 0))
     FROM order_line l FULL JOIN shipped s USING (order_id, sku_id)
-    WHERE coalesce(s.qty, 0) <> coalesce(l.shipped, 0) OR coalesce(l.shipped, 0) > coalesce(l.qty, 0)
+    WHERE coalesce(s.qty, 0) <> coalesce(l.shipped, 0)
+        OR coalesce(l.shipped, 0) > coalesce(l.qty, 0)
     UNION ALL
     SELECT format('sku %s at warehouse %s', sku_id, warehouse_id),
         format('%s reserved, open orders hold %s', coalesce(s.reserved, 0), coalesce(r.qty, 0))
@@ -60,7 +61,8 @@ _STATES = """
 
 _FEEDS = """
     SELECT 'feed ' || coalesce(c.source, b.source),
-        format('the cursor says %s; %s batches are recorded, %s to %s', c.last_seq, b.n, b.low, b.high)
+        format('the cursor says %s; %s batches are recorded, %s to %s', c.last_seq, b.n, b.low,
+            b.high)
     FROM sync_cursor c FULL JOIN (SELECT source, count(*) AS n, min(seq) AS low, max(seq) AS high
         FROM applied_batch GROUP BY 1) b USING (source)
     WHERE coalesce(c.last_seq, -1) <> coalesce(b.high, 0) OR b.n <> b.high OR b.low <> 1

@@ -1,4 +1,4 @@
-"""Orders over SQL: place_order in autocommit, one round trip, through whatever leads to the primary."""
+"""Orders over SQL: place_order in autocommit, one round trip, through whatever is between."""
 
 import psycopg
 from psycopg.conninfo import make_conninfo

@@ -20,8 +20,8 @@ class Rule:
 
     def __str__(self) -> str:
         return (
-            f"an attempt takes at most {self.attempt_seconds:g} s; then the same key and body again "
-            f"after {self.first_wait_seconds:g} to {self.longest_wait_seconds:g} s; "
+            f"an attempt takes at most {self.attempt_seconds:g} s; then the same key and body "
+            f"again after {self.first_wait_seconds:g} to {self.longest_wait_seconds:g} s; "
             f"given up {self.give_up_seconds:g} s after it was asked for"
         )
 

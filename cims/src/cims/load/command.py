@@ -12,7 +12,7 @@ import psycopg
 
 from cims.cli import dsn_of
 from cims.errors import CimsError, UsageError
-from cims.load.by_http import HttpShop
+from cims.load.by_http import Codes, HttpShop
 from cims.load.by_sql import SqlShop
 from cims.load.client import Rule
 from cims.load.figures import Figures, figures
@@ -21,10 +21,7 @@ from cims.load.order import Shop
 from cims.load.run import Plan, Run
 from cims.load.workload import Workload
 
-CATALOGUE = (
-    "SELECT (SELECT array_agg(id ORDER BY id) FROM warehouse),"
-    " (SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM sku ORDER BY id LIMIT %s) s)"
-)
+MOST_SKUS = 1_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rule = Rule()
     parser.add_argument("--api", help="http://HOST:PORT: order through the API, else over SQL")
     parser.add_argument("--token", default=os.environ.get("CIMS_TOKEN", ""), help="CIMS_TOKEN")
-    parser.add_argument("--history", required=True, help="file to append to, JSON lines")
+    parser.add_argument("--history", required=True, help="new file, JSON lines")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=float, help="orders a second over all clients")
     parser.add_argument("--seconds", type=float, help="how long (default 10, unless --orders)")
@@ -52,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the load; 0 when it ran, whatever the clients were told."""
     plan = _plan(args)
+    if os.path.exists(args.history) and os.path.getsize(args.history) > 0:
+        # A second run would stretch the gaps of the first, and may follow a torn line.
+        raise UsageError(f"{args.history}: holds a history already", help="name a new file")
     history = History(args.history)
     try:
         asyncio.run(_load(args, plan, history))
@@ -71,19 +71,21 @@ def text(found: Figures, rule: Rule) -> str:
     def milliseconds(seconds: float | None) -> str:
         return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
 
-    return "\n".join(
-        (
-            f"{found.invoked} orders in {found.seconds:.1f} s: {found.acknowledged} acknowledged "
-            f"({found.accepted} accepted, {found.rejected} short), {found.failed} failed",
-            f"doubt: {found.unknown_resolved} resolved by sending the same key again, "
-            f"{found.unknown_left} left unknown",
-            f"longest time without an acknowledged write: {found.longest_gap_seconds:.2f} s",
-            f"latency: p50 {milliseconds(found.latency_p50_seconds)}, "
-            f"p99 {milliseconds(found.latency_p99_seconds)}, "
-            f"most {milliseconds(found.latency_most_seconds)}",
-            f"rule: {rule}",
-        )
+    counts = (
+        f"{found.invoked} orders in {found.seconds:.1f} s: {found.acknowledged} acknowledged "
+        f"({found.accepted} accepted, {found.rejected} short), {found.failed} failed"
     )
+    doubt = (
+        f"doubt: {found.unknown_resolved} resolved by sending the same key again, "
+        f"{found.unknown_left} left unknown"
+    )
+    gap = f"longest time without an acknowledged write: {found.longest_gap_seconds:.2f} s"
+    latency = (
+        f"latency: p50 {milliseconds(found.latency_p50_seconds)}, "
+        f"p99 {milliseconds(found.latency_p99_seconds)}, "
+        f"most {milliseconds(found.latency_most_seconds)}"
+    )
+    return "\n".join((counts, doubt, gap, latency, f"rule: {rule}"))
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -101,11 +103,15 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
-    warehouses, skus = await catalogue(dsn_of(args), args.skus)
+    codes = await catalogue(dsn_of(args), args.skus)
     workload = Workload(
-        warehouses=warehouses, skus=skus, skew=args.skew, most_lines=args.lines, seed=args.seed
+        warehouses=list(codes.warehouses),
+        skus=list(codes.skus),
+        skew=args.skew,
+        most_lines=args.lines,
+        seed=args.seed,
     )
-    shops = [_shop(args) for _ in range(plan.clients)]
+    shops = [_shop(args, codes) for _ in range(plan.clients)]
     load = Run(plan, workload, shops, history, _live(sys.stderr.isatty()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,9 +121,9 @@ async def _load(args: argparse.Namespace, plan: Plan, history: History) -> None:
         print(file=sys.stderr)
 
 
-def _shop(args: argparse.Namespace) -> Shop:
+def _shop(args: argparse.Namespace, codes: Codes) -> Shop:
     if args.api:
-        return HttpShop(args.api, args.token)
+        return HttpShop(args.api, args.token, codes)
     return SqlShop(dsn_of(args), prepare=not args.pooled)
 
 
@@ -127,15 +133,19 @@ def _live(terminal: bool) -> Callable[[str], None] | None:
     return lambda line: print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
 
 
-async def catalogue(dsn: str, most_skus: int) -> tuple[list[int], list[int]]:
+async def catalogue(dsn: str, most_skus: int) -> Codes:
     """The warehouses and the first SKUs of the database. CimsError when it cannot tell."""
     try:
         async with await psycopg.AsyncConnection.connect(dsn, connect_timeout=5) as connection:
-            cursor = await connection.execute(CATALOGUE, (most_skus,))
-            row = await cursor.fetchone()
+            cursor = await connection.execute("SELECT id, code FROM warehouse ORDER BY id")
+            warehouses: dict[int, str] = dict(await cursor.fetchall())
+            cursor = await connection.execute(
+                "SELECT id, code FROM sku ORDER BY id LIMIT %s", (min(most_skus, MOST_SKUS),)
+            )
+            skus: dict[int, str] = dict(await cursor.fetchall())
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
         raise CimsError(f"the database cannot be read: {told}", help="give --dsn") from None
-    if row is None or not row[0] or not row[1]:
+    if not warehouses or not skus:
         raise CimsError("the database holds no warehouses or no SKUs", help="run `cims seed` first")
-    return row[0], row[1]
+    return Codes.of(warehouses, skus)

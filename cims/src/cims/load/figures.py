@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from cims.load.history import Record
@@ -76,7 +77,7 @@ def figures(records: Iterable[Record]) -> Figures:
         unknown_left=len(left),
         seconds=ended - began,
         acknowledged_per_second=len(acks) / (ended - began) if ended > began else 0.0,
-        longest_gap_seconds=max(b - a for a, b in zip(marks, marks[1:], strict=False)),
+        longest_gap_seconds=max(b - a for a, b in pairwise(marks)),
         latency_p50_seconds=_at(latencies, 0.50),
         latency_p99_seconds=_at(latencies, 0.99),
         latency_most_seconds=latencies[-1] if latencies else None,

@@ -91,7 +91,7 @@ class History:
 def read(path: str) -> Iterator[Record]:
     """The lines of a history. A torn last line is what a killed client leaves, and is left out."""
     try:
-        file = open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise CimsError(f"{path}: {error.strerror}", help="name a file `cims load` wrote") from None
     with file:

@@ -28,11 +28,11 @@ class Answer:
     short_sku: int | None
 
 
-class Unknown(Exception):
+class Unknown(Exception):  # noqa: N818 - an outcome, and not always an error
     """The order may or may not have been taken. Only the same key and body may be sent again."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - likewise
     """The order was definitely not taken, and sending it again would change nothing."""
 
 

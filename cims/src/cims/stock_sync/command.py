@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog=NAME,
         description="Pulls the regions' feeds and applies them to the stock, once each.",
-        epilog="LEAK=kind[/fixed][:rate] puts one mistake into it: see docs/reference/cims-check.md",
+        epilog="LEAK=kind[/fixed][:rate] puts one mistake into it: docs/reference/cims-check.md",
     )
     made.add_argument("--dsn", default=os.environ.get("CIMS_DSN", ""), help="CIMS_DSN")
     made.add_argument(

@@ -21,6 +21,10 @@ MOST_BATCHES = 100
 MOST_UPDATES = 2000
 
 
+def _random(seed: int, region: str, what: str) -> Random:
+    return Random(f"{seed}/{region}/{what}")  # noqa: S311 - nothing to keep secret
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """What may be counted and where: the numbers the database knows warehouses and SKUs by."""
@@ -46,7 +50,7 @@ class Feed:
 
     def batch(self, seq: int) -> Batch:
         """Batch `seq`: goods that came and some that went, sorted by warehouse and SKU."""
-        random = Random(f"{self.seed}/{self.region}/{seq}")
+        random = _random(self.seed, self.region, f"{seq}")
         places = self.catalogue.warehouses[self.region]
         most = min(self.rows_per_batch, len(self.catalogue.skus))
         counted = sorted(
@@ -61,7 +65,7 @@ class Feed:
 
     def update(self, number: int) -> SkuUpdate:
         """The update `number` of this feed, with a note that no other has."""
-        random = Random(f"{self.seed}/{self.region}/update/{number}")
+        random = _random(self.seed, self.region, f"update/{number}")
         malformed = random.random() < MALFORMED_SHARE.get(self.region, 0.0)
         pieces = random.randint(0, 999)
         return SkuUpdate(

@@ -1,7 +1,8 @@
 """The service itself: pull each region's feed, work on its updates, apply its batches once.
 
 Pages wait in one queue for the database. A page is applied again after any doubt, because the
-database knows which (source, seq) it has; nothing is skipped, and no region waits for another's feed.
+database knows which (source, seq) it has; nothing is skipped, and a feed that is away delays its
+own region alone.
 """
 
 import asyncio
@@ -103,7 +104,7 @@ class Service:
         self._said: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Pull and apply. Cancels its own tasks when told to stop, and re-raises what broke them."""
+        """Pull and apply until told to stop; what broke a task is raised."""
         tasks = [asyncio.create_task(self._pull(region)) for region in self._regions]
         tasks += [asyncio.create_task(self._apply()), asyncio.create_task(_until(stop))]
         try:
@@ -137,11 +138,23 @@ class Service:
                 continue
             self._said.pop(region, None)
             offset += len(page.updates)
-            pulled = page.batches[-1].seq if page.batches else pulled
             await self._work(page)
-            await self._queue.put(page)
+            pulled = self._hand_over(page, pulled)
             due = max(due + self._pace.pause_seconds, loop.time())
             await asyncio.sleep(due - loop.time())
+
+    def _hand_over(self, page: Page, pulled: int) -> int:
+        """Give a page's batches to the database's side; the last batch that is there or on its way.
+
+        While the database is away updates go on. What finds no room is asked for again later.
+        """
+        if not page.batches:
+            return pulled
+        try:
+            self._queue.put_nowait(page)
+        except asyncio.QueueFull:
+            return pulled
+        return page.batches[-1].seq
 
     async def _work(self, page: Page) -> None:
         for number, update in enumerate(page.updates, start=1):

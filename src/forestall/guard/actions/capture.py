@@ -36,12 +36,24 @@ PROCESS_FILES = {
     "cgroup": 64 * KIB,
     "oom_score": 4 * KIB,
     "oom_score_adj": 4 * KIB,
+}
+"""Files of /proc/PID that stop nothing, and the bytes that are read at most."""
+
+HOLDING_FILES = {
     "cmdline": procfs.CMDLINE_LIMIT_BYTES,
     "environ": procfs.ENVIRON_LIMIT_BYTES,
     "maps": 2 * MIB,
     "smaps_rollup": 64 * KIB,
 }
-"""Files of /proc/PID and the bytes that are read at most; those that walk its memory come last."""
+"""Those for which the kernel takes the lock of the process's address space, the costliest last.
+
+While it is held, the process can map no memory, and a writer that waits for it stops every page
+fault. Walking a terabyte takes seconds (Linux 5.10 and later let waiting writers in between), and
+a lock that a thrashing process holds is waited for as long.
+"""
+
+FREEZE_SECONDS = 5.0
+"""What those may take together: a service is not to stand still longer for its evidence."""
 
 HOST_FILES = {
     "meminfo": 64 * KIB,
@@ -50,8 +62,8 @@ HOST_FILES = {
     "pressure/memory": 4 * KIB,
 }
 
-READ_SHARE = 0.3
-"""The part of the timeout that each of three readings may take; the rest is for the disk."""
+READ_SHARE = 0.2
+"""The part of the timeout that each of four readings may take; the rest is for the disk."""
 
 
 class Recent(Protocol):
@@ -74,13 +86,21 @@ class CaptureHandler:
     """Writes a bundle below `folder`; `clock` stamps it. Retention is the agent's business."""
 
     def __init__(
-        self, folder: str, *, host: Host, processes: Processes, recent: Recent, clock: Clock
+        self,
+        folder: str,
+        *,
+        host: Host,
+        processes: Processes,
+        recent: Recent,
+        clock: Clock,
+        freeze_seconds: float = FREEZE_SECONDS,
     ) -> None:
         self._folder = folder
         self._host = host
         self._processes = processes
         self._recent = recent
         self._clock = clock
+        self._freeze_seconds = freeze_seconds
 
     def precondition(self, step: Step) -> str | None:
         # What cannot be read is missing in the bundle, and no reason to keep none.
@@ -146,8 +166,9 @@ class CaptureHandler:
             return
         found: dict[str, bytes] = {}
         folder = f"proc/{key.pid}"
-        late = _late(
-            seconds, f"reading {folder}", partial(self._read, folder, PROCESS_FILES, found)
+        late = self._read_within(seconds, folder, PROCESS_FILES, found)
+        cut = late or self._read_within(
+            min(seconds, self._freeze_seconds), folder, HOLDING_FILES, found
         )
         # A copy: the reader that was left behind may still add to its own.
         found = dict(found)
@@ -158,6 +179,9 @@ class CaptureHandler:
         from forestall.evidence import redact
 
         self._say_missing(writer, folder, PROCESS_FILES, found, "process", late)
+        if cut is not None and late is None:
+            cut = f"cut short, so that the service is not held up: {cut}"
+        self._say_missing(writer, folder, HOLDING_FILES, found, "process", cut)
         environ = procfs.parse_words(found.pop("environ", b""))
         cmdline = found.pop("cmdline", None)
         if cmdline is not None:
@@ -171,17 +195,29 @@ class CaptureHandler:
 
     def _add_host(self, writer: "BundleWriter", seconds: float) -> None:
         found: dict[str, bytes] = {}
-        late = _late(seconds, "reading proc", partial(self._read, "proc", HOST_FILES, found))
+        late = self._read_within(seconds, "proc", HOST_FILES, found)
         found = dict(found)
         self._say_missing(writer, "proc", HOST_FILES, found, "host", late)
         for name, data in found.items():
             writer.add(f"host/{name}", data, source=f"/proc/{name}")
 
-    def _read(self, folder: str, limits: Mapping[str, int], found: dict[str, bytes]) -> None:
-        for name, limit in limits.items():
-            data = self._host.read_bytes(f"{folder}/{name}", limit)
-            if data is not None:
-                found[name] = data
+    def _read_within(
+        self, seconds: float, folder: str, limits: Mapping[str, int], found: dict[str, bytes]
+    ) -> str | None:
+        """Read these files; why not all were, if it was too slow. No further one is begun then."""
+        given_up = False
+
+        def read() -> None:
+            for name, limit in limits.items():
+                if given_up:
+                    return
+                data = self._host.read_bytes(f"{folder}/{name}", limit)
+                if data is not None:
+                    found[name] = data
+
+        late = _late(seconds, f"reading {folder}", read)
+        given_up = True
+        return late
 
     def _say_missing(
         self,

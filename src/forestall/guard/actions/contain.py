@@ -330,6 +330,8 @@ def _process(step: Step) -> ProcessKey:
 
 
 def _cannot(file: str, error: OSError) -> ForestallError:
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
     return ForestallError(
-        f"{file}: {error.strerror or error}", help="forestall must be root to contain a service"
+        f"{file}: {error.strerror or error}",
+        help="forestall must be root, and the cgroups writable" if denied else None,
     )

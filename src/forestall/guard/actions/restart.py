@@ -1,7 +1,10 @@
 """Restart: the judged process is taken down, and a new one of the same service is seen alive."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forestall.clock import Clock
 from forestall.errors import ForestallError
@@ -13,8 +16,11 @@ from forestall.guard.live import Live, Processes
 from forestall.guard.recipe import Method, Recipe, from_parameters
 from forestall.model.sample import ProcessKey
 from forestall.sense import procfs
-from forestall.sense.host import Host
+from forestall.sense.host import Host, RunCommand, run_bounded
 from forestall.units import format_duration
+
+if TYPE_CHECKING:
+    from forestall.guard.actions.managed import Manager
 
 SETTLE_SECONDS = 1.0
 """How long a new process must live to count: one that crashes at its start does not."""
@@ -25,22 +31,35 @@ VERIFY_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted(Done):
-    """With the old process, and those of its service that lived before: what is new is neither."""
+    """With the old process, and those of its service that lived before: what is new is neither.
+
+    `managed_pid` is the one that its manager ran before, where it has one.
+    """
 
     old: Live
     known: frozenset[ProcessKey]
+    managed_pid: int | None = None
 
 
 class RestartHandler:
     """Restarts by the recipe in the action's parameters.
 
-    `clock` is the one the processes live on, the host's own even where time is scaled.
+    `clock` is the one the processes live on, the host's own even where time is scaled. `run` runs
+    the commands of container engines.
     """
 
-    def __init__(self, *, host: Host, processes: Processes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        host: Host,
+        processes: Processes,
+        clock: Clock,
+        run: RunCommand = run_bounded,
+    ) -> None:
         self._host = host
         self._processes = processes
         self._clock = clock
+        self._run_command = run
 
     def precondition(self, step: Step) -> str | None:
         if step.action.subject.process is None:
@@ -50,7 +69,13 @@ class RestartHandler:
             return f"systemd does not run here, so {recipe.unit} cannot be restarted by it."
         if recipe.method is Method.COMMAND and not os.access(recipe.command[0], os.X_OK):
             return f"The restart command {recipe.command[0]} is not there, or not executable."
-        return None
+        pid = step.action.subject.process.pid
+        with self._manager(step) as manager:
+            if manager is None:
+                return None
+            from forestall.guard.actions.managed import why_not
+
+            return why_not(manager, pid, self._host)
 
     def do(self, step: Step) -> Restarted:
         key = step.action.subject.process
@@ -61,6 +86,11 @@ class RestartHandler:
         recipe = from_parameters(step.action.parameters)
         known = frozenset(live.key for live in self._processes.all() if old.same_service(live))
         timeout = step.action.timeout_seconds * (1 - VERIFY_SHARE)
+        with self._manager(step) as manager:
+            if manager is not None:
+                before = manager.pid()
+                detail = manager.restart(grace_of(step), timeout, self._clock)
+                return Restarted(detail=detail, old=old, known=known, managed_pid=before)
         if recipe.method is Method.SIGNAL:
             detail = end_process(
                 key,
@@ -85,6 +115,9 @@ class RestartHandler:
         if not wait_until(lambda: not self._lives(old.key), left / 2, self._clock):
             return f"The old process {old.key.pid} is still there."
         rest = started + left - SETTLE_SECONDS - self._clock.monotonic()
+        with self._manager(step) as manager:
+            if manager is not None:
+                return self._comes_back(manager, done, rest)
         if not wait_until(lambda: bool(self._fresh(old, done.known)), rest, self._clock):
             return f"No new process of {step.action.subject.service} came within {left:.0f} s."
         first = self._fresh(old, done.known)
@@ -97,6 +130,38 @@ class RestartHandler:
         return None
 
     def undo(self, step: Step) -> str | None:
+        """Start what supervisord or an engine was told to stop, and then not to start."""
+        with self._manager(step) as manager:
+            if manager is None or manager.pid() != 0:
+                return None
+            manager.start(step.action.timeout_seconds)
+            return f"{manager.name} did not run, and was started."
+
+    @contextmanager
+    def _manager(self, step: Step) -> Iterator["Manager | None"]:
+        recipe = from_parameters(step.action.parameters)
+        if recipe.method not in (Method.SUPERVISORD, Method.CONTAINER):
+            yield None
+            return
+        # Imported here: an agent without such a service does not carry their clients.
+        from forestall.guard.actions.managed import manager_of
+
+        manager = manager_of(recipe, self._run_command)
+        try:
+            yield manager
+        finally:
+            if manager is not None:
+                manager.close()
+
+    def _comes_back(self, manager: "Manager", done: Restarted, seconds: float) -> str | None:
+        """Whether its manager runs a new process of it, and still does after a while."""
+        old = done.managed_pid or 0
+        if not wait_until(lambda: manager.pid() not in (0, old), seconds, self._clock):
+            return f"{manager.name} runs no new process."
+        first = manager.pid()
+        self._clock.sleep(SETTLE_SECONDS)
+        if manager.pid() != first:
+            return f"{manager.name} came, and ended within {format_duration(SETTLE_SECONDS)}."
         return None
 
     def _run(self, recipe: Recipe, key: ProcessKey, timeout: float) -> str:

@@ -37,6 +37,9 @@ def run_words(
             os.close(descriptor)
         except OSError:
             pass  # Raising needs no right; to lower it, forestall would have to be root.
+        if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+            # Forestall may have gone before others; a service that it starts is one of them.
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
 
     try:
         child = subprocess.Popen(

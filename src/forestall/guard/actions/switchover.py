@@ -18,14 +18,16 @@ from forestall.guard.handler import Done, Step
 from forestall.guard.links import Links, PoolerLink, ProxyLink
 from forestall.guard.wire.endpoint import RefusedError, WireError
 from forestall.guard.wire.haproxy import ServerState
-from forestall.model.database import Database, Role
+from forestall.guard.wire.patroni import Patroni
+from forestall.model.database import Database, Member, Role
 from forestall.units import format_bytes, format_duration
 
-VIAS = ("pgbouncer", "haproxy", "patroni")
+_HOLDING = {"pgbouncer": "holding the writes", "haproxy": "draining", "patroni": ""}
 RESUME_SHARE = 0.25
 """The part of the timeout that nothing but letting the clients go again may use."""
 
 TRY_SECONDS = 1.0
+NUDGE_SECONDS = 0.3
 _RESUME_HELP = "write RESUME in the console of pgbouncer, or set the server ready on HAProxy"
 
 
@@ -63,16 +65,28 @@ class SwitchoverHandler:
         move = move_of(step)
         started = self._clock.monotonic()
         end = started + step.action.timeout_seconds * (1 - RESUME_SHARE)
+        # Looked at and connected to before anybody is held.
+        leader, candidate = self._members(move)
+        self._links.asked(move.peer_url).connect()
+        nudge = self._nudge(leader.url)
+        began = self._clock.monotonic()
         with self._held(move, end, started + step.action.timeout_seconds):
             held = self._clock.monotonic()
-            self._switch(move, end)
+            self._switch(move, candidate.url, nudge, end)
+            moved = self._clock.monotonic()
             late = self._await_proxies(move, end)
-        took = format_duration(self._clock.monotonic() - held)
+        done = self._clock.monotonic()
         if late is not None:
+            took = format_duration(done - began)
             raise ForestallError(f"{move.candidate} is the primary, after {took}, but {late}")
-        how = {"pgbouncer": "writes were held for", "haproxy": "drained first, it took"}
-        detail = f"{move.candidate} is the primary; {how.get(move.via, 'it took')} {took}."
-        return Done(detail=detail)
+        parts = [
+            (_HOLDING[move.via], held - began),
+            ("the switchover", moved - held),
+            ("leading the traffic there", done - moved),
+        ]
+        said = ", ".join(f"{what} {format_duration(took)}" for what, took in parts if what)
+        total = format_duration(done - began)
+        return Done(detail=f"{move.candidate} is the primary after {total}: {said}.")
 
     def verify(self, step: Step, done: Done) -> str | None:
         """Whether the candidate takes writes, the old primary is none, and nobody is held."""
@@ -180,12 +194,29 @@ class SwitchoverHandler:
                 f"not begun and the clients go on; a transaction may be open for long"
             ) from None
 
-    def _switch(self, move: Move, end: float) -> None:
-        """Ask the peer, and return as soon as the candidate takes writes."""
+    def _nudge(self, url: str) -> Patroni | None:
+        """The old primary's own Patroni, where it answers at once."""
+        client = self._links.watched(url)
+        try:
+            client.connect(seconds=NUDGE_SECONDS)
+        except WireError:
+            return None
+        return client
+
+    def _switch(self, move: Move, url: str, nudge: Patroni | None, end: float) -> None:
+        """Ask the peer, and return as soon as the candidate, at `url`, takes writes."""
         peer = self._links.asked(move.peer_url)
-        candidate = self._links.watched(self._url_of(move))
+        candidate = self._links.watched(url)
         left = end - self._clock.monotonic()
         peer.ask_switchover(move.leader, move.candidate, seconds=left)
+        if nudge is not None:
+            # The peer has written the request down; the leader would find it in its next loop, up
+            # to loop_wait later, with the clients held. Told the same, it looks at once. Whether
+            # it answers, and what, does not matter: it is the sick one.
+            try:
+                nudge.ask_switchover(move.leader, move.candidate, seconds=NUDGE_SECONDS)
+            except WireError:
+                nudge.close()
         refused: list[RefusedError] = []
         answered = False
 
@@ -213,12 +244,16 @@ class SwitchoverHandler:
         if refused:
             raise refused[0]
 
-    def _url_of(self, move: Move) -> str:
+    def _members(self, move: Move) -> tuple[Member, Member]:
+        """The present primary and the candidate, as the peer tells them."""
         client = self._links.watched(move.peer_url)
         seen = database_of(client.cluster(), {}, at=0.0)
+        if seen.primary is None or seen.primary.name != move.leader:
+            # Asked for all the same, the candidate might be taken for one that has just become it.
+            raise ForestallError(f"{move.leader} is not the primary any more")
         for member in seen.members:
             if member.name == move.candidate:
-                return member.url
+                return seen.primary, member
         raise ForestallError(f"{move.candidate} is not a member of {self._access.scope}")
 
     def _await_proxies(self, move: Move, end: float) -> str | None:
@@ -273,7 +308,7 @@ def move_of(step: Step) -> Move:
         move = Move(given["leader"], given["candidate"], given["peer_url"], given["via"], seconds)
     except (KeyError, ValueError) as error:
         raise InputError(f"no switchover in {dict(given)!r}: {error}") from None
-    if move.via not in VIAS or not 0 < seconds <= 3600 or move.leader == move.candidate:
+    if move.via not in _HOLDING or not 0 < seconds <= 3600 or move.leader == move.candidate:
         raise InputError(f"no switchover in {dict(given)!r}")
     return move
 

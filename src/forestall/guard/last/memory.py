@@ -1,4 +1,4 @@
-"""What a process needs to act on a host without memory: its own pages, and not to be chosen."""
+"""What a process needs to act on a host without memory: its pages, its turn, its life."""
 
 import os
 
@@ -6,6 +6,7 @@ MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 """Of <sys/mman.h>; the same on every architecture but alpha, powerpc and sparc."""
 
 OOM_SCORE_ADJUST = -1000
+NICE = -15
 
 
 def lock(*, populate: bool) -> str | None:
@@ -47,6 +48,18 @@ def shield(path: str = "/proc/self/oom_score_adj") -> str | None:
             os.close(descriptor)
     except OSError as error:
         return f"oom_score_adj could not be lowered: {error.strerror}"
+    return None
+
+
+def prefer() -> str | None:
+    """Run before others where the processor is short; the sentence that says why not, or None.
+
+    In a thrash everybody reclaims memory, so that the processor is as short as memory is.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    except OSError as error:
+        return f"its priority could not be raised: {error.strerror}"
     return None
 
 

@@ -82,6 +82,7 @@ def _helper(setup: Setup, carried: Carried) -> Hosted:
     # What the handlers load when they are first needed is loaded now.
     import subprocess  # noqa: F401
 
+    import forestall.evidence.bundle
     import forestall.evidence.redact
     import forestall.evidence.verify
     import forestall.sense.facts  # noqa: F401

@@ -14,7 +14,7 @@ from forestall.errors import ForestallError
 from forestall.guard.channel import Channel, ClosedError
 from forestall.guard.handler import ActionHandler, Done, Step
 from forestall.guard.last.carried import Carried
-from forestall.guard.last.memory import footprint, lock, rename, shield
+from forestall.guard.last.memory import footprint, lock, prefer, rename, shield
 from forestall.guard.last.roles import Hosted, Role, Setup, hosted_by
 from forestall.model.action import Action, ActionKind
 from forestall.model.codec import Json, decode
@@ -159,7 +159,9 @@ def _go_on(number: int, frame: FrameType | None) -> None:
 
 def _harden(role: Role) -> list[str]:
     """Make ready for a host without memory; the sentences that say what was not possible."""
-    said = [shield(), lock(populate=True)] if role is Role.LAST else [shield()]
+    said = [shield()]
+    if role is Role.LAST:
+        said += [lock(populate=True), prefer()]
     gc.collect()
     gc.freeze()
     gc.disable()

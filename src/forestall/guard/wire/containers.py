@@ -83,7 +83,7 @@ class Containers:
     def restart(self, name: str, *, grace_seconds: int, seconds: float) -> None:
         """`restart`: SIGTERM, SIGKILL after the grace, and a start."""
         assert 0 <= grace_seconds <= seconds
-        words = ("--time", str(grace_seconds), "--", is_name(name))
+        words = ("-t", str(grace_seconds), "--", is_name(name))
         self._ask("container", "restart", *words, seconds=seconds)
 
     def start(self, name: str, *, seconds: float) -> None:

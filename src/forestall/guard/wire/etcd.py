@@ -47,7 +47,7 @@ class Etcd:
         self._token: str | None = None
 
     def connect(self) -> None:
-        """Open the connection ahead of time, to the first member that takes it."""
+        """Log in and open the connection ahead of time, to the first member that answers."""
         self.ping()
 
     def ping(self) -> str:
@@ -66,11 +66,8 @@ class Etcd:
     def below(self, prefix: str, limit: int = KEYS_MAX) -> tuple[KeyValue, ...]:
         """Every key that begins with `prefix`, at most `limit`, in order."""
         last = prefix.encode()
-        body = {
-            "key": _b64(prefix),
-            "range_end": _b64(last[:-1] + bytes([last[-1] + 1])),
-            "limit": str(limit),
-        }
+        end = _b64(last[:-1] + bytes([last[-1] + 1]))
+        body = {"key": _b64(prefix), "range_end": end, "limit": str(limit)}
         return _pairs(self._call("/v3/kv/range", body))
 
     def create(self, key: str, value: bytes, lease: int) -> KeyValue | None:
@@ -78,12 +75,8 @@ class Etcd:
         name = {"key": _b64(key)}
         absent = {**name, "target": "CREATE", "result": "EQUAL", "createRevision": "0"}
         written = {**name, "value": _b64(value), "lease": str(lease)}
-        body = {
-            "compare": [absent],
-            "success": [{"requestPut": written}],
-            "failure": [{"requestRange": name}],
-        }
-        answer = self._call("/v3/kv/txn", body)
+        body = {"compare": [absent], "success": [{"requestPut": written}]}
+        answer = self._call("/v3/kv/txn", {**body, "failure": [{"requestRange": name}]})
         if answer.get("succeeded") is True:
             return None
         for each in _list(answer, "responses"):
@@ -197,13 +190,10 @@ def _number(document: dict[str, Any], name: str, default: int | None = None) -> 
 
 def _pairs(document: dict[str, Any]) -> tuple[KeyValue, ...]:
     try:
-        return tuple(
-            KeyValue(
-                b64decode(pair["key"]).decode(),
-                b64decode(pair.get("value", "")),
-                _number(pair, "lease", 0),
-            )
-            for pair in map(_object, _list(document, "kvs"))
-        )
+        found = []
+        for pair in map(_object, _list(document, "kvs")):
+            key, value = b64decode(pair["key"]).decode(), b64decode(pair.get("value", ""))
+            found.append(KeyValue(key, value, _number(pair, "lease", 0)))
+        return tuple(found)
     except (KeyError, TypeError, ValueError):
         raise WireError("etcd: the answer holds a damaged key") from None

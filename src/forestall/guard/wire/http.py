@@ -70,9 +70,9 @@ class Http:
         self._host = host
         self.name = self._stream.name
 
-    def connect(self) -> None:
+    def connect(self, *, seconds: float | None = None) -> None:
         """Open the connection ahead of time, where it is not open."""
-        self._stream.begin()
+        self._stream.begin(seconds)
         if not self._stream.fresh:
             self._stream.connect()
 

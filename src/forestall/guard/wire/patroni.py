@@ -39,10 +39,10 @@ class Patroni:
     def name(self) -> str:
         return self._http.name
 
-    def connect(self) -> None:
+    def connect(self, *, seconds: float | None = None) -> None:
         """Open the connection and read the password ahead of time."""
         self._authorize()
-        self._http.connect()
+        self._http.connect(seconds=seconds)
 
     def ping(self) -> str:
         """The version of the member, if it answers."""

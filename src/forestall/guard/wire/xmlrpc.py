@@ -42,7 +42,7 @@ def parse_answer(data: bytes, name: str) -> Any:
     try:
         parser.Parse(data, True)
         return reader.result()
-    except (expat.ExpatError, ValueError, LookupError):
+    except (expat.ExpatError, ValueError, LookupError, TypeError):
         raise WireError(f"{name}: the answer is not one of XML-RPC: {said(data[:80])}") from None
 
 

@@ -9,7 +9,13 @@ from tests.fakes.guard import ALLOWED, Stage, state_of, verdict_of
 
 from forestall.errors import EvidenceError
 from forestall.evidence.verify import open_bundle
-from forestall.guard.actions.capture import HOST_FILES, PROCESS_FILES, CaptureHandler
+from forestall.guard.actions.capture import (
+    FREEZE_SECONDS,
+    HOLDING_FILES,
+    HOST_FILES,
+    PROCESS_FILES,
+    CaptureHandler,
+)
 from forestall.guard.decision import decide
 from forestall.guard.handler import Step
 from forestall.guard.history import History
@@ -24,11 +30,13 @@ class FakeProc:
         self.denied = set()
         self.absent = set()
         self.large = set()
+        self.asked = []
         self.let_go = threading.Event()
         self.after_read = lambda name: None
 
     def read_bytes(self, relative, limit):
         name = relative.removeprefix("proc/").removeprefix("4711/")
+        self.asked.append(name)
         if name in self.hanging:
             self.let_go.wait(30)
         if name in self.denied or name in self.absent:
@@ -67,16 +75,19 @@ class Scene:
         self.recent = Recent()
         subject = self.stage.service()
         plan = decide(verdict_of(subject), state_of(), ALLOWED, History())
-        action = dataclasses.replace(plan.actions[0], timeout_seconds=1.0)
-        self.step = Step(plan=plan, action=action)
+        self.seconds, self.freeze_seconds = 1.0, FREEZE_SECONDS
+        self.step = Step(plan=plan, action=plan.actions[0])
 
     def capture(self):
+        action = dataclasses.replace(self.step.action, timeout_seconds=self.seconds)
+        self.step = dataclasses.replace(self.step, action=action)
         handler = CaptureHandler(
             self.folder,
             host=self.proc,
             processes=self.stage.processes,
             recent=self.recent,
             clock=self.stage.clock,
+            freeze_seconds=self.freeze_seconds,
         )
         assert handler.precondition(self.step) is None
         try:
@@ -97,7 +108,7 @@ def scene(tmp_path):
 def test_all_that_can_be_read_is_kept(scene):
     """Every file of the list, and what the agent does not hold is named."""
     done, names, missing = scene.capture()
-    expected = {f"process/{name}" for name in PROCESS_FILES} - {
+    expected = {f"process/{name}" for name in (*PROCESS_FILES, *HOLDING_FILES)} - {
         "process/cmdline",
         "process/environ",
     }
@@ -118,7 +129,24 @@ def test_a_file_that_hangs_costs_its_share_and_no_more(scene):
     assert "process/maps" in names
     assert "host/meminfo" in names
     assert "process/smaps_rollup" not in names
-    assert "process/smaps_rollup: reading proc/4711 did not end within 0.3 s" in missing
+    assert (
+        "process/smaps_rollup: cut short, so that the service is not held up: "
+        "reading proc/4711 did not end within 0.2 s" in missing
+    )
+
+
+def test_what_holds_the_service_up_is_cut_short_however_long_the_capture_may_take(scene):
+    """The lock of its memory is not held for longer than stated, and no further read is begun."""
+    assert FREEZE_SECONDS == 5.0
+    scene.seconds, scene.freeze_seconds = 60.0, 0.1
+    scene.proc.hanging = {"environ"}
+    done, names, missing = scene.capture()
+    assert {"process/status", "host/meminfo", "process/cmdline.json"} <= names
+    cut = "cut short, so that the service is not held up: reading proc/4711 did not end within"
+    for name in ("environ", "maps", "smaps_rollup"):
+        assert f"process/{name}: {cut} 0.1 s" in missing
+        assert f"process/{name}: {cut} 0.1 s" in done.detail
+    assert not {"maps", "smaps_rollup"} & set(scene.proc.asked)
 
 
 def test_an_agent_that_does_not_answer_costs_its_share_and_no_more(scene):
@@ -126,7 +154,7 @@ def test_an_agent_that_does_not_answer_costs_its_share_and_no_more(scene):
     scene.recent = Recent(scene.proc.let_go)
     _, names, missing = scene.capture()
     assert "process/status" in names
-    assert "sample.json: reading what the agent holds did not end within 0.3 s" in missing
+    assert "sample.json: reading what the agent holds did not end within 0.2 s" in missing
 
 
 def test_what_may_not_be_read_is_named_apart_from_what_is_not_there(scene):
@@ -145,7 +173,7 @@ def test_a_file_that_was_cut_is_named(scene):
     scene.proc.large = {"maps"}
     _, names, missing = scene.capture()
     assert "process/maps" in names
-    assert PROCESS_FILES["maps"] == 2 * MIB
+    assert HOLDING_FILES["maps"] == 2 * MIB
     assert "process/maps: only its first 2.0 MiB were read" in missing
 
 

@@ -1,5 +1,6 @@
 """One command: bounded in time and in what it may say."""
 
+import subprocess
 import sys
 
 from forestall.guard.actions.running import SAID_CHARS_MAX, run_words
@@ -32,3 +33,20 @@ def test_one_that_does_not_end_is_killed_whether_or_not_it_is_listened_to():
         ran = run("import time; time.sleep(600)", timeout_seconds=0.2, listen=listen)
         assert ran.exit_code is None
         assert ran.said.endswith("in time and was killed")
+
+
+def test_what_it_starts_goes_before_nobody_even_where_forestall_does():
+    """A service that inherited the priority of an acting guard would take the host's processor."""
+    script = (
+        "import contextlib, os, sys\n"
+        "from forestall.guard.actions.running import run_words\n"
+        "with contextlib.suppress(OSError):\n"
+        "    os.setpriority(os.PRIO_PROCESS, 0, -15)\n"
+        "code = 'import os, sys; sys.exit(str(os.getpriority(os.PRIO_PROCESS, 0)))'\n"
+        "ran = run_words([sys.executable, '-c', code], 30.0, oom_score_adjust=0, listen=True)\n"
+        "print(ran.said)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout) >= 0

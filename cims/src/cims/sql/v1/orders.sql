@@ -238,12 +238,20 @@ BEGIN
     IF v_order.id IS NULL THEN
         RAISE EXCEPTION 'order %: unknown', p_order USING ERRCODE = 'IM002';
     END IF;
+    IF v_order.status <> 'open' THEN
+        RAISE EXCEPTION 'order % is %', p_order, v_order.status USING ERRCODE = 'IM005';
+    END IF;
     SELECT array_agg(l ORDER BY l.sku_id) INTO v_lines FROM order_line l
         WHERE l.order_id = v_order.id AND l.shipped < l.qty;
     FOREACH v_line IN ARRAY coalesce(v_lines, '{}') LOOP
         UPDATE stock s SET available = s.available + (v_line.qty - v_line.shipped),
                 reserved = s.reserved - (v_line.qty - v_line.shipped)
-            WHERE s.warehouse_id = v_order.warehouse_id AND s.sku_id = v_line.sku_id;
+            WHERE s.warehouse_id = v_order.warehouse_id AND s.sku_id = v_line.sku_id
+                AND s.reserved >= v_line.qty - v_line.shipped;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'order %: shipped or cancelled meanwhile', p_order
+                USING ERRCODE = 'IM005';
+        END IF;
     END LOOP;
     UPDATE sales_order o SET status = 'cancelled', closed_at = coalesce(p_cancelled_at, now())
         WHERE o.id = v_order.id AND o.status = 'open';

@@ -1,9 +1,10 @@
 -- Receipts, adjustments, quarantine and transfers. Each changes stock in ascending (warehouse, SKU)
 -- order, then writes its movements. The boolean is false for a replay.
 
--- Stock rows that may not exist yet, and an unknown warehouse or SKU said by name.
-CREATE FUNCTION ensure_stock(p_warehouse integer, p_skus integer[]) RETURNS void
-LANGUAGE plpgsql AS $$
+-- An unknown warehouse or SKU said by name. It locks nothing: a stock row that is new is made by the
+-- statement that fills it, in its turn, or making it would break the lock order.
+CREATE FUNCTION check_known(p_warehouse integer, p_skus integer[]) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_unknown integer;
 BEGIN
@@ -15,12 +16,6 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'sku %: unknown', v_unknown USING ERRCODE = 'IM002';
     END IF;
-    INSERT INTO stock (warehouse_id, sku_id)
-        SELECT p_warehouse, x.sku FROM unnest(p_skus) AS x (sku)
-        WHERE NOT EXISTS (SELECT FROM stock s
-            WHERE s.warehouse_id = p_warehouse AND s.sku_id = x.sku)
-        ORDER BY x.sku
-        ON CONFLICT DO NOTHING;
 END $$;
 
 CREATE FUNCTION receive(p_key uuid, p_warehouse integer, p_skus integer[], p_qtys integer[],
@@ -35,10 +30,12 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM check_lines(p_skus, p_qtys);
-    PERFORM ensure_stock(p_warehouse, p_skus);
+    PERFORM check_known(p_warehouse, p_skus);
     FOR i IN 1..cardinality(p_skus) LOOP
-        UPDATE stock s SET available = s.available + p_qtys[i]
-            WHERE s.warehouse_id = p_warehouse AND s.sku_id = p_skus[i];
+        INSERT INTO stock AS s (warehouse_id, sku_id, available)
+            VALUES (p_warehouse, p_skus[i], p_qtys[i])
+            ON CONFLICT (warehouse_id, sku_id)
+                DO UPDATE SET available = s.available + excluded.available;
     END LOOP;
     INSERT INTO receipt (request_id, warehouse_id, supplier)
         VALUES (v_request, p_warehouse, p_supplier);
@@ -62,7 +59,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM check_lines(ARRAY[p_sku], ARRAY[abs(p_delta)]);
-    PERFORM ensure_stock(p_warehouse, ARRAY[p_sku]);
+    PERFORM check_known(p_warehouse, ARRAY[p_sku]);
+    INSERT INTO stock (warehouse_id, sku_id) VALUES (p_warehouse, p_sku) ON CONFLICT DO NOTHING;
     UPDATE stock s SET available = s.available + p_delta
         WHERE s.warehouse_id = p_warehouse AND s.sku_id = p_sku AND s.available + p_delta >= 0;
     IF NOT FOUND THEN
@@ -89,7 +87,8 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM check_lines(ARRAY[p_sku], ARRAY[abs(p_qty)]);
-    PERFORM ensure_stock(p_warehouse, ARRAY[p_sku]);
+    PERFORM check_known(p_warehouse, ARRAY[p_sku]);
+    INSERT INTO stock (warehouse_id, sku_id) VALUES (p_warehouse, p_sku) ON CONFLICT DO NOTHING;
     UPDATE stock s SET available = s.available - p_qty, quarantine = s.quarantine + p_qty
         WHERE s.warehouse_id = p_warehouse AND s.sku_id = p_sku
             AND s.available - p_qty >= 0 AND s.quarantine + p_qty >= 0;
@@ -122,11 +121,13 @@ BEGIN
         RAISE EXCEPTION 'warehouse %: a transfer needs two', p_from USING ERRCODE = 'IM004';
     END IF;
     FOREACH v_warehouse IN ARRAY ARRAY[least(p_from, p_to), greatest(p_from, p_to)] LOOP
-        PERFORM ensure_stock(v_warehouse, p_skus);
+        PERFORM check_known(v_warehouse, p_skus);
         FOR i IN 1..cardinality(p_skus) LOOP
             IF v_warehouse = p_to THEN
-                UPDATE stock s SET inbound = s.inbound + p_qtys[i]
-                    WHERE s.warehouse_id = p_to AND s.sku_id = p_skus[i];
+                INSERT INTO stock AS s (warehouse_id, sku_id, inbound)
+                    VALUES (p_to, p_skus[i], p_qtys[i])
+                    ON CONFLICT (warehouse_id, sku_id)
+                        DO UPDATE SET inbound = s.inbound + excluded.inbound;
             ELSE
                 UPDATE stock s SET available = s.available - p_qtys[i]
                     WHERE s.warehouse_id = p_from AND s.sku_id = p_skus[i]

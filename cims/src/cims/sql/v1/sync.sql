@@ -70,7 +70,9 @@ BEGIN
             RAISE EXCEPTION 'warehouse %: not of region %', p_warehouses[i], p_region
                 USING ERRCODE = 'IM002';
         END IF;
-        PERFORM ensure_stock(p_warehouses[i], ARRAY[p_skus[i]]);
+        PERFORM check_known(p_warehouses[i], ARRAY[p_skus[i]]);
+        INSERT INTO stock (warehouse_id, sku_id) VALUES (p_warehouses[i], p_skus[i])
+            ON CONFLICT DO NOTHING;
         SELECT s.available INTO v_free FROM stock s
             WHERE s.warehouse_id = p_warehouses[i] AND s.sku_id = p_skus[i] FOR NO KEY UPDATE;
         v_moved[i] := greatest(p_deltas[i], -v_free);

@@ -1,8 +1,8 @@
 """Not a mistake: a spool on disk. The kernel caches its pages, and drops them when it must."""
 
-import os
 import tempfile
-from typing import BinaryIO
+from collections import deque
+from typing import IO
 
 from cims.stock_sync.update import SkuUpdate
 
@@ -11,29 +11,25 @@ MOST_FILES = 4
 
 
 class Spool:
-    """The last notes on disk, in at most MOST_FILES files; the folder goes with the process."""
+    """The last notes on disk, in at most MOST_FILES files without a name: they go with us."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="stock-sync-")
-        self._number = 0
-        self._file = self._open()
+        self._files: deque[IO[bytes]] = deque()
+        self._next()
 
     def handle(self, update: SkuUpdate) -> None:
         """Write it down."""
-        self._file.write(update.raw)
-        if self._file.tell() >= FILE_BYTES:
-            self._rotate()
+        newest = self._files[-1]
+        newest.write(update.raw)
+        if newest.tell() >= FILE_BYTES:
+            self._next()
 
-    def _rotate(self) -> None:
-        self._file.close()
-        self._number += 1
-        oldest = self._number - MOST_FILES
-        if oldest >= 0:
-            os.unlink(self._path(oldest))
-        self._file = self._open()
+    def close(self) -> None:
+        """Give the files back."""
+        while self._files:
+            self._files.popleft().close()
 
-    def _path(self, number: int) -> str:
-        return os.path.join(self._folder.name, f"{number}.spool")
-
-    def _open(self) -> BinaryIO:
-        return open(self._path(self._number), "wb")
+    def _next(self) -> None:
+        if len(self._files) == MOST_FILES:
+            self._files.popleft().close()
+        self._files.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed by its turn

@@ -12,7 +12,7 @@ MOST_PAGES = 8
 
 
 def bounded_queue() -> asyncio.Queue[Page]:
-    """Pages waiting for the database; whoever pulls waits when it is full."""
+    """Pages waiting for the database; what finds no room is asked for again later."""
     return asyncio.Queue(maxsize=MOST_PAGES)
 
 

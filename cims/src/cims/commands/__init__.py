@@ -1,0 +1,1 @@
+"""Face: one lazily imported file per command."""

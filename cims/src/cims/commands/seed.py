@@ -1,0 +1,25 @@
+"""`cims seed`: regions, warehouses, SKUs, stock received, and the first policy."""
+
+import argparse
+
+from cims import schema
+from cims.cli import dsn_of
+from cims.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """How much of it."""
+    parser.add_argument("--skus", type=int, default=schema.SKUS, help="how many SKUs (12000)")
+    parser.add_argument("--units", type=int, default=1000, help="units of each in each warehouse")
+    parser.add_argument(
+        "--cutoff", default=None, metavar="HH:MM", help="local end of the day (default: none)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Seed and say what is there now."""
+    if not 1 <= args.skus <= 1_000_000 or not 0 <= args.units <= 1_000_000:
+        raise UsageError("--skus must be 1 to 1000000, --units 0 to 1000000")
+    rows = schema.seed(dsn_of(args), skus=args.skus, units=args.units, cutoff=args.cutoff)
+    print(f"{rows} stock rows in {len(schema.WAREHOUSES)} warehouses of 3 regions")
+    return 0

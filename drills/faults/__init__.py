@@ -1,0 +1,1 @@
+"""Random faults against the cluster while orders are taken: `forestall drill faults`."""
