@@ -17,7 +17,7 @@ import psycopg
 from cims.load.workload import Workload
 from cims.schema import SKUS, WAREHOUSES, migrate, seed, seed_policy
 from drills.cluster.cluster import Cluster, ClusterError
-from drills.machine import Machine
+from drills.machine import Machine, NoMachineError
 from drills.replay import agent_files, flow
 from drills.replay.guards import CULPRIT, RIVALS, named_in
 from drills.replay.review import Drafted
@@ -286,7 +286,7 @@ class Stage:
     def _people_come(self) -> None:
         try:
             self._resolve()
-        except (ClusterError, OSError, RuntimeError, psycopg.Error) as error:
+        except (ClusterError, NoMachineError, OSError, RuntimeError, psycopg.Error) as error:
             self.story.problem = f"{type(error).__name__}: {error}"
             self.story.say(f"the people could not resolve it: {error}")
 
