@@ -21,8 +21,9 @@ bench: venv-dev
 
 # What is missing is installed where it may be; figures and reports are kept in out/drills.
 drill: venv-drill
-	@sh tools/packages.sh panic
+	@sh tools/packages.sh panic cluster guards
 	@$(BIN)/forestall drill panic --guard none,earlyoom,forestall --debug-symbols --out out/drills/panic
+	@$(BIN)/forestall drill two-hours-forty --out out/drills/two-hours-forty
 
 venv-demo:
 	@sh tools/venv.sh $(VENV) demo

@@ -222,7 +222,8 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
     from matplotlib import pyplot as plt
     from matplotlib.dates import DateFormatter
 
-    clock_face = DateFormatter("%H:%M", tz=PANIC.tzinfo)
+    clock_face: Any = DateFormatter
+    clock_face = clock_face("%H:%M", tz=PANIC.tzinfo)
     for name, title, values in (
         ("memory", "MiB available on the machine", _available),
         ("orders", "orders acknowledged per second", _pace),

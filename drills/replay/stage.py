@@ -17,7 +17,7 @@ import psycopg
 from cims.load.workload import Workload
 from cims.schema import SKUS, WAREHOUSES, migrate, seed, seed_policy
 from drills.cluster.cluster import Cluster, ClusterError
-from drills.machine import Machine
+from drills.machine import Machine, NoMachineError
 from drills.replay import agent_files, flow
 from drills.replay.guards import CULPRIT, RIVALS, named_in
 from drills.replay.review import Drafted
@@ -174,13 +174,15 @@ class Stage:
         story.say(f"{clock(timeline.started_at)}: orders flow, stock-sync runs and leaks")
         try:
             self._until_end()
-        finally:
-            give_up = timeline.wall(flow.GIVE_UP_SECONDS)
-            self._status("the end: orders under way are followed to theirs")
-            self.clients.finish(give_up + QUIET_SECONDS)
-            for warehouse in warehouses:
-                warehouse.finish()
-            story.ended = wall(story.started)
+        except BaseException:
+            # Nobody waits for what clients still try: the whole stage goes away.
+            self.clients.stop()
+            raise
+        self._status("the end: orders under way are followed to theirs")
+        self.clients.finish(timeline.wall(flow.GIVE_UP_SECONDS) + QUIET_SECONDS)
+        for warehouse in warehouses:
+            warehouse.finish()
+        story.ended = wall(story.started)
         self.end_sync()
         self._end_guard()
 
@@ -284,7 +286,7 @@ class Stage:
     def _people_come(self) -> None:
         try:
             self._resolve()
-        except (ClusterError, OSError, RuntimeError, psycopg.Error) as error:
+        except (ClusterError, NoMachineError, OSError, RuntimeError, psycopg.Error) as error:
             self.story.problem = f"{type(error).__name__}: {error}"
             self.story.say(f"the people could not resolve it: {error}")
 

@@ -68,9 +68,13 @@ class Clients(threading.Thread):
         except Exception as error:  # noqa: BLE001 - it is raised again by whoever joins
             self.error = error
 
+    def stop(self) -> None:
+        """Take no more orders."""
+        self._run.stop()
+
     def finish(self, seconds: float) -> None:
         """Take no more orders; wait until those being placed came to their end."""
-        self._run.stop()
+        self.stop()
         self.join(seconds)
         if self.is_alive():
             raise TimeoutError(f"the clients did not come to an end within {seconds:.0f} s")
