@@ -116,9 +116,9 @@ def find_account() -> Account:
 def find_python(account: Account, folder: Path) -> tuple[str, dict[str, str]]:
     """An interpreter that this user can run Patroni with, and its environment.
 
-    A checkout may lie below a folder that nobody else may enter (`/home/user` with mode 700), and
-    so may the interpreter itself. Then Patroni and what it needs are copied into the cluster's
-    folder, and an interpreter of the same version is looked for where everybody may read; when there is
+    A checkout may lie below a folder that nobody else may enter (mode 700), and so may the
+    interpreter itself. Then Patroni and what it needs are copied into the cluster's folder,
+    and an interpreter of the same version is looked for where everybody may read; when there is
     none, the one that runs this is copied too.
     """
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}

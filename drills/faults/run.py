@@ -117,7 +117,8 @@ def _storm(
     *,
     orders: bool,
 ) -> Proof:
-    """Fault after fault, with a proof after every few; stops at the first violation."""
+    """Fault after fault, with a proof after every few and at Ctrl-C; ends at a violation."""
+    from drills.faults.faults import wait_healthy
     from drills.faults.load import make_load
 
     numbers = list(range(options.first, options.first + options.faults))
@@ -126,16 +127,15 @@ def _storm(
         load = make_load(cluster, options.out, part[0], orders=orders)
         with load:
             time.sleep(2.0)
-            for number in part:
-                record = _one(cluster, load, number, options.seed, kinds)
-                records.append(record)
-                with (options.out / "faults.jsonl").open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps({"seed": options.seed} | record) + "\n")
-                say(
-                    f"{record['number']:4} {record['fault']}: {record['detail']};"
-                    f" no write for {record['longest_gap_seconds']} s,"
-                    f" healthy after {record['healthy_seconds']} s"
-                )
+            try:
+                for number in part:
+                    record = _one(cluster, load, number, options.seed, kinds)
+                    records.append(record)
+                    _note(options, record)
+            except KeyboardInterrupt:
+                say("ended here; what was until now is proved")
+                wait_healthy(cluster)
+                numbers = []
         proof = load.prove()
         say(
             f"after {len(records)} faults: {proof.acknowledged} acknowledged, "
@@ -143,6 +143,17 @@ def _storm(
         )
         if proof.violations or not numbers:
             return proof
+
+
+def _note(options: argparse.Namespace, record: dict[str, Any]) -> None:
+    """One line for the file, one for whoever looks on."""
+    with (options.out / "faults.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"seed": options.seed} | record) + "\n")
+    say(
+        f"{record['number']:4} {record['fault']}: {record['detail']};"
+        f" no write for {record['longest_gap_seconds']} s,"
+        f" healthy after {record['healthy_seconds']} s"
+    )
 
 
 def _one(cluster: Cluster, load: Load, number: int, seed: int, kinds: list[str]) -> dict[str, Any]:

@@ -26,9 +26,10 @@ def found():
 def validated(text: str, path: Path) -> list[str]:
     """What Patroni says against a configuration; that the example's etcd is not here is no fault.
 
-    Its addresses are made ones of this machine that refuse at once, and not after a while.
+    Patroni connects to these addresses; ones of this machine refuse at once, and not after a while.
     """
-    path.write_text(re.sub(r"192\.0\.2\.2\d:2379", f"{LOOPBACK}:1", text))
+    text = re.sub(r"192\.0\.2\.2\d:2379", f"{LOOPBACK}:1", text)
+    path.write_text(text.replace(" listen: 192.0.2.11:", f" listen: {LOOPBACK}:"))
     done = subprocess.run(
         [sys.executable, "-m", "patroni", "--validate-config", "-i", str(path)],
         capture_output=True,
