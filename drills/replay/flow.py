@@ -14,10 +14,11 @@ from dataclasses import replace
 
 from cims.load.client import Rule
 from cims.penalty import SEED_POLICY, Policy
+from cims.scenario import Flow
 from drills.replay.timeline import OUTAGE_SECONDS, Timeline
 
 SEED_CENTS = 25_000_00
-PICK_SECONDS = 20 * 60.0
+PICK_SECONDS = Flow().handling_seconds
 """A warehouse ships an order so long after it was taken, of the seed's clock."""
 GIVE_UP_SECONDS = 120 * 60.0
 """A client sends its order again for so long, of the seed's clock; then it is a lost sale."""
@@ -26,7 +27,13 @@ CLIENTS = 16
 STEP_SECONDS = 15.0
 
 
-def outage_cents(orders_per_minute: float, outage_seconds: float, policy: Policy) -> float:
+def outage_cents(
+    orders_per_minute: float,
+    outage_seconds: float,
+    policy: Policy,
+    *,
+    give_up_seconds: float = GIVE_UP_SECONDS,
+) -> float:
     """What an outage of writes costs at a flow, when everything else goes as it should.
 
     Orders taken less than PICK_SECONDS before it wait to be shipped until its end. Orders asked
@@ -41,7 +48,7 @@ def outage_cents(orders_per_minute: float, outage_seconds: float, policy: Policy
         total += _cents(age + outage_seconds, policy)
         age += STEP_SECONDS
     waited = STEP_SECONDS / 2
-    while waited < min(outage_seconds, GIVE_UP_SECONDS):
+    while waited < min(outage_seconds, give_up_seconds):
         total += _cents(waited + PICK_SECONDS, policy)
         waited += STEP_SECONDS
     return total * orders_per_minute * STEP_SECONDS / 60.0

@@ -1,5 +1,6 @@
 """The pure parts of the replay: the seed's times, the price of its outage, the table."""
 
+import math
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from drills.replay.figures import Row
 from drills.replay.timeline import OUTAGE_SECONDS, PANIC, Timeline
 
 from cims.penalty import SEED_POLICY, PricedOrder, penalty_cents
+from cims.scenario import Flow, cost_cents
 
 TIMELINE = Timeline(scale=60, leak_seconds=3 * 3600, tail_seconds=1600)
 
@@ -89,6 +91,14 @@ def test_the_seeds_outage_costs_the_seeds_dollars():
             total += penalty_cents(priced, policy, closed) * orders * step / 60
         asked += timedelta(seconds=step)
     assert total == pytest.approx(flow.SEED_CENTS, rel=0.02)
+
+
+def test_where_nobody_gives_up_the_flow_is_that_of_cims():
+    """The sum is cims's own: its scenario, whose clients never give up, costs the same by both."""
+    ours = flow.outage_cents(
+        Flow().orders_per_minute, OUTAGE_SECONDS, SEED_POLICY, give_up_seconds=math.inf
+    )
+    assert ours == pytest.approx(cost_cents(Flow(), SEED_POLICY, OUTAGE_SECONDS), rel=0.01)
 
 
 @pytest.mark.parametrize("gap_seconds", [0, 60, 180, 540])

@@ -29,6 +29,18 @@ def test_a_deadline_of_zero_days_is_stated():
     assert "follow_up.deadline_days" not in sites.missing_keys(site)
 
 
+MEASURED = """\
+[measured]
+by = "the order log"
+orders_acknowledged = 5120
+orders_failed = 3
+orders_lost = 0
+longest_write_gap_seconds = 2.9
+penalties = 0.0
+currency = "USD"
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -44,6 +56,10 @@ def test_a_deadline_of_zero_days_is_stated():
         ('[penalties]\ncurrency = "usd"\nper_hour = 1\n', 1, "three capital letters"),
         ('[penalties]\ncurrency = "USD"\nper_hour = nan\n', 1, "per_hour must be"),
         ("[location]\nplace = 'x'\n", 1, "missing field /location/site"),
+        ('[measured]\nby = "x"\n', 1, "missing field /measured/"),
+        (MEASURED.replace("lost = 0", "lost = -1"), 1, "orders_lost must not be negative"),
+        (MEASURED.replace("penalties = 0.0", "penalties = inf"), 1, "penalties must be"),
+        (MEASURED.replace("USD", "US$"), 1, "three capital letters"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text, line, said):

@@ -240,6 +240,40 @@ def test_a_service_left_stopped():
     assert "Total Downtime:**" not in document
 
 
+def test_containment_traffic_and_what_was_taken_back():
+    """Each action of a plan is said with its time and its own words, as is its undoing."""
+    story = leak.events(("a" * 64,))
+    for kind, state, detail in (
+        (ActionKind.CONTAIN, OutcomeState.DONE, "It may hold 51 MiB."),
+        (ActionKind.SWITCHOVER, OutcomeState.DONE, "n2 is the primary."),
+        (ActionKind.CONTAIN, OutcomeState.UNDONE, "The limit is off."),
+    ):
+        done = leak.outcome(kind, AT + 65, 2.0, detail, state=state)
+        said = leak.event(EventKind.OUTCOME, AT + 65, done, id=f"more-{kind}-{state}")
+        story.insert(-1, said)
+    document = text(story=story)
+    assert "the service was given a limit of its own in 2 s: It may hold 51 MiB." in document
+    assert "the traffic of the database was moved to another node in 2 s: n2 is" in document
+    assert "the action contain was taken back: The limit is off." in document
+    assert not parse(document.encode()).review.residual
+
+
+def test_what_was_measured_takes_the_place_of_what_would_be_computed():
+    """Orders and penalties that somebody measured are said with who did, and no rate of loss."""
+    measured = (
+        '[measured]\nby = "the order log"\norders_acknowledged = 5120\norders_failed = 3\n'
+        'orders_lost = 0\nlongest_write_gap_seconds = 2.9\npenalties = 12.5\ncurrency = "USD"\n'
+    )
+    document = text(site=leak.SITE + measured)
+    assert (
+        "Measured by the order log: 5120 orders were acknowledged, 3 failed and 0 were lost; the "
+        "longest time without an acknowledged write was 2.9 s."
+    ) in document
+    assert "Measured by the order log: penalties of 12.50 USD for late orders." in document
+    assert "per hour" not in document
+    assert "was not measured" not in document
+
+
 def test_a_stop_after_the_end_is_no_outage_until_it():
     """Time does not run backwards: a late stop is not counted until an earlier recovery."""
     done = leak.outcome(ActionKind.STOP, AT + 900, 2.0, "It was stopped.")
