@@ -13,6 +13,7 @@ host safer by itself. A capture that failed does, and so does a record that coul
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -334,7 +335,8 @@ class Executor:
         else:
             if problem is None:
                 if step.action.kind is ActionKind.CONTAIN:
-                    self._contained = succession.look(step.action, self._recheck.processes)
+                    with suppress(ForestallError, OSError):
+                        self._contained = succession.look(step.action, self._recheck.processes)
                 return self._outcome(step, OutcomeState.DONE, done.detail, started, evidence)
             problem = f"{done.detail} {problem}"
         return self._outcome(step, OutcomeState.FAILED, problem, started, evidence)

@@ -4,7 +4,6 @@ Nothing is restarted then: the judged process is gone. What its restart was to b
 there all the same, since the service's supervisor starts it again.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forestall.clock import Clock
@@ -13,18 +12,18 @@ from forestall.guard.actions.restart import SETTLE_SECONDS, VERIFY_SHARE
 from forestall.guard.live import Live, Processes
 from forestall.model.action import Action
 from forestall.model.sample import ProcessKey
-from forestall.model.verdict import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contained:
-    """What was there when the service had just been contained: who served, and what was killed.
+    """What was there when the service had just been contained: who served, and how many the
+    kernel had killed.
 
     `oom_kill_count` is that of the service's cgroup; None where the kernel does not count.
     """
 
+    old: Live
     known: frozenset[ProcessKey]
-    cgroup: str | None
     oom_kill_count: int | None
 
 
@@ -35,8 +34,8 @@ def look(action: Action, processes: Processes) -> Contained | None:
     if live is None or live.key != key:
         return None
     return Contained(
-        known=frozenset(one.key for one in _serving(action.subject, processes)),
-        cgroup=live.memory_cgroup,
+        old=live,
+        known=_serving(live, processes),
         oom_kill_count=_oom_kills(live.memory_cgroup, processes),
     )
 
@@ -55,7 +54,7 @@ def came_back(
     subject = action.subject
     assert subject.process is not None
     how = f"Process {subject.process.pid} ended by itself before guard came to it"
-    kills, counted = before.oom_kill_count, _oom_kills(before.cgroup, processes)
+    kills, counted = before.oom_kill_count, _oom_kills(before.old.memory_cgroup, processes)
     if kills is not None and counted is not None and counted > kills:
         how = f"Process {subject.process.pid} ended at the limit it was contained by, before guard"
         how += f" came to it: the kernel counted {counted - kills} out-of-memory kill in its cgroup"
@@ -63,7 +62,7 @@ def came_back(
     seconds = action.timeout_seconds * VERIFY_SHARE
 
     def fresh() -> frozenset[ProcessKey]:
-        return frozenset(one.key for one in _serving(subject, processes)) - before.known
+        return _serving(before.old, processes) - before.known
 
     if not wait_until(lambda: bool(fresh()), seconds, clock):
         return False, f"{how}. No new process of {subject.service} came within {seconds:.0f} s."
@@ -76,14 +75,8 @@ def came_back(
     return True, f"{how}. Its supervisor started it again, as process {pid}."
 
 
-def _serving(subject: Subject, processes: Processes) -> Iterator[Live]:
-    """The processes of the service, as far as its subject names it."""
-    for live in processes.all():
-        if subject.unit is not None:
-            if live.unit == subject.unit:
-                yield live
-        elif live.name == subject.name:
-            yield live
+def _serving(old: Live, processes: Processes) -> frozenset[ProcessKey]:
+    return frozenset(live.key for live in processes.all() if old.same_service(live))
 
 
 def _oom_kills(cgroup: str | None, processes: Processes) -> int | None:
