@@ -31,6 +31,7 @@ class FakeProcesses:
 
     def __init__(self):
         self.table: dict[int, Live] = {}
+        self.oom_kills: dict[str, int] = {}
         self._ticks = 1000
 
     def start(
@@ -65,6 +66,9 @@ class FakeProcesses:
         return (
             live for live in self.all() if f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")
         )
+
+    def oom_kill_count(self, cgroup):
+        return self.oom_kills.get(cgroup, 0)
 
 
 class FakeLedger:

@@ -56,6 +56,8 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     if stages is None:
         hold = None
     said = _said_already(verdict, state, policy, history, (hold,) if hold else refusals)
+    if said is None and hold is not None and stages is not None and not stages.eases:
+        said = _held_already(verdict, state, policy, history)
     if said is not None:
         return _plan(verdict, state, history, (*trigger, said))
     if stages is None:
@@ -86,7 +88,7 @@ def _trigger(verdict: Verdict, policy: Policy) -> tuple[tuple[str, ...], bool]:
 
 
 def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: History) -> str | None:
-    """Why it is too early to plan: not persisted, or cooling down."""
+    """Why it is too early to plan: not persisted, or cooling down; neither where it is imminent."""
     lasted = state.at - state.troubled_since
     if lasted < policy.persistence_seconds and not imminent(verdict, policy):
         return (
@@ -109,6 +111,9 @@ def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: Histor
             f"Attempt {last.plan.attempt} for this trouble took nothing down "
             f"{format_duration(ago)} ago, and the next one waits for {format_duration(wait)}."
         )
+    if imminent(verdict, policy):
+        # The pause is against flapping, which the ladder ends anyway: never against survival.
+        return None
     return (
         f"Guard planned for {service} {format_duration(ago)} ago, and lets "
         f"{format_duration(policy.cooldown_seconds)} pass between two plans."
@@ -142,6 +147,24 @@ def _said_already(
     return (
         f"The ledger has the same for this process, and it is said again only when the verdict "
         f"changes or after {format_duration(policy.remind_seconds)}."
+    )
+
+
+def _held_already(
+    verdict: Verdict, state: HostState, policy: Policy, history: History
+) -> str | None:
+    """Why a hold that changes nothing is not said again: its service is contained already.
+
+    A service that ends at the limit it is held by, and that its supervisor starts again, comes
+    back as a new process every time; people were told of the first.
+    """
+    recent = of_service(history.within(state.at, policy.cooldown_seconds), verdict.subject.service)
+    held = [past for past in recent if past.plan.hold and past.plan.mode is state.mode]
+    if not held:
+        return None
+    return (
+        f"{verdict.subject.service} is held since {format_duration(state.at - held[-1].plan.at)} "
+        f"ago, and is said again after {format_duration(policy.cooldown_seconds)}."
     )
 
 

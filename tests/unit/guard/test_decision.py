@@ -3,10 +3,13 @@
 import dataclasses
 
 import pytest
+from tests.fakes.fleet import containment_of, host_verdict
 from tests.fakes.guard import ALLOWED, BOOT_ID, OWN_PID, state_of, verdict_of
 
 from forestall.guard.decision import decide
 from forestall.guard.history import History, Past, fold
+from forestall.guard.live import Live
+from forestall.guard.ownership import Ownership
 from forestall.guard.policy import Allowance, Policy, Remedy
 from forestall.guard.recipe import Method, Recipe
 from forestall.guard.refusals import kind_of
@@ -136,6 +139,35 @@ def test_the_cooldown_is_of_the_service_not_of_the_process():
     assert decide(fresh, state_of(AT + MINUTE), ALLOWED, history).idle
     other = leak(subject=subject_of("feed-sync-2", pid=4713))
     assert decide(other, state_of(AT + MINUTE), ALLOWED, history).actions
+
+
+def test_what_would_be_over_within_the_cooldown_goes_on_up_the_ladder_at_once():
+    """A leak of minutes comes back in minutes: the pause ends flapping, and not the host."""
+    records = []
+    for index in range(5):
+        subject, at = subject_of(pid=4711 + index), AT + index * MINUTE
+        verdict = host_verdict(subject, VerdictKind.EXHAUSTING, at=at, low=30.0)
+        assert subject.process is not None
+        contained = containment_of(Live(key=subject.process, name="feed-sync", names=()))
+        state = state_of(
+            at,
+            ownership=Ownership(
+                alone=False, window_seconds=600.0, growth_bytes=9, whole_growth_bytes=10
+            ),
+            containment=contained if index < 3 else None,
+            no_containment=None if index < 3 else "It is contained already.",
+        )
+        plan = decide(verdict, state, ALLOWED, fold(records))
+        records += answered(plan)
+        if index < 2:
+            assert kinds(plan) == ["contain", "capture", "restart", "notify"]
+        elif index == 2:
+            assert kinds(plan) == ["contain", "capture", "notify"]
+            assert plan.hold is not None
+        else:
+            # Its supervisor starts it again under the limit: people know already.
+            assert plan.idle
+            assert "is held since" in plan.because[-1]
 
 
 def test_after_the_second_restart_guard_holds_and_pages():
