@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 
-from drills.cluster import process, programs, settings
+from drills.cluster import programs, settings
 from drills.cluster.cluster import Cluster, ClusterError, free_ports
 from drills.cluster.node import Node
 from drills.cluster.settings import LOOPBACK, NodePorts
@@ -93,7 +93,8 @@ class Pair(Cluster):
         if self._account.user is not None:
             return self.folder / "packages" / name / "pginstall" / "bin"
         found = util.find_spec(name)
-        assert found is not None and found.origin is not None, "it was looked for"
+        if found is None or found.origin is None:
+            raise programs.MissingError(f"{WHEEL} is installed and cannot be found")
         return Path(found.origin).parent / "pginstall" / "bin"
 
     def _raft(self, index: int, home: Path) -> dict[str, object]:
@@ -134,7 +135,7 @@ class Pair(Cluster):
             folder=home,
             rest_password=self.secrets.rest,
             start_patroni=lambda node: self._start_node(node, configuration),
-            start_card=lambda node: self._no_card(),
+            start_card=_no_card,
             machine=None,
         )
 
@@ -144,9 +145,6 @@ class Pair(Cluster):
         if node.name == "n1":
             self._admit(started.pid)
         return started
-
-    def _no_card(self) -> subprocess.Popen[bytes]:
-        raise ClusterError("a node of the pair has no network card")
 
     def _start_voter(self) -> None:
         home = self._home("voter")
@@ -184,6 +182,10 @@ class Pair(Cluster):
         except psycopg.Error as error:
             return f"a connection failed: {str(error).splitlines()[0]}"
         return None if row == (leader.ports.database,) else "clients do not find the primary"
+
+
+def _no_card(node: Node) -> subprocess.Popen[bytes]:
+    raise ClusterError(f"{node.name} has no network card")
 
 
 def _makes_data(node: Node) -> bool:

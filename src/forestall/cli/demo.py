@@ -27,10 +27,10 @@ examples:
   forestall demo --json              one object: caught, headroom_bytes, seconds, verdict, review,
                                      bundle, incident, control_touched
 
-Where its wheels are installed (forestall[pair]), a PostgreSQL pair runs beside the service, and guard
-moves its primary away; `database` in --json says what its clients saw, or `no_database` why not.
+Where its wheels are installed (forestall[pair]), a PostgreSQL pair runs beside the service, and
+guard moves its primary away; `database` in --json says what clients saw, or `no_database` why not.
 
-Exit code 0 when the leak was caught, the control was left alone, and no order was lost; 1 otherwise.
+Exit code 0 when the leak was caught, the control left alone and no order lost, 1 otherwise.
 """
 DRILL = "the whole incident, with etcd, HAProxy and pgbouncer."
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import forestall
 from forestall.demo.limit import Cage
+from forestall.errors import ForestallError
 from forestall.guard.database import DatabaseAccess
 from forestall.guard.wire.patroni import Access
 
@@ -65,16 +66,23 @@ class Database:
         )
 
     def orders(self) -> Orders:
-        """What the clients saw until now; looks for every order that was acknowledged."""
+        """What the clients saw until now. Raises ForestallError where the pair does not answer."""
+        import psycopg
+
         seen = self._writer.figures(self._since)
         primary = self._pair.find_primary()
+        try:
+            lost = len(self._writer.lost(self._pair.dsn()))
+        except psycopg.Error as error:
+            said = str(error).splitlines()[0]
+            raise ForestallError(f"the demo's database does not answer any more: {said}") from None
         return Orders(
             primary_before=self._primary,
             primary_after=primary.name if primary is not None else None,
             acknowledged=seen.acknowledged,
             refused=seen.refused,
             unknown=seen.unknown,
-            lost=len(self._writer.lost(self._pair.dsn())),
+            lost=lost,
             longest_gap_seconds=seen.longest_gap_seconds,
         )
 
@@ -90,11 +98,10 @@ def _start(cage: Cage, progress: Callable[[str], None], stack: ExitStack) -> Dat
     root = Path(forestall.__file__).parents[2]
     if not (root / "drills" / "cluster" / "pair.py").is_file():
         return "it is played from a checkout"
-    # Last, so that nothing of ours is hidden by it.
+    # Last, so that nothing else is hidden by what lies there.
     sys.path.append(str(root))
     try:
         import psycopg
-
         from drills.cluster.cluster import ClusterError
         from drills.cluster.pair import Pair
         from drills.cluster.programs import MissingError
@@ -103,13 +110,15 @@ def _start(cage: Cage, progress: Callable[[str], None], stack: ExitStack) -> Dat
         return f"{error.name} is not installed: pip install 'forestall[pair]'"
     finally:
         sys.path.remove(str(root))
+
+    def admit(pid: int) -> None:
+        if cage.real:
+            cage.admit(pid, PART)
+
     try:
-        admit = (lambda pid: cage.admit(pid, PART)) if cage.real else (lambda pid: None)
         pair = stack.enter_context(Pair(admit=admit, progress=progress))
         make_table(pair.dsn())
-        return Database(
-            pair,
-            stack.enter_context(Writer(pair.dsn(), threads=CLIENTS, pause_seconds=PAUSE_SECONDS)),
-        )
+        writer = Writer(pair.dsn(), threads=CLIENTS, pause_seconds=PAUSE_SECONDS)
+        return Database(pair, stack.enter_context(writer))
     except (MissingError, ClusterError, OSError, psycopg.Error) as error:
         return str(error).splitlines()[0]
