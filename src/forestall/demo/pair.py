@@ -98,8 +98,9 @@ def _start(cage: Cage, progress: Callable[[str], None], stack: ExitStack) -> Dat
     root = Path(forestall.__file__).parents[2]
     if not (root / "drills" / "cluster" / "pair.py").is_file():
         return "it is played from a checkout"
+    path = sys.path
     # Last, so that nothing else is hidden by what lies there.
-    sys.path.append(str(root))
+    sys.path = [*path, str(root)]
     try:
         import psycopg
         from drills.cluster.cluster import ClusterError
@@ -109,7 +110,7 @@ def _start(cage: Cage, progress: Callable[[str], None], stack: ExitStack) -> Dat
     except ImportError as error:
         return f"{error.name} is not installed: pip install 'forestall[pair]'"
     finally:
-        sys.path.remove(str(root))
+        sys.path = path
 
     def admit(pid: int) -> None:
         if cage.real:
