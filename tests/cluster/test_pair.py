@@ -8,7 +8,7 @@ from drills.cluster import programs
 from drills.cluster.process import inside
 from drills.cluster.writer import Writer, make_table
 
-MISSING = programs.missing_modules
+pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def pair():
     from drills.cluster.pair import RAFT, WHEEL, Pair
 
     try:
-        MISSING((WHEEL, RAFT), extra="pair")
+        programs.missing_modules((WHEEL, RAFT), extra="pair")
     except programs.MissingError as error:
         pytest.skip(str(error))
     admitted = []
@@ -27,7 +27,6 @@ def pair():
     assert not os.path.exists(made.folder)
 
 
-@pytest.mark.timeout(240)
 def test_a_switchover_loses_no_order_and_the_old_primary_follows(pair):
     """n1 is first, all of it below the admitted process; the clients find n2 by themselves."""
     first = pair.primary()
@@ -44,7 +43,6 @@ def test_a_switchover_loses_no_order_and_the_old_primary_follows(pair):
         assert connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
 
 
-@pytest.mark.timeout(240)
 def test_the_death_of_the_primary_is_survived(pair):
     """Two of three voters are left: the lease runs out, and the replica takes it."""
     make_table(pair.dsn())

