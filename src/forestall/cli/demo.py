@@ -32,7 +32,10 @@ guard moves its primary away; `database` in --json says what clients saw, or `no
 
 Exit code 0 when the leak was caught, the control left alone and no order lost, 1 otherwise.
 """
-DRILL = "the whole incident, with etcd, HAProxy and pgbouncer."
+DRILL = (
+    "`make drill` plays the whole incident: a pooler that holds the writes, rival guards, a host "
+    "that panics."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -129,10 +132,7 @@ def _say(result: Result, state: str) -> None:
 def _say_database(result: Result) -> None:
     orders = result.database
     if orders is None:
-        print(
-            f"No database ran beside it: {result.no_database}.\n"
-            f"`make drill` adds one, and a host that panics: {DRILL}"
-        )
+        print(f"No database ran beside it: {result.no_database}.\n{DRILL}")
         return
     print(
         f"Beside it ran the primary of a PostgreSQL pair, {orders.primary_before}: "
@@ -143,7 +143,7 @@ def _say_database(result: Result) -> None:
         f"{orders.unknown} without an answer, {orders.lost} lost; "
         f"{orders.longest_gap_seconds:.1f} s at most without one."
     )
-    print(f"`make drill` adds a host that panics: {DRILL}")
+    print(DRILL)
 
 
 def _own_command() -> str:
