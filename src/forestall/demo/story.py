@@ -1,7 +1,8 @@
 """The replay: a leaking service and its repaired twin, watched by the shipped agent as it is.
 
-The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones; the
-services, their memory, the limit, the evidence and the restart are real.
+The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones, save
+that the two minutes in which guard acts on what runs out alone are two minutes of your clock: the
+services, their memory, the limit, the evidence and the restart are real, and take real time.
 """
 
 import os
@@ -21,6 +22,7 @@ from forestall.demo.view import Scene, View
 from forestall.errors import ForestallError
 from forestall.evidence.bundle import MAX_BUNDLE_BYTES
 from forestall.evidence.layout import RESERVE_BYTES, free_bytes
+from forestall.guard.policy import Policy
 from forestall.incident.intake import collect
 from forestall.incident.review.draft import draft
 from forestall.incident.site import load
@@ -139,7 +141,7 @@ class Play:
             )
 
     def agent(self, leaky: Service, control: Service, limits: Cage) -> Watch:
-        """The shipped agent with its shipped rules and policy, watching these two and no other."""
+        """The shipped agent with its shipped rules, watching these two and no other."""
         services = (leaky, control)
         log = Log(_Sink(self._scene), self._clock, journald=False)  # type: ignore[arg-type]
         return Watch(
@@ -167,6 +169,10 @@ class Play:
             mode=Mode.ACT,
             interval_seconds=INTERVAL_SECONDS,
             listen=None,
+            # Evidence and restart take `scale` times as long on this clock as they do.
+            policy={
+                "act_alone_within_seconds": Policy().act_alone_within_seconds * self._clock.scale
+            },
             services=tuple(
                 ServiceConfig(
                     name=name,
