@@ -8,7 +8,7 @@ services, their memory, the limit, the evidence and the restart are real, and ta
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 
 from forestall.agent.config import AgentConfig, ServiceConfig
@@ -148,11 +148,18 @@ class Play:
             self._config(limits),
             host=Host(),
             clock=self._clock,
+            policy=self._policy(),
             log=log,
             state=self.state,
             select=lambda name, pid, cgroup: pid in [service.pid for service in services],
             on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
         )
+
+    def _policy(self) -> Policy:
+        """The shipped one; evidence and restart take `scale` times as long on the demo's clock."""
+        shipped = Policy()
+        within = shipped.act_alone_within_seconds * self._clock.scale
+        return replace(shipped, act_alone_within_seconds=within)
 
     def _watch(self, watch: Watch) -> None:
         watch.start()
@@ -169,10 +176,6 @@ class Play:
             mode=Mode.ACT,
             interval_seconds=INTERVAL_SECONDS,
             listen=None,
-            # Evidence and restart take `scale` times as long on this clock as they do.
-            policy={
-                "act_alone_within_seconds": Policy().act_alone_within_seconds * self._clock.scale
-            },
             services=tuple(
                 ServiceConfig(
                     name=name,

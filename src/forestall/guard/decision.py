@@ -66,9 +66,7 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     return _plan(verdict, state, history, because, stages=stages, hold=hold)
 
 
-def _trigger(
-    verdict: Verdict, state: HostState, policy: Policy
-) -> tuple[tuple[str, ...], bool]:
+def _trigger(verdict: Verdict, state: HostState, policy: Policy) -> tuple[tuple[str, ...], bool]:
     """The sentences that say what the verdict amounts to, and whether it calls for action."""
     service = verdict.subject.service
     if verdict.kind not in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING):
