@@ -5,6 +5,7 @@ A test reads like a playbook: it builds a verdict, runs `decide` and the executo
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from forestall.errors import JournalError
 from forestall.guard.executor import Executor
@@ -196,5 +197,8 @@ def state_of(at=1_700_000_000.0, mode=Mode.ACT, **options):
     return HostState(at=at, mode=mode, **options)
 
 
-ALLOWED = Policy(allow=(Allowance(service="feed-sync*"),))
-"""The shipped policy of an owner who let guard act on feed-sync."""
+HASTY = Policy(act_alone_within_seconds=2 * HOUR, used_share_alone_max=0.85)
+"""The shipped policy of an owner to whom a service's own limit is as grave as the host's."""
+
+ALLOWED = replace(HASTY, allow=(Allowance(service="feed-sync*"),))
+"""... and who let guard act on feed-sync."""

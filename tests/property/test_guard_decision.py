@@ -1,14 +1,15 @@
 """decide over generated histories: limits, order and silence hold, whatever happened before."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.guard import BOOT_ID, OWN_PID, state_of, verdict_of
+from tests.fakes.guard import BOOT_ID, HASTY, OWN_PID, state_of, verdict_of
 
 from forestall.guard.decision import decide
 from forestall.guard.history import DISRUPTIVE, fold
-from forestall.guard.policy import Allowance, Policy, imminent
+from forestall.guard.policy import Allowance, imminent
 from forestall.guard.protect import protected_by_name
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState
@@ -17,7 +18,7 @@ from forestall.model.verdict import Subject, VerdictKind
 from forestall.units import HOUR, MIB, MINUTE
 
 AT = 1_700_000_000.0
-POLICY = Policy(allow=(Allowance(service="feed-*"), Allowance(service="billing")))
+POLICY = replace(HASTY, allow=(Allowance(service="feed-*"), Allowance(service="billing")))
 
 SUBJECTS = st.builds(
     lambda name, pid, ticks: Subject(

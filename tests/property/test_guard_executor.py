@@ -1,28 +1,29 @@
 """decide and the executor together, while everything around them fails at random."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from tests.fakes.clock import FakeClock
-from tests.fakes.guard import BOOT_ID, OWN_PID, FakeProcesses, state_of, verdict_of
+from tests.fakes.guard import BOOT_ID, HASTY, OWN_PID, FakeProcesses, state_of, verdict_of
 
 from forestall.errors import ForestallError, JournalError
 from forestall.guard.decision import decide
 from forestall.guard.executor import Executor
 from forestall.guard.handler import Done
 from forestall.guard.history import DISRUPTIVE, fold
-from forestall.guard.policy import Allowance, Policy, Remedy, imminent
+from forestall.guard.policy import Allowance, Remedy, imminent
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, OutcomeState, Plan
 from forestall.model.verdict import Subject, VerdictKind
 from forestall.units import HOUR, MINUTE
 
-POLICY = Policy(
-    allow=(Allowance(service="feed-*"), Allowance(service="billing", remedy=Remedy.STOP))
+POLICY = replace(
+    HASTY, allow=(Allowance(service="feed-*"), Allowance(service="billing", remedy=Remedy.STOP))
 )
 NAMES = ("feed-sync", "feed-in", "billing", "stranger", "postgres", "sshd")
 PIDS = (OWN_PID, 40, 41, 42, 43)

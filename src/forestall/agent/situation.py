@@ -23,6 +23,7 @@ from forestall.model.sample import ProcessKey, ProcessSample, Sample
 from forestall.model.verdict import LimitKind, Subject, Verdict, VerdictKind
 from forestall.sense.cgroup import is_user_unit
 from forestall.sense.host import Host
+from forestall.sense.procfs import read_number
 from forestall.sense.ring import Ring
 from forestall.units import HOUR, MINUTE
 
@@ -92,6 +93,7 @@ class Situation:
             ownership=self.ownership_of(verdict, at),
             via=self._around.via,
             fleet=self._around.has_fleet,
+            any_oom_panics=read_number(self._host, "proc/sys/vm/panic_on_oom") == 2,
         )
 
     def complete(self, state: HostState, verdict: Verdict) -> HostState:

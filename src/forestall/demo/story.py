@@ -1,13 +1,14 @@
 """The replay: a leaking service and its repaired twin, watched by the shipped agent as it is.
 
-The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones; the
-services, their memory, the limit, the evidence and the restart are real.
+The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones, save
+that the two minutes in which guard acts on what runs out alone are two minutes of your clock: the
+services, their memory, the limit, the evidence and the restart are real, and take real time.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 
 from forestall.agent.config import AgentConfig, ServiceConfig
@@ -22,6 +23,7 @@ from forestall.demo.view import Scene, View
 from forestall.errors import ForestallError
 from forestall.evidence.bundle import MAX_BUNDLE_BYTES
 from forestall.evidence.layout import RESERVE_BYTES, free_bytes
+from forestall.guard.policy import Policy
 from forestall.incident.intake import collect
 from forestall.incident.review.draft import draft
 from forestall.incident.site import load
@@ -167,7 +169,7 @@ class Play:
     def agent(
         self, leaky: Service, control: Service, limits: Cage, database: Database | None = None
     ) -> Watch:
-        """The shipped agent with its shipped rules and policy, watching these two and no other.
+        """The shipped agent with its shipped rules, watching these two and no other.
 
         And the database, where it is under the same limit.
         """
@@ -177,6 +179,7 @@ class Play:
             self._config(limits, database),
             host=Host(),
             clock=self._clock,
+            policy=self._policy(),
             log=log,
             state=self.state,
             select=lambda name, pid, cgroup: (
@@ -184,6 +187,12 @@ class Play:
             ),
             on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
         )
+
+    def _policy(self) -> Policy:
+        """The shipped one; evidence and restart take `scale` times as long on the demo's clock."""
+        shipped = Policy()
+        within = shipped.act_alone_within_seconds * self._clock.scale
+        return replace(shipped, act_alone_within_seconds=within)
 
     def _watch(self, watch: Watch) -> None:
         watch.start()

@@ -12,7 +12,7 @@ from forestall.guard.history import (
     of_process,
     of_service,
 )
-from forestall.guard.host_state import HostState
+from forestall.guard.host_state import HostState, runs_out_alone
 from forestall.guard.policy import (
     Policy,
     allowance_of,
@@ -38,7 +38,7 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     Meant to be called at each change of a verdict, and again and again while it lasts: its id
     names the trouble and the attempt, so that the same again is the same plan.
     """
-    trigger, calls = _trigger(verdict, policy)
+    trigger, calls = _trigger(verdict, state, policy)
     if not calls:
         return _plan(verdict, state, history, trigger)
     waiting = _waiting(verdict, state, policy, history)
@@ -68,22 +68,26 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     return _plan(verdict, state, history, because, stages=stages, hold=hold)
 
 
-def _trigger(verdict: Verdict, policy: Policy) -> tuple[tuple[str, ...], bool]:
+def _trigger(verdict: Verdict, state: HostState, policy: Policy) -> tuple[tuple[str, ...], bool]:
     """The sentences that say what the verdict amounts to, and whether it calls for action."""
+    service = verdict.subject.service
     if verdict.kind not in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING):
-        service = verdict.subject.service
         return (f"{service} is {verdict.kind.value}, which calls for no action.",), False
     said = describe(verdict)
-    if verdict.kind is VerdictKind.EXHAUSTING:
-        return (said, "Guard acts on every service that is EXHAUSTING."), True
+    within, most, where = policy.act_within_seconds, policy.used_share_max, ""
+    if runs_out_alone(verdict, state):
+        within, most = policy.act_alone_within_seconds, policy.used_share_alone_max
+        where = f" where {service} alone runs out"
+    elif verdict.kind is VerdictKind.EXHAUSTING:
+        return (said, "Guard acts on what is EXHAUSTING, unless it runs out alone."), True
     low, used = soonest(verdict), used_share(verdict)
-    horizon = format_duration(policy.act_within_seconds)
-    if low is not None and low <= policy.act_within_seconds:
-        return (said, f"Exhaustion may come within the {horizon} in which guard acts."), True
-    share = f"{policy.used_share_max:.0%}"
-    if used is not None and used >= policy.used_share_max:
-        return (said, f"{used:.0%} of the limit is used, and guard acts from {share}."), True
-    waits = f"Guard acts when exhaustion may come within {horizon}, or {share} is used."
+    horizon, share = format_duration(within), f"{most:.0%}"
+    if low is not None and low <= within:
+        return (said, f"Exhaustion may come within the {horizon} in which guard acts{where}."), True
+    if used is not None and used >= most:
+        acts = f"{used:.0%} of the limit is used, and guard acts from {share}{where}."
+        return (said, acts), True
+    waits = f"Guard acts when exhaustion may come within {horizon}, or {share} is used{where}."
     return (said, waits), False
 
 

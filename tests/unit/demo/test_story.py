@@ -16,7 +16,7 @@ from forestall.errors import ForestallError
 from forestall.guard.policy import Policy
 from forestall.model.action import ActionKind, Outcome, OutcomeState
 from forestall.model.verdict import Subject
-from forestall.units import MIB
+from forestall.units import HOUR, MIB
 
 GOOD = Result(
     caught=True,
@@ -95,13 +95,13 @@ def test_json_has_the_promised_keys():
 
 @pytest.mark.parametrize("folder", ["/sys/fs/cgroup/x", None])
 def test_the_demo_watches_with_the_shipped_rules_and_policy(tmp_path, folder):
-    """No threshold is made easier for the demo; the control may be acted on like the leaky one."""
+    """Save for the time that evidence takes; the control may be acted on like the leaky one."""
     cage = Cage(limit_bytes=LIMIT_BYTES, folder=folder)
     play = Play(str(tmp_path), PlainView(lambda line: None))
     services = [Service(name, 1.0, fixed=False, cage=cage) for name in ("a", "b")]
     watch = play.agent(*services, cage)
     assert watch.rules == RULES
-    assert watch.policy == Policy()
+    assert watch.policy == replace(Policy(), act_alone_within_seconds=2 * HOUR)
     assert watch.config.policy == {}
     assert all(service.allow for service in watch.config.services)
     stated = {service.limit_bytes for service in watch.config.services}

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from tests.fakes.fleet import containment_of, host_verdict
-from tests.fakes.guard import ALLOWED, BOOT_ID, OWN_PID, state_of, verdict_of
+from tests.fakes.guard import ALLOWED, BOOT_ID, HASTY, OWN_PID, state_of, verdict_of
 
 from forestall.guard.decision import decide
 from forestall.guard.history import History, Past, fold
@@ -63,7 +63,7 @@ def test_a_leak_that_ends_soon_is_captured_restarted_and_told():
             "feed-sync is LEAKING and holds 624 MiB, growing by 400 MiB per hour: exhaustion in "
             "40 min to 2 h, with 400 MiB left of 1.0 GiB (/system.slice/feed-sync memory.max)."
         ),
-        "Exhaustion may come within the 2 h in which guard acts.",
+        "Exhaustion may come within the 2 h in which guard acts where feed-sync alone runs out.",
         (
             "The plan: keep its evidence, restart it by SIGTERM, then SIGKILL, expecting its "
             "supervisor to start it again, tell people."
@@ -91,9 +91,49 @@ def test_what_does_not_leak_is_left_alone(kind):
     ],
 )
 def test_a_leak_is_acted_on_within_the_horizon_or_over_the_share(low, headroom, acts):
-    """Two hours to the soonest exhaustion, or 85% of the limit used: the shipped thresholds."""
+    """Two hours to the soonest exhaustion, or 85% of the limit used, as this owner says."""
     plan = decide(leak(low=low, headroom=headroom), state_of(), ALLOWED, EMPTY)
     assert bool(plan.actions) == acts
+
+
+SHIPPED = Policy(allow=(Allowance(service="feed-sync"),))
+ALONE = Ownership(alone=True)
+AMONG_OTHERS = Ownership(
+    alone=False, window_seconds=HOUR, growth_bytes=9 * MIB, whole_growth_bytes=10 * MIB
+)
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+@pytest.mark.parametrize(
+    ("low", "headroom", "acts"),
+    [
+        (2 * MINUTE, 400 * MIB, True),
+        (2 * MINUTE + 1, 400 * MIB, False),
+        (None, 51 * MIB, True),
+        (None, 52 * MIB, False),
+    ],
+)
+def test_what_runs_out_alone_is_given_the_time_there_is(kind, low, headroom, acts):
+    """Two minutes, or 95% used, whatever the verdict: then evidence and restart just fit."""
+    verdict = leak(kind=kind, low=low, headroom=headroom)
+    plan = decide(verdict, state_of(ownership=ALONE), SHIPPED, EMPTY)
+    assert kinds(plan) == (["capture", "restart", "notify"] if acts else [])
+    if not acts:
+        assert plan.because[-1] == (
+            "Guard acts when exhaustion may come within 2 min, or 95% is used where feed-sync "
+            "alone runs out."
+        )
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+@pytest.mark.parametrize(
+    "around", [{"ownership": AMONG_OTHERS}, {"ownership": ALONE, "any_oom_panics": True}]
+)
+def test_what_takes_others_down_too_is_acted_on_early(kind, around):
+    """In a cgroup with others, or where any OOM panics the host: two hours, or 85% used."""
+    for options in ({"low": 2 * HOUR}, {"low": None, "headroom": 153 * MIB}):
+        plan = decide(leak(kind=kind, **options), state_of(**around), SHIPPED, EMPTY)
+        assert "restart" in kinds(plan)
 
 
 def test_exhausting_is_acted_on_without_a_forecast():
@@ -194,7 +234,7 @@ def test_after_the_second_restart_guard_holds_and_pages():
 
 def test_the_host_has_a_limit_of_its_own():
     """Four plans in an hour over all services, and the fifth service is held."""
-    policy = Policy(allow=(Allowance(service="*"),))
+    policy = dataclasses.replace(HASTY, allow=(Allowance(service="*"),))
     records = []
     for index in range(5):
         verdict = leak(subject=subject_of(f"svc-{index}", pid=100 + index))
@@ -279,10 +319,10 @@ def test_observe_plans_what_act_would_do():
 
 def test_observe_shows_also_services_that_nobody_allowed_yet():
     """Who has not decided yet sees what would happen, and what act mode would still need."""
-    plan = decide(leak(), state_of(mode=Mode.OBSERVE), Policy(), EMPTY)
+    plan = decide(leak(), state_of(mode=Mode.OBSERVE), HASTY, EMPTY)
     assert kinds(plan) == ["capture", "restart", "notify"]
     assert plan.because[-1] == "Act mode would also need feed-sync among the allowed services."
-    assert decide(leak(), state_of(mode=Mode.ACT), Policy(), EMPTY).refusals
+    assert decide(leak(), state_of(mode=Mode.ACT), HASTY, EMPTY).refusals
 
 
 def test_a_would_have_is_said_once_for_a_process():
@@ -306,7 +346,7 @@ def test_what_was_only_journaled_does_not_hold_act_mode_back():
 
 def test_a_service_can_be_allowed_to_be_stopped_only():
     """Stop needs no recipe, for nothing is brought back."""
-    policy = Policy(allow=(Allowance(service="feed-sync", remedy=Remedy.STOP),))
+    policy = dataclasses.replace(HASTY, allow=(Allowance(service="feed-sync", remedy=Remedy.STOP),))
     plan = decide(leak(), state_of(recipe=None), policy, EMPTY)
     assert kinds(plan) == ["capture", "stop", "notify"]
     assert plan.actions[1].parameters == {"grace_seconds": "10"}
