@@ -2,7 +2,6 @@
 
 import base64
 import http.client
-import json
 import socket
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -87,6 +86,8 @@ def test_lines_may_come_in_any_order(client):
         ({**_order(), "warehouse": "MOON-1"}, "MOON-1"),
         (_order(requested_at="yesterday"), "requested_at"),
         (_order(requested_at="2026-01-01T00:00:00"), "requested_at"),
+        (_order(requested_at="9999-12-31T23:59:59Z"), "requested_at"),
+        (_order(requested_at="0001-01-01T00:00:00+14:00"), "requested_at"),
         (_order(colour="red"), "colour"),
         ({**_order(), "lines": []}, "lines"),
         ({**_order(), "lines": _order()["lines"] * 2}, "twice"),
@@ -230,6 +231,31 @@ def test_stock_moves_and_is_found(client):
     assert client.ask("GET", "/v1/stock?limit=1001")[0] == 422
 
 
+def test_what_can_be_named_is_listed(shared):
+    """Regions, warehouses and SKUs page by page, each once, and none beyond what was asked for."""
+    _, _, found = shared.ask("GET", "/v1/regions")
+    assert [(r["region"], r["warehouses"]) for r in found["regions"]] == [
+        ("APAC", 2), ("EMEA", 2), ("USA", 2)]  # fmt: skip
+    _, _, found = shared.ask("GET", "/v1/warehouses?region=EMEA")
+    assert [w["warehouse"] for w in found["warehouses"]] == ["EMEA-1", "EMEA-2"]
+    assert found["next"] is None
+    seen, after = [], ""
+    while after is not None:
+        _, _, found = shared.ask("GET", f"/v1/skus?prefix=SKU-0000&limit=4&after={after}")
+        assert len(found["skus"]) <= 4
+        seen += [sku["sku"] for sku in found["skus"]]
+        after = found["next"]
+    assert seen == [f"SKU-0000{n}" for n in range(1, 10)]
+    assert shared.ask("GET", "/v1/skus?prefix=%25")[2]["skus"] == []
+
+
+@pytest.mark.parametrize("path", ["skus?limit=1001", "skus?limit=0", "warehouses?after=%00",
+    "warehouses?region=" + "x" * 65, "skus?prefix="])  # fmt: skip
+def test_a_list_is_bounded(shared, path):
+    """422 for more than a page, and for what is no code."""
+    assert shared.ask("GET", f"/v1/{path}")[0] == 422
+
+
 def test_a_feed_is_applied_once_and_in_sequence(client):
     """A repeated batch changes nothing, a gap names the next number, another body is refused.
 
@@ -341,7 +367,11 @@ def test_the_interface_describes_itself(shared):
     assert {"/v1/orders", "/v1/stock", "/v1/penalties", "/readyz"} <= set(document["paths"])
     assert set(document["paths"]["/v1/orders"]["post"]["responses"]) >= {
         "200", "201", "409", "422", "503"}  # fmt: skip
-    assert json.dumps(document)
+    bearers = [n for n, s in document["components"]["securitySchemes"].items()
+        if (s["type"], s["scheme"]) == ("http", "bearer")]  # fmt: skip
+    for path, methods in document["paths"].items():
+        asked = [{name: []} for name in bearers] if path.startswith("/v1/") else None
+        assert all(said.get("security") == asked for said in methods.values()), path
 
 
 def test_a_token_that_comes_close_is_refused(shared):
