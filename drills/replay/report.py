@@ -197,6 +197,8 @@ def _markdown(
     ]
     if plotted:
         parts += ["\n## Memory and orders\n", "![memory](memory.png)\n", "![orders](orders.png)"]
+    else:
+        parts.append("\nNo plots: matplotlib is not installed (pip install 'forestall[drill]').")
     for story in stories:
         parts += [f"\n## {story.guard}\n", "```text", _moments(story).rstrip(), "```"]
         if story.problem is not None:
