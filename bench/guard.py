@@ -1,6 +1,6 @@
 """Simulated weeks of guard over normal load: how often it acts falsely, and when on real leaks.
 
-    python bench/guard.py [--host-years Y] [--seed N] [--json]
+    python bench/guard.py [--host-years Y] [--seed N] [--act-within DURATION] [--json]
 
 Each simulated host has 16 GiB of memory, no swap, a database of 3 GiB that nobody touches, and five
 services with loads of families.py, of which a third run under a limit of their own; deploys end
@@ -22,7 +22,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from families import CALM, DAY, FAST_CALM, HOUR, LEAKS, MIB, MINUTE, Draw, Shape
 from forestall.detect.rules import RULES
@@ -37,6 +37,7 @@ from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState, Plan
 from forestall.model.sample import ProcessKey
 from forestall.model.verdict import Limit, LimitKind, Subject, Verdict, VerdictKind
+from forestall.units import parse_duration
 
 GIB = 1024 * MIB
 TOTAL_BYTES = 16 * GIB
@@ -148,9 +149,10 @@ def make_host(seed: int, number: int) -> list[Service]:
 class Guarded:
     """A host under the shipped guard."""
 
-    def __init__(self, services: list[Service], tally: Tally) -> None:
+    def __init__(self, services: list[Service], tally: Tally, policy: Policy) -> None:
         self.services = services
         self.tally = tally
+        self.policy = policy
         self.history = History()
 
     def step(self, now: float, headroom: int) -> None:
@@ -168,7 +170,7 @@ class Guarded:
                 continue
             if service.bad_since is None:
                 service.bad_since = now
-            plan = decide(verdict, self._state(service, verdict, now), POLICY, self.history)
+            plan = decide(verdict, self._state(service, verdict, now), self.policy, self.history)
             if not plan.idle:
                 self._carry_out(plan, service, verdict, now)
 
@@ -322,14 +324,14 @@ def run_host(seed: int, number: int, make) -> None:
 
 
 GUARDS = {
-    "forestall": Guarded,
-    "earlyoom 10%": lambda services, tally: Rival(services, tally, 0.10),
-    "nohang 5%": lambda services, tally: Rival(services, tally, 0.05),
-    "nobody": Nobody,
+    "forestall": lambda services, tally, policy: Guarded(services, tally, policy),
+    "earlyoom 10%": lambda services, tally, policy: Rival(services, tally, 0.10),
+    "nohang 5%": lambda services, tally, policy: Rival(services, tally, 0.05),
+    "nobody": lambda services, tally, policy: Nobody(services, tally),
 }
 
 
-def run(seed: int, host_years: float) -> dict:
+def run(seed: int, host_years: float, policy: Policy) -> dict:
     hosts = max(LEAK_EVERY, round(host_years * YEAR_SECONDS / HOST_SECONDS))
     years = hosts * HOST_SECONDS / YEAR_SECONDS
     result: dict = {
@@ -339,13 +341,16 @@ def run(seed: int, host_years: float) -> dict:
         "seed": seed,
         "hosts": hosts,
         "host_years": round(years, 2),
+        "act_within_seconds": policy.act_within_seconds,
         "guards": {},
     }
     for name, make in GUARDS.items():
         tally = Tally()
         started = time.process_time()
         for number in range(hosts):
-            run_host(seed, number, lambda services, make=make, tally=tally: make(services, tally))
+            run_host(
+                seed, number, lambda services, make=make, tally=tally: make(services, tally, policy)
+            )
             if sys.stderr.isatty():
                 print(f"\r{name}: {number + 1} of {hosts} weeks ", end="", file=sys.stderr)
         result["guards"][name] = figures(tally, years, time.process_time() - started)
@@ -378,7 +383,8 @@ def _middle(values: list[float]) -> float | None:
 
 def show(result: dict) -> None:
     print(f"{result['date']}  {result['machine']}  seed {result['seed']}")
-    print(f"{result['hosts']} hosts for a week each = {result['host_years']} host-years\n")
+    print(f"{result['hosts']} hosts for a week each = {result['host_years']} host-years")
+    print(f"forestall acts within {result['act_within_seconds'] / 60:g} min of exhaustion\n")
     names = list(result["guards"])
     print(" " * 32 + "".join(name.rjust(16) for name in names))
     for key, first in result["guards"][names[0]].items():
@@ -395,10 +401,14 @@ def show(result: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--host-years", type=float, default=2.0)
+    parser.add_argument("--host-years", type=float, default=1.0)
+    parser.add_argument("--act-within", metavar="DURATION", help="in place of the policy's own")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = run(options.seed, options.host_years)
+    policy = POLICY
+    if options.act_within:
+        policy = replace(POLICY, act_within_seconds=parse_duration(options.act_within))
+    result = run(options.seed, options.host_years, policy)
     print(json.dumps(result, indent=2)) if options.json else show(result)
 
 

@@ -108,7 +108,7 @@ class Orders:
         words += ["--skew", "1.1", "--skus", str(SKUS), "--give-up-seconds", "300"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).parent / "clients.py"), *words],
+                [sys.executable, "-m", "cims", "load", *words],
                 env=os.environ | {"CIMS_DSN": self._cluster.dsn()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

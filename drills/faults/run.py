@@ -52,7 +52,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         description="Random faults against a database cluster while orders are taken.",
     )
     parser.add_argument(
-        "--faults", type=int, default=8, help="how many (200 take about 90 minutes)"
+        "--faults", type=int, default=8, help="how many (200 take about 75 minutes)"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", dest="first", type=int, default=1, help="begin with this number")

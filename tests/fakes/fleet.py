@@ -145,7 +145,6 @@ class NodeHandler:
         node.tick(f"before {self.kind.value}")
         held = node.lease.held()
         world.log.append((node.name, self.kind, step, held, world.clock.now()))
-        node.unverified = self.kind
         if self.kind is ActionKind.SWITCHOVER:
             self._switch(step)
         elif self.kind is ActionKind.CONTAIN:
@@ -158,6 +157,7 @@ class NodeHandler:
             raise ZeroDivisionError
         world.clock.sleep(2.0)
         node.tick(f"after {self.kind.value}")
+        node.unverified = self.kind
         return Done(detail="Done.", evidence="e" * 64 if self.kind is ActionKind.CAPTURE else None)
 
     def verify(self, step, done):

@@ -73,6 +73,13 @@ def listens(port):
     return True
 
 
+def takes(path):
+    """Whether somebody takes connections on this unix socket; bound is not yet listened to."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+    return True
+
+
 @contextmanager
 def running(words, folder, name, *, ready, as_user=None, environ=None):
     """A server process; ended and reaped at the end, whatever happened."""
@@ -238,7 +245,7 @@ def pgbouncer(folder, port, *, auth="trust", users=KNOWN, pool_mode="transaction
         folder,
         "pgbouncer",
         as_user=user,
-        ready=lambda: path.exists() and listens(own),
+        ready=lambda: takes(path) and listens(own),
     ):
         yield own, str(path)
 

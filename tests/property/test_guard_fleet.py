@@ -134,6 +134,8 @@ class FleetMachine(RuleBasedStateMachine):
         except ZeroDivisionError:
             world.seen["broken handler"] += 1
         node.kill_at = None
+        # Every do has its verify.
+        assert node.unverified is None
         self.check_deeds(node, plan, world.log[before:], other)
         if outcomes is not None:
             self.check_outcomes(node, plan, outcomes)

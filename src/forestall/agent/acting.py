@@ -170,10 +170,11 @@ class Acting:
     def settle(self, tell: Tell) -> None:
         """Try again, now and then, to take back what an earlier plan left on this host."""
         now = self._clock.monotonic()
-        if self._executor is None or now < self._settle_at or not self._executor.owing:
+        if self._executor is None or now < self._settle_at:
             return
         self._settle_at = now + RETRY_SECONDS
-        self._tell_outcomes(self._executor.settle(), [], tell)
+        if self._executor.owing:
+            self._tell_outcomes(self._executor.settle(), [], tell)
 
     def unspooled(self, spooled: set[str], since: float) -> list[TimelineEvent]:
         """Events of plans since then that are in the ledger and not in the spool.

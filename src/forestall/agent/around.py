@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from forestall.model.database import Database
 
 PUBLISH_SECONDS = 15.0
+FOLLOW_SECONDS = 10.0
+FRESH_SECONDS = 30.0
 
 
 class Around:
@@ -37,6 +39,8 @@ class Around:
         self._cluster: Cluster | None = None
         self._readers: FleetForecasts | None = None
         self._publisher: _Publisher | None = None
+        self._follower: _Follower | None = None
+        self._config = config
         if self.access is not None:
             from dataclasses import replace
 
@@ -60,14 +64,34 @@ class Around:
         return self._fleet is not None
 
     def look(self) -> "Database | None":
-        """The cluster now, with what its hosts forecast; None where none is configured."""
+        """The cluster now, with what its hosts forecast; None where none is configured.
+
+        As `follow` saw it lately, if it did: a peer that does not answer must not hold a decision
+        up. What acts looks again before it acts.
+        """
         if self.access is None:
             return None
+        if self._follower is not None:
+            latest = self._follower.latest
+            if latest is not None and self._clock.now() - latest.at <= FRESH_SECONDS:
+                return latest
         if self._cluster is None:
             from forestall.guard.database import Cluster
 
             self._cluster = Cluster(self.access)
         return self._cluster.look(self._clock, forecasts=self._forecasts())
+
+    def follow(self) -> None:
+        """Look at the cluster every FOLLOW_SECONDS from now on, in a thread of its own."""
+        if self.access is not None and self._follower is None:
+            self._follower = _Follower(
+                Around(
+                    self._config,
+                    hostname=self._hostname,
+                    host_clock=self._clock,
+                    lag_bytes_max=self.access.lag_bytes_max,
+                )
+            )
 
     def switchover(self) -> ActionHandler | None:
         """What moves the primary; None where no database is configured."""
@@ -112,6 +136,8 @@ class Around:
         """Let go of what is open."""
         if self._publisher is not None:
             self._publisher.stop()
+        if self._follower is not None:
+            self._follower.stop()
         if self._cluster is not None:
             self._cluster.close()
 
@@ -125,6 +151,26 @@ class Around:
         except ForestallError:
             # Whether a candidate may itself run out is then not known, and the plan says so.
             return {}
+
+
+class _Follower:
+    """Keeps the `latest` look at the cluster, by connections of its own."""
+
+    def __init__(self, around: Around) -> None:
+        self.latest: Database | None = None
+        self._around = around
+        self._stopped = threading.Event()
+        threading.Thread(target=self._run, name="database look", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while True:
+            self.latest = self._around.look()
+            if self._stopped.wait(FOLLOW_SECONDS):
+                self._around.close()
+                return
 
 
 class _Publisher:

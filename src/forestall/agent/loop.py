@@ -186,6 +186,7 @@ class Watch:
         if self._hosting is not None:
             self._hosting.tend()
         if self.state is not None:
+            self.around.follow()
             try:
                 self.recall_from(self.state, spooled, since)
             except JournalError as error:
