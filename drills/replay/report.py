@@ -118,7 +118,7 @@ def write(out: Path, setting: Setting, rows: Sequence[Row], stories: Sequence[St
     (out / FIGURES).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     plotted = _plot(out, setting.timeline, stories)
     (out / "report.md").write_text(
-        _markdown(out, setting, rows, stories, plotted), encoding="utf-8"
+        _markdown(out, setting, rows, stories, plotted=plotted), encoding="utf-8"
     )
 
 
@@ -173,6 +173,7 @@ def _markdown(
     setting: Setting,
     rows: Sequence[Row],
     stories: Sequence[Story],
+    *,
     plotted: bool,
 ) -> str:
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -197,6 +198,8 @@ def _markdown(
     ]
     if plotted:
         parts += ["\n## Memory and orders\n", "![memory](memory.png)\n", "![orders](orders.png)"]
+    else:
+        parts.append("\nNo plots: matplotlib is not installed (pip install 'forestall[drill]').")
     for story in stories:
         parts += [f"\n## {story.guard}\n", "```text", _moments(story).rstrip(), "```"]
         if story.problem is not None:
@@ -224,9 +227,11 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
 
     clock_face: Any = DateFormatter
     clock_face = clock_face("%H:%M", tz=PANIC.tzinfo)
-    for name, title, values in (
-        ("memory", "MiB available on the machine", _available),
-        ("orders", "orders acknowledged per second", _pace),
+    # What waited for an outage comes at once after it, and would flatten everything before.
+    most = 3 * flow.orders_per_wall_second(timeline)
+    for name, title, values, top in (
+        ("memory", "MiB available on the machine", _available, None),
+        ("orders", f"orders acknowledged per second, up to {most:.0f}", _pace, most),
     ):
         figure, axes = plt.subplots(
             len(stories), 1, figsize=(9, 1.9 * len(stories) + 0.6), sharex=True, squeeze=False
@@ -235,7 +240,7 @@ def _plot(out: Path, timeline: Timeline, stories: Sequence[Story]) -> bool:
             times, found = values(story)
             axis.plot([timeline.at(at) for at in times], found, linewidth=1.0)
             axis.set_ylabel(story.guard)
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(bottom=0, top=top)
             axis.grid(visible=True, alpha=0.3)
             if story.panicked is not None:
                 axis.axvline(timeline.at(story.panicked), color="tab:red", linewidth=1.0)

@@ -34,7 +34,7 @@ PATCH_SECONDS = 5 * 60.0
 """People put the repaired service in place so long after the resolution, of the seed's clock."""
 QUIET_SECONDS = 60.0
 MIB = 1 << 20
-WARM_BYTES = 72 * MIB
+WARM_BYTES = 48 * MIB
 """What stock-sync and the database's connections take when they have worked for a while: seen."""
 SUPERVISE = Path(__file__).parents[1] / "machine" / "supervise.py"
 ROOT = Path(__file__).parents[2]
