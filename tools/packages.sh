@@ -28,10 +28,9 @@ members() {
         echo "e2fsprogs mke2fs"
         echo "busybox-static /usr/share/doc/busybox-static"
         ;;
-    guards) # what the drills compare with, and what shows them a small machine
+    guards) # what the drills compare with
         echo "earlyoom earlyoom"
         echo "nohang nohang"
-        echo "lxcfs lxcfs"
         ;;
     managers) # service managers that guard can ask for a restart
         echo "supervisor supervisord"

@@ -75,11 +75,12 @@ def find_mounts_here() -> Mounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What a machine's memory holds. `available_bytes` counts the cache that can be taken back."""
+    """What a machine's memory holds. `shared_bytes` are shared, which nobody can take back."""
 
     limit_bytes: int
     used_bytes: int
     cache_bytes: int
+    shared_bytes: int = 0
 
     @property
     def available_bytes(self) -> int:
@@ -87,12 +88,12 @@ class Memory:
         return max(0, self.limit_bytes - self.used_bytes + self.cache_bytes)
 
 
-def parse_cache(stat: str) -> int:
-    """Bytes of page cache on the file lists, in the text of memory.stat of either version."""
+def parse_cache(stat: str) -> tuple[int, int]:
+    """(page cache on the file lists, shared memory) in the text of memory.stat."""
     values = dict(line.split(" ", 1) for line in stat.splitlines() if " " in line)
-    version_1 = ("total_active_file", "total_inactive_file")
-    names = version_1 if version_1[0] in values else ("active_file", "inactive_file")
-    return sum(int(values.get(name, "0")) for name in names)
+    prefix = "total_" if "total_active_file" in values else ""
+    cache = (int(values.get(f"{prefix}{name}", "0")) for name in ("active_file", "inactive_file"))
+    return sum(cache), int(values.get(f"{prefix}shmem", "0"))
 
 
 class Group:
@@ -136,10 +137,12 @@ class Group:
         """What is used now; None once the group is gone."""
         used = "memory.usage_in_bytes" if self.version == 1 else "memory.current"
         try:
+            cache, shared = parse_cache(_read(self._memory / "memory.stat"))
             return Memory(
                 limit_bytes=self.limit_bytes,
                 used_bytes=int(_read(self._memory / used)),
-                cache_bytes=parse_cache(_read(self._memory / "memory.stat")),
+                cache_bytes=cache,
+                shared_bytes=shared,
             )
         except (OSError, ValueError):
             return None

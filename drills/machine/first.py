@@ -1,9 +1,9 @@
 """Process 1 of a small machine: makes its /proc its own, says `ready`, and buries its orphans.
 
-usage: first.py LXCFS-FOLDER PLAYED-FOLDER HOSTNAME (in fresh PID, mount, UTS and cgroup namespaces)
+usage: first.py PLAYED-FOLDER HOSTNAME (in fresh PID, mount, UTS and cgroup namespaces)
 
-The files of PLAYED-FOLDER say what is played: a kernel that panics when memory ends, on a host
-whose own group has no limit, for that limit is its memory.
+The files of PLAYED-FOLDER say how large this host is, and what is played: a kernel that panics when
+memory ends, on a host whose own group has no limit, for that limit is its memory.
 """
 
 import os
@@ -12,15 +12,12 @@ import subprocess
 import sys
 import time
 
-SHOWN = ("meminfo", "swaps")
-"""The files of /proc that lxcfs answers for the asker's group.
-
-Not uptime and stat: the start of a process is counted from the real boot, and would then lie in
-the future (an age that no reader believes, and to Patroni a postmaster that is somebody else's).
-"""
-
-
+# Not uptime and stat, which could be shown as well: the start of a process is counted from the
+# real boot, and would lie in the future (an age that no reader believes, and to Patroni a
+# postmaster that is somebody else's).
 PLAYED = (
+    ("meminfo", "/proc/meminfo"),
+    ("swaps", "/proc/swaps"),
     ("panic_on_oom", "/proc/sys/vm/panic_on_oom"),
     ("panic", "/proc/sys/kernel/panic"),
     ("no_limit_v1", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -29,11 +26,9 @@ PLAYED = (
 )
 
 
-def main(lxcfs: str, played: str, hostname: str) -> None:
+def main(played: str, hostname: str) -> None:
     """Mount, say so on standard output, then reap for ever."""
     socket.sethostname(hostname)
-    for name in SHOWN:
-        _show(f"{lxcfs}/proc/{name}", f"/proc/{name}")
     _own_cgroups()
     for name, place in PLAYED:
         if os.path.exists(place):

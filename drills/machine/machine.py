@@ -24,7 +24,7 @@ from drills.machine.cgroup import (
     find_mounts_here,
     leftovers,
 )
-from drills.machine.lxcfs import lxcfs
+from drills.machine.meminfo import Meminfo
 
 HERE = Path(__file__).parent
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -61,8 +61,7 @@ class Machine:
         """When its memory ended, on time.monotonic."""
         self._folder = folder
         self._on_panic = on_panic
-        self._stack = contextlib.ExitStack()
-        self._lxcfs: Path | None = None
+        self._meminfo: Meminfo | None = None
         self._boot_count = 0
         self._group: Group | None = None
         self._events: OomEvents | None = None
@@ -83,7 +82,6 @@ class Machine:
         for name, text in PLAYED.items():
             (self._played / name).write_text(text, encoding="ascii")
         try:
-            self._lxcfs = self._stack.enter_context(lxcfs(self._folder))
             self._booter.submit(self._boot).result()
         except BaseException:
             self.close()
@@ -167,10 +165,11 @@ class Machine:
             self._power_off()
         finally:
             self._booter.shutdown()
-            self._stack.close()
+            if self._meminfo is not None:
+                self._meminfo.close()
+                self._meminfo = None
 
     def _boot(self) -> None:
-        assert self._lxcfs is not None
         self._boot_count += 1
         name = f"{NAME}{os.getpid()}-{self.name}-{self._boot_count}"
         group = Group(self._mounts, name, self.memory_bytes)
@@ -179,8 +178,10 @@ class Machine:
         self._events = group.oom_events()
         join = [sys.executable, "-I", "-S", str(HERE / "join.py"), *group.procs_files, "--"]
         unshare = ["unshare", "--pid", "--mount", "--uts", "--cgroup", "--fork", "--mount-proc"]
-        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._lxcfs)]
-        first += [str(self._played), self.name]
+        if self._meminfo is None:
+            self._meminfo = Meminfo(self._played, self.memory)
+            self._meminfo.start()
+        first = [sys.executable, "-I", "-S", str(HERE / "first.py"), str(self._played), self.name]
         with open(self._folder / "machine.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *join, *unshare, "--kill-child", "--", *first],

@@ -22,8 +22,6 @@ ROOT = Path(__file__).parents[2]
 def _missing() -> str | None:
     if os.geteuid() != 0:
         return "a machine of its own needs root"
-    if shutil.which("lxcfs") is None:
-        return "lxcfs is not installed (sh tools/packages.sh guards)"
     try:
         find_mounts_here()
     except NoMachineError as error:
@@ -79,6 +77,25 @@ def test_inside_it_is_a_host_of_its_size(machine, folder):
     assert values["SwapTotal"].split()[0] == values["SwapFree"].split()[0] == "0"
     assert "db-test" in text.splitlines()
     assert len([line for line in text.splitlines() if line.startswith("/proc/")]) <= 4
+
+
+def test_shared_memory_is_not_said_to_be_available(machine, folder):
+    """What processes share, as a database does, is no longer available: a guard must see it so."""
+    script = (
+        "import mmap, time\n"
+        "def left():\n"
+        "    time.sleep(0.5)\n"
+        "    text = open('/proc/meminfo').read()\n"
+        "    return int(text.partition('MemAvailable:')[2].split()[0]) >> 10\n"
+        "before = left()\n"
+        "shared = mmap.mmap(-1, 32 << 20)\n"
+        "shared.write(b'x' * (32 << 20))\n"
+        "print(before, left())"
+    )
+    code, text = said(machine, folder, sys.executable, "-I", "-c", script)
+    before, after = map(int, text.split())
+    assert code == 0
+    assert 30 <= before - after <= 72
 
 
 def test_inside_the_kernel_says_what_is_played(machine, folder):
@@ -157,7 +174,7 @@ def test_a_machine_ends_with_whoever_made_it(folder):
     while (left := [pid for pid in pids if _runs(pid)]) and time.monotonic() < until:
         time.sleep(0.05)
     assert not left
-    # The next machine sweeps the groups; that lxcfs is gone is seen by its mount.
+    # The next machine sweeps the groups.
     with Machine(folder / "second", name="db-next", memory_bytes=SIZE_BYTES):
         mount = find_mounts_here().memory
         assert not list(mount.glob(f"forestall-drill-{drill.pid}-*"))

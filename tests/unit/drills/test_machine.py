@@ -11,7 +11,9 @@ from drills.machine.cgroup import (
     parse_cache,
     parse_ooms,
 )
-from drills.machine.lxcfs import is_mounted
+from drills.machine.meminfo import meminfo
+
+from forestall.sense.procfs import parse_meminfo
 
 V1 = """\
 tmpfs /sys/fs/cgroup tmpfs rw 0 0
@@ -45,13 +47,16 @@ def test_no_memory_controller_is_said(mounts):
 
 def test_cache_of_version_1_counts_the_groups_inside():
     """The hierarchical lines are meant: what is in groups of the machine is the machine's."""
-    stat = "active_file 1\ninactive_file 2\ntotal_active_file 100\ntotal_inactive_file 20\n"
-    assert parse_cache(stat) == 120
+    stat = (
+        "shmem 3\nactive_file 1\ninactive_file 2\n"
+        "total_shmem 7\ntotal_active_file 100\ntotal_inactive_file 20\n"
+    )
+    assert parse_cache(stat) == (120, 7)
 
 
 def test_cache_of_version_2():
     """There all lines are hierarchical."""
-    assert parse_cache("anon 5\nactive_file 7\ninactive_file 8\n") == 15
+    assert parse_cache("anon 5\nactive_file 7\ninactive_file 8\nshmem 4\n") == (15, 4)
 
 
 def test_available_counts_the_cache():
@@ -72,9 +77,50 @@ def test_only_what_dead_drills_left_is_swept():
     assert leftovers(names, lambda pid: pid == 11) == ["forestall-drill-10-db-1"]
 
 
-def test_a_mount_is_found_by_its_whole_path():
-    """A folder below a mount, or one whose name only begins alike, is not mounted."""
-    mounts = "lxcfs /tmp/a/lxcfs fuse.lxcfs rw 0 0\n"
-    assert is_mounted(Path("/tmp/a/lxcfs"), mounts)
-    assert not is_mounted(Path("/tmp/a/lxcf"), mounts)
-    assert not is_mounted(Path("/tmp/a"), mounts)
+HOST = """\
+MemTotal:       24684084 kB
+MemFree:        20000000 kB
+MemAvailable:   23000000 kB
+Buffers:          123456 kB
+Cached:          1234567 kB
+Active(anon):       1000 kB
+Shmem:            200000 kB
+SwapTotal:       4000000 kB
+SwapFree:        4000000 kB
+HugePages_Total:       0
+"""
+MIB = 1 << 20
+
+
+def test_meminfo_tells_of_the_machine_alone():
+    """Size, what is free and what can be taken back are the machine's; there is no swap."""
+    told = parse_meminfo(
+        meminfo(
+            HOST,
+            Memory(
+                limit_bytes=448 * MIB,
+                used_bytes=300 * MIB,
+                cache_bytes=50 * MIB,
+                shared_bytes=32 * MIB,
+            ),
+        ).encode()
+    )
+    assert told["MemTotal"] == 448 * MIB
+    assert told["MemFree"] == 148 * MIB
+    assert told["Cached"] == 82 * MIB
+    assert told["SwapTotal"] == told["SwapFree"] == told["Buffers"] == 0
+    assert told["HugePages_Total"] == 0
+
+
+def test_shared_memory_is_not_available():
+    """What a database shares among its processes is in the cache, and nobody can take it back."""
+    full = Memory(limit_bytes=448 * MIB, used_bytes=447 * MIB, cache_bytes=0, shared_bytes=32 * MIB)
+    assert parse_meminfo(meminfo(HOST, full).encode())["MemAvailable"] == MIB
+
+
+@pytest.mark.parametrize("used", [0, 1, 300 * MIB, 448 * MIB])
+def test_meminfo_is_always_as_long(used):
+    """A reader meets the old file or the new one, because each is written over the other."""
+    small = Memory(limit_bytes=448 * MIB, used_bytes=used, cache_bytes=0)
+    first = meminfo(HOST, Memory(limit_bytes=448 * MIB, used_bytes=9 * MIB, cache_bytes=0))
+    assert len(meminfo(HOST, small)) == len(first)
