@@ -8,7 +8,8 @@ examples:
   forestall guard explain --json | jq .plan.left_out
 
 Reads the host by the functions that the agent uses, and what the agent keeps in its state folder;
-asks the database's members and nobody else. Nothing is changed, recorded or sent.
+asks what is configured for its state: the database's members, poolers and proxies, etcd, and who
+runs the service. Nothing is changed, recorded or told to people.
 
 Exit code 0, 1 where guard would take nothing down or contain, 3 where no such service is seen.
 """

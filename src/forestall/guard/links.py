@@ -91,6 +91,13 @@ class ProxyLink:
         """Whether somebody drained the server of a member or put it into maintenance."""
         return self.proxy.server(member) in self.client.stopped(self.proxy.backend)
 
+    def unusable(self, *, drains: bool) -> str | None:
+        """Why it could not be watched, or, if it `drains`, be told to; whoever is primary."""
+        if not self.client.servers(self.proxy.backend):
+            return f"It has no servers in {self.proxy.backend}."
+        level = self.client.level() if drains else "admin"
+        return None if level == "admin" else f"Its socket is of level {level}, and not admin."
+
     def problem(self, leader: str, candidate: str) -> str | None:
         """Why traffic could not be led from one to the other here, as a sentence, or None."""
         for member in (leader, candidate):

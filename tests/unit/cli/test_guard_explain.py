@@ -112,3 +112,14 @@ def test_the_lines_are_ok_or_no_and_are_counted():
         "",
         "1 of 2 are as guard needs them.",
     ]
+
+
+def test_a_password_that_cannot_be_read_is_a_no(tmp_path):
+    """A look at the cluster needs none, so it would be missed when the primary has to move."""
+    missing, there = tmp_path / "missing", tmp_path / "there"
+    there.write_text("secret\n")
+    assert "no secret to read" in (guard_test._secret("x", str(missing)).fault or "")
+    found = guard_test._secret("x", str(there))
+    assert found.fault is None
+    assert "secret" not in found.said
+    assert guard_test._secret("x", None).fault is None

@@ -57,8 +57,10 @@ class SwitchoverHandler:
         try:
             client = self._links.watched(move.peer_url)
             seen = database_of(client.cluster(), client.config(), at=self._clock.now())
+            # Reads the password too, so that one that is missing is said before the time comes.
+            self._links.asked(move.peer_url).connect()
         except WireError as error:
-            return f"The peer does not answer: {error.message}."
+            return f"The peer cannot be asked: {error.message}."
         return self._unfit(seen, move) or self._unreachable(move)
 
     def do(self, step: Step) -> Done:
