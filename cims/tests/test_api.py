@@ -118,6 +118,13 @@ def test_a_body_that_is_no_order(shared, body):
     assert shared.ask("GET", "/healthz")[0] == 200
 
 
+def test_json_that_is_not_called_json_is_told(shared):
+    """A body that a client sends as a form names the header that is missing."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, answer = shared.ask("POST", "/v1/orders", _order(), key=uuid.uuid4(), **headers)
+    assert (status, "application/json" in answer["error"]["message"]) == (422, True)
+
+
 @pytest.mark.parametrize("key", [None, "", "17", "x" * 2000])
 def test_an_order_without_a_key_is_not_taken(shared, key):
     """400: a write that could not be retried is not begun."""
