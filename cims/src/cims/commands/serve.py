@@ -92,8 +92,8 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only for sockets that say they are TCP. With it an answer's
-    # body waits some 40 ms for the acknowledgement of its header.
+    # asyncio turns Nagle's algorithm off only where a socket says that it is TCP. With it the body
+    # of an answer waits some 40 ms for the acknowledgement of its header.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
