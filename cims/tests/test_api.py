@@ -1,5 +1,6 @@
 """The REST API: each outcome has its status; what a stranger sends is refused and no more."""
 
+import asyncio
 import base64
 import http.client
 import socket
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from cims.commands.serve import _listen
 from service import TOKEN, Client, serving
 
 
@@ -116,6 +118,13 @@ def test_a_body_that_is_no_order(shared, body):
     assert status in (400, 422)
     assert "\n" not in answer["error"]["message"]
     assert shared.ask("GET", "/healthz")[0] == 200
+
+
+def test_json_that_is_not_called_json_is_told(shared):
+    """A body that a client sends as a form names the header that is missing."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, answer = shared.ask("POST", "/v1/orders", _order(), key=uuid.uuid4(), **headers)
+    assert (status, "application/json" in answer["error"]["message"]) == (422, True)
 
 
 @pytest.mark.parametrize("key", [None, "", "17", "x" * 2000])
@@ -378,3 +387,25 @@ def test_a_token_that_comes_close_is_refused(shared):
     """Any other token is refused, also one that only begins like ours."""
     for token in (TOKEN[:-1], TOKEN + "x", TOKEN.upper(), ""):
         assert Client(shared.port, token).ask("GET", "/v1/stock")[0] == 401
+
+
+def test_an_answer_is_sent_at_once():
+    """`cims serve` has Nagle's algorithm off: no body waits for its header's ack."""
+
+    async def scenario() -> int:
+        off = asyncio.get_running_loop().create_future()
+
+        def met(_, writer):
+            line = writer.get_extra_info("socket")
+            off.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = _listen("127.0.0.1", 0)
+        async with await asyncio.start_server(met, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            try:
+                return await asyncio.wait_for(off, 30)
+            finally:
+                writer.close()
+
+    assert asyncio.run(scenario())
