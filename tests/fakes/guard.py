@@ -197,7 +197,7 @@ def state_of(at=1_700_000_000.0, mode=Mode.ACT, **options):
     return HostState(at=at, mode=mode, **options)
 
 
-HASTY = Policy(act_alone_within_seconds=2 * HOUR, used_share_alone_max=0.85)
+HASTY = Policy(act_alone_within_seconds=2 * HOUR)
 """The shipped policy of an owner to whom a service's own limit is as grave as the host's."""
 
 ALLOWED = replace(HASTY, allow=(Allowance(service="feed-sync*"),))

@@ -2,8 +2,9 @@
 
 A real process with a real mistake (a cache keyed by request id) leaks real memory under a real
 limit, beside the same service with the mistake repaired. The shipped agent watches both with the
-shipped thresholds, on a clock 60 times as fast as yours. Needs no root, no network, and less than
-two minutes. Ends with the paths of the evidence and of the incident review written from it.
+shipped thresholds, on a clock 60 times as fast as yours (the two minutes before exhaustion in
+which guard acts are two of yours, for evidence takes as long as ever). Needs no root, no network,
+and less than two minutes. Ends with the paths of the evidence and of the incident review written.
 """
 
 import argparse

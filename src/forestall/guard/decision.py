@@ -74,20 +74,23 @@ def _trigger(verdict: Verdict, state: HostState, policy: Policy) -> tuple[tuple[
     if verdict.kind not in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING):
         return (f"{service} is {verdict.kind.value}, which calls for no action.",), False
     said = describe(verdict)
-    within, most, where = policy.act_within_seconds, policy.used_share_max, ""
+    if verdict.forecast is None:
+        # Without a limit there is nothing to run out; else the verdict is an older one that the
+        # judge holds for a while, and the newest judgement sees no growth any more.
+        return (said, "No exhaustion is foretold now, and guard acts on nothing else."), False
+    within, where = policy.act_within_seconds, ""
     if runs_out_alone(verdict, state):
-        within, most = policy.act_alone_within_seconds, policy.used_share_alone_max
+        within = policy.act_alone_within_seconds
         where = f" where {service} alone runs out"
     elif verdict.kind is VerdictKind.EXHAUSTING:
         return (said, "Guard acts on what is EXHAUSTING, unless it runs out alone."), True
     low, used = soonest(verdict), used_share(verdict)
-    horizon, share = format_duration(within), f"{most:.0%}"
+    horizon, share = format_duration(within), f"{policy.used_share_max:.0%}"
     if low is not None and low <= within:
         return (said, f"Exhaustion may come within the {horizon} in which guard acts{where}."), True
-    if used is not None and used >= most:
-        acts = f"{used:.0%} of the limit is used, and guard acts from {share}{where}."
-        return (said, acts), True
-    waits = f"Guard acts when exhaustion may come within {horizon}, or {share} is used{where}."
+    if used is not None and used >= policy.used_share_max:
+        return (said, f"{used:.0%} of the limit is used, and guard acts from {share}."), True
+    waits = f"Guard acts when exhaustion may come within {horizon}{where}, or {share} is used."
     return (said, waits), False
 
 

@@ -38,8 +38,7 @@ class Policy:
 
     act_within_seconds       a LEAKING service is acted on when its soonest exhaustion is nearer
     used_share_max           ... or when this share of its limit is used, whatever the forecast
-    act_alone_within_seconds, used_share_alone_max
-                             the same where it runs out alone, under a limit of its own, and for
+    act_alone_within_seconds the same where it runs out alone, under a limit of its own, and for
                              EXHAUSTING too. Running out costs it no more there than a restart
                              does, so a rise that may end by itself is given all the time there
                              is but for one attempt: the time-outs of evidence and restart
@@ -67,7 +66,6 @@ class Policy:
     act_within_seconds: float = 2 * HOUR
     used_share_max: float = 0.85
     act_alone_within_seconds: float = 2 * MINUTE
-    used_share_alone_max: float = 0.95
     persistence_seconds: float = 1 * MINUTE
     cooldown_seconds: float = 10 * MINUTE
     window_seconds: float = 1 * HOUR
@@ -104,7 +102,6 @@ class Policy:
                 _require(0 < value <= 365 * DAY, f"{field.name} is above 0 and at most a year")
         _require(0 <= self.persistence_seconds <= DAY, "persistence_seconds is at most a day")
         _require(0 < self.used_share_max <= 1, "used_share_max is above 0 and at most 1")
-        _require(0 < self.used_share_alone_max <= 1, "used_share_alone_max is above 0, at most 1")
         _require(self.service_actions_max > 0, "service_actions_max is at least 1")
         _require(self.host_actions_max > 0, "host_actions_max is at least 1")
         _require(self.evidence_bytes_min >= 0, "evidence_bytes_min is not negative")

@@ -109,19 +109,19 @@ AMONG_OTHERS = Ownership(
     [
         (2 * MINUTE, 400 * MIB, True),
         (2 * MINUTE + 1, 400 * MIB, False),
-        (None, 51 * MIB, True),
-        (None, 52 * MIB, False),
+        (None, 153 * MIB, True),
+        (None, 154 * MIB, False),
     ],
 )
 def test_what_runs_out_alone_is_given_the_time_there_is(kind, low, headroom, acts):
-    """Two minutes, or 95% used, whatever the verdict: then evidence and restart just fit."""
+    """Two minutes, or 85% used, whatever the verdict: then evidence and restart just fit."""
     verdict = leak(kind=kind, low=low, headroom=headroom)
     plan = decide(verdict, state_of(ownership=ALONE), SHIPPED, EMPTY)
     assert kinds(plan) == (["capture", "restart", "notify"] if acts else [])
     if not acts:
         assert plan.because[-1] == (
-            "Guard acts when exhaustion may come within 2 min, or 95% is used where feed-sync "
-            "alone runs out."
+            "Guard acts when exhaustion may come within 2 min where feed-sync alone runs out, or "
+            "85% is used."
         )
 
 
@@ -136,16 +136,13 @@ def test_what_takes_others_down_too_is_acted_on_early(kind, around):
         assert "restart" in kinds(plan)
 
 
-def test_exhausting_is_acted_on_without_a_forecast():
-    """EXHAUSTING is a reason of its own."""
-    verdict = dataclasses.replace(leak(kind=VerdictKind.EXHAUSTING), forecast=None)
-    assert kinds(decide(verdict, state_of(), ALLOWED, EMPTY)) == ["capture", "restart", "notify"]
-
-
-def test_a_leak_without_any_limit_is_left_alone():
-    """Without a forecast, LEAKING has no time and no share to act on."""
-    verdict = dataclasses.replace(leak(), forecast=None)
-    assert decide(verdict, state_of(), ALLOWED, EMPTY).idle
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+def test_what_is_not_foretold_to_run_out_is_left_alone(kind):
+    """A verdict that is only held has no forecast any more: the batch job is over."""
+    verdict = dataclasses.replace(leak(kind=kind), forecast=None)
+    plan = decide(verdict, state_of(), ALLOWED, EMPTY)
+    assert plan.idle
+    assert plan.because[-1] == "No exhaustion is foretold now, and guard acts on nothing else."
 
 
 def test_guard_waits_until_the_trouble_has_lasted():
