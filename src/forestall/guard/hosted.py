@@ -21,7 +21,11 @@ from forestall.model.action import Action
 from forestall.model.codec import Json, encode
 from forestall.units import MINUTE, format_bytes
 
-READY_SECONDS = 30.0
+TURN_SECONDS = {Role.LAST: 5.0, Role.HELPER: 20.0}
+"""How long a call waits for its turn, behind what was posted before: the helper may be telling
+systemd (10 s), or reading the host's facts.
+"""
+
 SLACK_SECONDS = 1.0
 """What an answer may take beyond its action's timeout, within which the handler ends by itself."""
 
@@ -100,8 +104,11 @@ class Child:
     def call(self, call: str, body: Mapping[str, Json], seconds: float) -> Json:
         """What it answers. Raises ForestallError for an error, a late answer or its end.
 
-        One that answers too late is killed: what it does then would not be on the record.
+        `seconds` begin when all that was posted before is answered: what is asked is not late
+        because something else is slow. One that answers too late is killed: what it does then
+        would not be on the record.
         """
+        self._await_turn()
         number = self._send(call, body, seconds)
         deadline = self._clock.monotonic() + seconds
         while True:
@@ -140,6 +147,14 @@ class Child:
         except (ClosedError, LateError) as error:
             raise self._lost(error.message) from None
         return self._number
+
+    def _await_turn(self) -> None:
+        """Hear the answers to all that was posted. Raises ForestallError where it is lost."""
+        seconds = TURN_SECONDS[self.role]
+        deadline = self._clock.monotonic() + seconds
+        while self._posted and self.alive:
+            left = max(0.0, deadline - self._clock.monotonic())
+            self._heard(self._receive(left, seconds))
 
     def _receive(self, left: float, seconds: float) -> dict[str, Json]:
         assert self._channel is not None
