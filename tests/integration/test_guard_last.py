@@ -403,3 +403,37 @@ def test_without_its_process_the_agent_acts_by_itself(scene):
         assert handler.verify(step, handler.do(step)) is None
         assert handler.undo(step) == "Undone here."
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("again", [True, False])
+def test_only_what_may_be_repeated_is_done_here_when_its_process_is_lost(scene, number, again):
+    """Late or dead in the middle: a containment is tried once more, a restart never is."""
+    tried = []
+
+    class Local:
+        def precondition(self, step):
+            tried.append("precondition")
+
+        def do(self, step):
+            tried.append("do")
+            return Done(detail="Done here.")
+
+        def verify(self, step, done):
+            return None if done.detail == "Done here." else "Another's."
+
+    child = scene.child(Role.LAST)
+    scene.status(child)
+    handler = HostedHandler(child, Local, again=again)
+    with service() as one:
+        step = step_for(one.pid, ActionKind.CONTAIN, seconds=0.2)
+        os.kill(child.pid, signal.SIGSTOP)
+        if number is signal.SIGKILL:
+            killer = threading.Timer(0.2, os.kill, (child.pid, signal.SIGKILL))
+            killer.start()
+        if again:
+            assert handler.verify(step, handler.do(step)) is None
+        else:
+            with pytest.raises(ForestallError, match="is lost"):
+                handler.do(step)
+    assert tried == (["do"] if again else [])
