@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from tests.fakes.guard import verdict_of
 from forestall.clock import SystemClock
 from forestall.errors import ForestallError
 from forestall.guard import channel as channels
+from forestall.guard import hosted
 from forestall.guard.actions.stop import StopHandler
 from forestall.guard.channel import Channel, ClosedError
 from forestall.guard.database import DatabaseAccess
@@ -140,10 +142,10 @@ def test_nothing_is_imported_when_it_acts(scene):
                 "before_max_bytes": "max",
             },
         )
-        hosted = HostedHandler(last, local)
-        assert hosted.precondition(contain) is not None
+        container = HostedHandler(last, local)
+        assert container.precondition(contain) is not None
         with pytest.raises(ForestallError):
-            hosted.do(contain)
+            container.do(contain)
         capture = step_for(one.pid, ActionKind.CAPTURE)
         kept = HostedHandler(helper, local, carry=lambda step: {"sample": None})
         assert kept.verify(capture, kept.do(capture)) is None
@@ -205,6 +207,45 @@ def test_a_handler_that_hangs_is_ended_so_that_it_cannot_act_later(scene):
     assert not child.alive
     child.tend()
     assert not os.path.exists(f"/proc/{pid}"), "it is reaped, and leaves no zombie"
+
+
+def test_a_call_is_not_late_because_what_was_posted_before_is_slow(scene):
+    """systemd that takes its time must not cost the evidence: a call's time begins at its turn."""
+    child = scene.child(Role.HELPER)
+    scene.status(child)
+    own, its = socket.socketpair()
+    kept, child._channel = child._channel, Channel(own)
+
+    def slow():
+        peer = Channel(its)
+        peer.send({"id": peer.receive(10.0)["id"], "answer": None}, 5.0)
+        settle = peer.receive(10.0)["id"]
+        time.sleep(1.0)
+        peer.send({"id": settle, "answer": "systemd was told late"}, 5.0)
+        peer.send({"id": peer.receive(10.0)["id"], "answer": "kept"}, 5.0)
+
+    answering = threading.Thread(target=slow)
+    answering.start()
+    child.post("connect", {})
+    child.post("settle", {})
+    assert child.call("do", {}, 0.5) == "kept"
+    answering.join(10)
+    assert child.alive
+    assert "systemd was told late" in scene.said
+    its.close()
+    kept.close()
+
+
+def test_what_never_answers_is_not_waited_for_without_end(scene, monkeypatch):
+    """A process that hangs over what was posted is lost after its turn's time, and said to be."""
+    child = scene.child(Role.HELPER)
+    pid = scene.status(child)["pid"]
+    monkeypatch.setitem(hosted.TURN_SECONDS, Role.HELPER, 0.3)
+    os.kill(pid, signal.SIGSTOP)
+    child.post("connect", {})
+    with pytest.raises(ForestallError, match=r"did not answer within 0\.3 s"):
+        child.call("status", {}, 60.0)
+    assert not child.alive
 
 
 def test_what_was_done_by_an_earlier_process_is_not_verified_by_its_successor(scene):
@@ -362,3 +403,37 @@ def test_without_its_process_the_agent_acts_by_itself(scene):
         assert handler.verify(step, handler.do(step)) is None
         assert handler.undo(step) == "Undone here."
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("again", [True, False])
+def test_only_what_may_be_repeated_is_done_here_when_its_process_is_lost(scene, number, again):
+    """Late or dead in the middle: a containment is tried once more, a restart never is."""
+    tried = []
+
+    class Local:
+        def precondition(self, step):
+            tried.append("precondition")
+
+        def do(self, step):
+            tried.append("do")
+            return Done(detail="Done here.")
+
+        def verify(self, step, done):
+            return None if done.detail == "Done here." else "Another's."
+
+    child = scene.child(Role.LAST)
+    scene.status(child)
+    handler = HostedHandler(child, Local, again=again)
+    with service() as one:
+        step = step_for(one.pid, ActionKind.CONTAIN, seconds=0.2)
+        os.kill(child.pid, signal.SIGSTOP)
+        if number is signal.SIGKILL:
+            killer = threading.Timer(0.2, os.kill, (child.pid, signal.SIGKILL))
+            killer.start()
+        if again:
+            assert handler.verify(step, handler.do(step)) is None
+        else:
+            with pytest.raises(ForestallError, match="is lost"):
+                handler.do(step)
+    assert tried == (["do"] if again else [])

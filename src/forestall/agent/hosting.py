@@ -88,6 +88,7 @@ class Hosting:
                         partial(local.__getitem__, kind),
                         carry=self._carry if kind is ActionKind.CAPTURE else None,
                         after=settler(helper) if kind is ActionKind.CONTAIN else None,
+                        again=kind is ActionKind.CONTAIN,
                     )
         return handlers
 

@@ -21,7 +21,11 @@ from forestall.model.action import Action
 from forestall.model.codec import Json, encode
 from forestall.units import MINUTE, format_bytes
 
-READY_SECONDS = 30.0
+TURN_SECONDS = {Role.LAST: 5.0, Role.HELPER: 20.0}
+"""How long a call waits for its turn, behind what was posted before: the helper may be telling
+systemd (10 s), or reading the host's facts.
+"""
+
 SLACK_SECONDS = 1.0
 """What an answer may take beyond its action's timeout, within which the handler ends by itself."""
 
@@ -30,6 +34,11 @@ RESTART_SECONDS_MIN = 5.0
 RESTART_SECONDS_MAX = 5 * MINUTE
 CLOSE_SECONDS = 2.0
 CLOSE_POLL_SECONDS = 0.02
+
+
+class LostError(ForestallError):
+    """The process ended, or cannot be trusted any more, while it was asked."""
+
 
 Say = Callable[[str], None]
 Carry = Callable[[Step], Json]
@@ -100,8 +109,11 @@ class Child:
     def call(self, call: str, body: Mapping[str, Json], seconds: float) -> Json:
         """What it answers. Raises ForestallError for an error, a late answer or its end.
 
-        One that answers too late is killed: what it does then would not be on the record.
+        `seconds` begin when all that was posted before is answered: what is asked is not late
+        because something else is slow. One that answers too late is killed: what it does then
+        would not be on the record.
         """
+        self._await_turn()
         number = self._send(call, body, seconds)
         deadline = self._clock.monotonic() + seconds
         while True:
@@ -140,6 +152,14 @@ class Child:
         except (ClosedError, LateError) as error:
             raise self._lost(error.message) from None
         return self._number
+
+    def _await_turn(self) -> None:
+        """Hear the answers to all that was posted. Raises ForestallError where it is lost."""
+        seconds = TURN_SECONDS[self.role]
+        deadline = self._clock.monotonic() + seconds
+        while self._posted and self.alive:
+            left = max(0.0, deadline - self._clock.monotonic())
+            self._heard(self._receive(left, seconds))
 
     def _receive(self, left: float, seconds: float) -> dict[str, Json]:
         assert self._channel is not None
@@ -209,7 +229,7 @@ class Child:
                     os.kill(pid, signal.SIGKILL)
                 self._killed.append(pid)
             self._say(f"guard's {self.role.value} process {pid} is lost: {why}")
-        return ForestallError(
+        return LostError(
             f"guard's {self.role.value} process is lost: {why}",
             help="it is started again by itself",
         )
@@ -226,6 +246,9 @@ class HostedHandler:
     Without the process, the agent does what it can by itself, late as that may be: `local` is
     made when it is first needed. `carry` goes along with each `do`. `after` is called with what
     was done (`do` or `undo`) once it is done.
+
+    Where the process is lost while it is asked, `precondition` and `undo` are asked here once
+    more; so is `do` where it may be repeated (`again`). What it did not finish, it does no more.
     """
 
     def __init__(
@@ -235,12 +258,14 @@ class HostedHandler:
         *,
         carry: Carry | None = None,
         after: Callable[[str, Step], None] | None = None,
+        again: bool = False,
     ) -> None:
         self._child = child
         self._make_local = local
         self._local: ActionHandler | None = None
         self._carry = carry
         self._after = after
+        self._again = again
 
     def arm(self, action: Action) -> None:
         """Have the process open what this action will need; nothing comes of it if it does not."""
@@ -251,38 +276,55 @@ class HostedHandler:
                 return  # It is lost, and was said to be.
 
     def precondition(self, step: Step) -> str | None:
-        if not self._child.alive:
-            return self._here().precondition(step)
-        return _sentence(self._ask("precondition", step))
+        if self._child.alive:
+            with suppress(LostError):
+                return _sentence(self._ask("precondition", step))
+        return self._here().precondition(step)
 
     def do(self, step: Step) -> Done:
-        if not self._child.alive:
-            done = self._here().do(step)
-        else:
-            carried = {} if self._carry is None else {"recent": self._carry(step)}
-            answer = self._ask("do", step, carried)
-            if not isinstance(answer, dict):
-                raise ForestallError("guard's process did not say what it did")
-            done = HostedDone(
-                detail=str(answer.get("detail")), evidence=_sentence(answer.get("evidence"))
-            )
+        done = self._do(step)
         if self._after is not None:
             self._after("do", step)
         return done
 
     def verify(self, step: Step, done: Done) -> str | None:
-        if not isinstance(done, HostedDone):
-            return self._here().verify(step, done)
-        return _sentence(self._ask("verify", step))
+        if isinstance(done, HostedDone):
+            try:
+                return _sentence(self._ask("verify", step))
+            except LostError:
+                if not self._again:
+                    raise
+                # What it did is not known any more: done again, it is.
+                done = self._here().do(step)
+        return self._here().verify(step, done)
 
     def undo(self, step: Step) -> str | None:
-        if not self._child.alive:
-            said = self._here().undo(step)
-        else:
-            said = _sentence(self._ask("undo", step))
+        said = self._undo(step)
         if self._after is not None:
             self._after("undo", step)
         return said
+
+    def _do(self, step: Step) -> Done:
+        if not self._child.alive:
+            return self._here().do(step)
+        carried = {} if self._carry is None else {"recent": self._carry(step)}
+        try:
+            answer = self._ask("do", step, carried)
+        except LostError:
+            if not self._again:
+                raise
+            return self._here().do(step)
+        if not isinstance(answer, dict):
+            raise ForestallError("guard's process did not say what it did")
+        return HostedDone(
+            detail=str(answer.get("detail")), evidence=_sentence(answer.get("evidence"))
+        )
+
+    def _undo(self, step: Step) -> str | None:
+        if self._child.alive:
+            with suppress(LostError):
+                return _sentence(self._ask("undo", step))
+        return self._here().undo(step)
 
     def _ask(self, call: str, step: Step, more: Mapping[str, Json] | None = None) -> Json:
         seconds = step.action.timeout_seconds + SLACK_SECONDS
