@@ -8,7 +8,8 @@ import time
 
 import uvicorn
 
-from cims.api.app import build
+from cims.api.patience import PatientProtocol
+from cims.commands.serve import configured
 from cims.settings import Settings, token_hash
 
 TOKEN = "a-token-of-the-tests"
@@ -43,13 +44,12 @@ class Client:
 
 
 @contextlib.contextmanager
-def serving(dsn, **settings):
-    """The service in a thread; its client."""
+def serving(dsn, *, http=PatientProtocol, **settings):
+    """The service in a thread, configured as `cims serve` does; its client."""
     options = {"token_hashes": frozenset({token_hash(TOKEN)}), "answer_seconds": 2.0, **settings}
-    application = build(Settings(dsn=dsn, **options))
-    server = uvicorn.Server(
-        uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error")
-    )
+    config = configured(Settings(dsn=dsn, **options))
+    config.port, config.http = 0, http
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import socket
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from cims.commands.serve import _listen
+from cims.api.patience import PatientProtocol
+from cims.commands.serve import MAX_REQUESTS, _listen
 from service import TOKEN, Client, serving
 
 
@@ -409,3 +412,64 @@ def test_an_answer_is_sent_at_once():
                 writer.close()
 
     assert asyncio.run(scenario())
+
+
+class _HastyProtocol(PatientProtocol):
+    header_seconds = 1.0
+
+
+def test_headers_that_never_end_lock_nobody_out():
+    """More connections than there are places, none with a whole header: others are served again.
+
+    Neither a byte now and then nor the body of a refused request keeps a connection.
+    """
+    absent = "host=127.0.0.1 port=1 user=x dbname=x"
+    with contextlib.ExitStack() as opened, serving(absent, http=_HastyProtocol) as client:
+        lines = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", client.port), 30))
+            for _ in range(MAX_REQUESTS + 10)
+        ]
+        for line in lines[1:]:
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
+        assert client.ask("GET", "/healthz")[0] == 503
+        for line in lines[:2]:
+            assert _is_ended(line), "kept although its header never ended"
+        ends = time.monotonic() + 30
+        while (status := client.ask("GET", "/healthz")[0]) != 200 and time.monotonic() < ends:
+            time.sleep(0.1)
+        assert status == 200
+        refused = opened.enter_context(socket.create_connection(("127.0.0.1", client.port), 30))
+        refused.sendall(b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        assert refused.recv(4096).startswith(b"HTTP/1.1 401")
+        assert _is_ended(refused), "kept for a body that nobody reads"
+
+
+def test_a_connection_serves_on_after_the_time_for_a_header():
+    """The time is for one header: the next request of the connection has its own."""
+    absent = "host=127.0.0.1 port=1 user=x dbname=x"
+    with serving(absent, http=_HastyProtocol) as client:
+        line = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
+        kept = None
+        for _ in range(3):
+            line.request("GET", "/healthz")
+            kept = kept or line.sock
+            assert line.getresponse().read() != b""
+            assert line.sock is kept, "a new connection was needed"
+            time.sleep(0.7)
+        line.close()
+
+
+def _is_ended(line):
+    """Whether a connection that sends a byte now and then is ended within 20 s."""
+    line.settimeout(0.2)
+    ends = time.monotonic() + 20
+    while time.monotonic() < ends:
+        try:
+            line.sendall(b"a")
+            if line.recv(4096) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False

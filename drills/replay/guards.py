@@ -14,10 +14,6 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOHANG_CONFIG = Path("/etc/nohang/nohang.conf")
 
 
-class MissingGuardError(Exception):
-    """A guard is not installed; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
     """A guard that is a program of the system, with the settings its package ships.

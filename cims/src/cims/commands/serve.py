@@ -11,6 +11,7 @@ import sys
 import uvicorn
 
 from cims.api.app import build
+from cims.api.patience import PatientProtocol
 from cims.cli import dsn_of
 from cims.errors import CimsError, UsageError
 from cims.settings import Settings, token_hash
@@ -49,8 +50,15 @@ def run(args: argparse.Namespace) -> int:
     listener = _listen(args.host, args.port)
     host, port = listener.getsockname()[:2]
     print(f"cims: serving on http://{host}:{port}/", file=sys.stderr, flush=True)
-    config = uvicorn.Config(
+    uvicorn.Server(configured(settings)).run(sockets=[listener])
+    return 0
+
+
+def configured(settings: Settings) -> uvicorn.Config:
+    """The server of one application, with every bound on those who connect."""
+    return uvicorn.Config(
         build(settings),
+        http=PatientProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -59,8 +67,6 @@ def run(args: argparse.Namespace) -> int:
         timeout_graceful_shutdown=10,
         proxy_headers=False,
     )
-    uvicorn.Server(config).run(sockets=[listener])
-    return 0
 
 
 def _hashes(args: argparse.Namespace) -> frozenset[str]:
