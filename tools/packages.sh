@@ -25,8 +25,8 @@ members() {
         ;;
     panic) # drills/panic: a kernel that really panics
         echo "qemu-system-x86 qemu-system-x86_64"
+        echo "e2fsprogs mke2fs"
         echo "busybox-static /usr/share/doc/busybox-static"
-        echo "cpio cpio"
         ;;
     guards) # what the drills compare with
         echo "earlyoom earlyoom"

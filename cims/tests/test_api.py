@@ -1,8 +1,8 @@
 """The REST API: each outcome has its status; what a stranger sends is refused and no more."""
 
+import asyncio
 import base64
 import http.client
-import json
 import socket
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from cims.commands.serve import _listen
 from service import TOKEN, Client, serving
 
 
@@ -87,6 +88,8 @@ def test_lines_may_come_in_any_order(client):
         ({**_order(), "warehouse": "MOON-1"}, "MOON-1"),
         (_order(requested_at="yesterday"), "requested_at"),
         (_order(requested_at="2026-01-01T00:00:00"), "requested_at"),
+        (_order(requested_at="9999-12-31T23:59:59Z"), "requested_at"),
+        (_order(requested_at="0001-01-01T00:00:00+14:00"), "requested_at"),
         (_order(colour="red"), "colour"),
         ({**_order(), "lines": []}, "lines"),
         ({**_order(), "lines": _order()["lines"] * 2}, "twice"),
@@ -115,6 +118,13 @@ def test_a_body_that_is_no_order(shared, body):
     assert status in (400, 422)
     assert "\n" not in answer["error"]["message"]
     assert shared.ask("GET", "/healthz")[0] == 200
+
+
+def test_json_that_is_not_called_json_is_told(shared):
+    """A body that a client sends as a form names the header that is missing."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, answer = shared.ask("POST", "/v1/orders", _order(), key=uuid.uuid4(), **headers)
+    assert (status, "application/json" in answer["error"]["message"]) == (422, True)
 
 
 @pytest.mark.parametrize("key", [None, "", "17", "x" * 2000])
@@ -230,6 +240,31 @@ def test_stock_moves_and_is_found(client):
     assert client.ask("GET", "/v1/stock?limit=1001")[0] == 422
 
 
+def test_what_can_be_named_is_listed(shared):
+    """Regions, warehouses and SKUs page by page, each once, and none beyond what was asked for."""
+    _, _, found = shared.ask("GET", "/v1/regions")
+    assert [(r["region"], r["warehouses"]) for r in found["regions"]] == [
+        ("APAC", 2), ("EMEA", 2), ("USA", 2)]  # fmt: skip
+    _, _, found = shared.ask("GET", "/v1/warehouses?region=EMEA")
+    assert [w["warehouse"] for w in found["warehouses"]] == ["EMEA-1", "EMEA-2"]
+    assert found["next"] is None
+    seen, after = [], ""
+    while after is not None:
+        _, _, found = shared.ask("GET", f"/v1/skus?prefix=SKU-0000&limit=4&after={after}")
+        assert len(found["skus"]) <= 4
+        seen += [sku["sku"] for sku in found["skus"]]
+        after = found["next"]
+    assert seen == [f"SKU-0000{n}" for n in range(1, 10)]
+    assert shared.ask("GET", "/v1/skus?prefix=%25")[2]["skus"] == []
+
+
+@pytest.mark.parametrize("path", ["skus?limit=1001", "skus?limit=0", "warehouses?after=%00",
+    "warehouses?region=" + "x" * 65, "skus?prefix="])  # fmt: skip
+def test_a_list_is_bounded(shared, path):
+    """422 for more than a page, and for what is no code."""
+    assert shared.ask("GET", f"/v1/{path}")[0] == 422
+
+
 def test_a_feed_is_applied_once_and_in_sequence(client):
     """A repeated batch changes nothing, a gap names the next number, another body is refused.
 
@@ -341,10 +376,36 @@ def test_the_interface_describes_itself(shared):
     assert {"/v1/orders", "/v1/stock", "/v1/penalties", "/readyz"} <= set(document["paths"])
     assert set(document["paths"]["/v1/orders"]["post"]["responses"]) >= {
         "200", "201", "409", "422", "503"}  # fmt: skip
-    assert json.dumps(document)
+    bearers = [n for n, s in document["components"]["securitySchemes"].items()
+        if (s["type"], s["scheme"]) == ("http", "bearer")]  # fmt: skip
+    for path, methods in document["paths"].items():
+        asked = [{name: []} for name in bearers] if path.startswith("/v1/") else None
+        assert all(said.get("security") == asked for said in methods.values()), path
 
 
 def test_a_token_that_comes_close_is_refused(shared):
     """Any other token is refused, also one that only begins like ours."""
     for token in (TOKEN[:-1], TOKEN + "x", TOKEN.upper(), ""):
         assert Client(shared.port, token).ask("GET", "/v1/stock")[0] == 401
+
+
+def test_an_answer_is_sent_at_once():
+    """`cims serve` has Nagle's algorithm off: no body waits for its header's ack."""
+
+    async def scenario() -> int:
+        off = asyncio.get_running_loop().create_future()
+
+        def met(_, writer):
+            line = writer.get_extra_info("socket")
+            off.set_result(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = _listen("127.0.0.1", 0)
+        async with await asyncio.start_server(met, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            try:
+                return await asyncio.wait_for(off, 30)
+            finally:
+                writer.close()
+
+    assert asyncio.run(scenario())

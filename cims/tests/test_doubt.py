@@ -184,6 +184,14 @@ def test_a_replica_is_not_an_answer(own):
         assert (reply.outcome, reply.sqlstate) == (Outcome.NOT_DONE, "25006")
 
 
+def test_an_answer_that_cannot_be_read_leaves_doubt(own):
+    """The statement is done once its answer came: a value this side cannot read undoes nothing."""
+    with Store(own.dsn("postgres")) as store:
+        with pytest.raises(NotAvailable) as refused:
+            store.call("SELECT timestamptz '10000-01-01'")
+        assert refused.value.maybe_done
+
+
 def test_a_busy_pool_says_so(own):
     """With every connection in use a caller waits for its deadline, and nothing was sent."""
     with Store(own.dsn("postgres"), connections=1, attempt_seconds=0.5) as store:

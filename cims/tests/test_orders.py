@@ -12,6 +12,9 @@ import pytest
 from cims.orders import OrderRequest, Outcome
 from cims.store import Refused, Store
 
+# PostgreSQL keeps them; Python cannot hold them.
+NO_TIMES = ["9999-12-31 23:59:59+00", "0001-12-31 10:00:00+00 BC", "infinity", "-infinity"]
+
 
 def _order(lines, *, key=None, warehouse=1, requested_at=None):
     return OrderRequest(
@@ -191,6 +194,28 @@ def test_bad_lines_are_refused_by_the_database_itself(store, skus, quantities, s
     assert refused.value.sqlstate == state
     assert not store.call("SELECT FROM sales_order")
     assert not _unexplained(store)
+
+
+@pytest.mark.parametrize("at", NO_TIMES)
+def test_a_time_that_no_client_could_read_is_not_stored(store, at):
+    """Refused, and nothing stays: one such order would make each later report unreadable."""
+    key = uuid.uuid4()
+    for sql in (
+        "SELECT * FROM place_order(%s, 1, ARRAY[1], ARRAY[1], %s::timestamptz)",
+        "SELECT * FROM apply_sync_batch(%s::text, 'USA', 1, '{}', '{}', '{}', %s::timestamptz)",
+    ):
+        with pytest.raises(Refused):
+            store.call(sql, (key, at))
+    placed = store.place_once(_order({1: 1}))
+    for sql in (
+        "SELECT ship(%s, %s, NULL, NULL, 'ups', %s::timestamptz)",
+        "SELECT cancel_order(%s, %s, %s::timestamptz)",
+    ):
+        with pytest.raises(Refused):
+            store.call(sql, (key, placed.key, at))
+    assert store.get_order(key) is None
+    assert store.get_order(placed.key).status == "open"
+    assert store.call("SELECT 1 AS n FROM sync_cursor UNION ALL SELECT 1 FROM shipment") == []
 
 
 def test_an_unknown_warehouse_is_named(store):

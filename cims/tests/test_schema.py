@@ -53,6 +53,18 @@ def test_seeding_twice_is_seeding_once(empty):
     assert _count(empty, "SELECT sum(qty) FROM movement") == 180 * 7
 
 
+def test_seeding_otherwise_is_one_clear_line(dsn, capsys):
+    """A database that holds another seed is left as it was, and that is said plainly."""
+    with psycopg.connect(dsn) as connection:
+        before = connection.execute("SELECT count(*), sum(available) FROM stock").fetchone()
+    assert main(["seed", "--dsn", dsn, "--skus", "41", "--units", "7"]) == 3
+    assert "seeded with other" in capsys.readouterr().err
+    with psycopg.connect(dsn) as connection:
+        after = connection.execute("SELECT count(*), sum(available) FROM stock").fetchone()
+        assert connection.execute("SELECT count(*) FROM sku").fetchone() == (40,)
+    assert after == before
+
+
 def test_a_policy_is_followed_and_never_changed(dsn):
     """The same version with other prices leaves the first as it is."""
     with psycopg.connect(dsn) as connection:
@@ -92,9 +104,10 @@ def test_a_wrong_command_line_is_one_clear_line(words, code, says, capsys, monke
     assert len(said.splitlines()) <= 3
 
 
-def test_a_database_without_schema_says_what_to_run(empty, capsys):
-    """`cims penalties` before `cims migrate` names the missing step."""
-    assert main(["penalties", "--dsn", empty]) == 3
+@pytest.mark.parametrize("command", ["penalties", "check"])
+def test_a_database_without_schema_says_what_to_run(empty, capsys, command):
+    """A command before `cims migrate` names the missing step."""
+    assert main([command, "--dsn", empty]) == 3
     assert "cims migrate" in capsys.readouterr().err
 
 

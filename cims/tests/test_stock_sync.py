@@ -186,6 +186,7 @@ def test_the_service_has_its_name_and_ends_cleanly(dsn):
             child.send_signal(signal.SIGTERM)
             out, err = child.communicate(timeout=20)
         assert child.returncode == 0, err
+        assert "the database:" not in err
         assert json.loads(out)["USA"]["applied"] > 3
         before = _applied(dsn)["feed-usa"]
         with process(dsn, address):

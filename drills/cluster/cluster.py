@@ -105,8 +105,7 @@ class Cluster:
     def start(self) -> None:
         """From nothing to healthy; MissingError or ClusterError when it cannot be."""
         began = time.monotonic()
-        self._programs = programs.find_programs()
-        programs.missing_modules()
+        self._look()
         self._account = programs.find_account()
         self.folder = self._make_folder()
         self._keeper = process.start_keeper(self.folder, keep=self._keep)
@@ -115,6 +114,11 @@ class Cluster:
         except BaseException:
             self.stop()
             raise
+
+    def _look(self) -> None:
+        """What it runs on; MissingError when that is not here."""
+        self._programs = programs.find_programs()
+        programs.missing_modules()
 
     def _start_all(self, began: float) -> None:
         self._python, self._environment = programs.find_python(self._account, self.folder)

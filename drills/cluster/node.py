@@ -100,6 +100,11 @@ class Node:
             return status, text
 
     @property
+    def url(self) -> str:
+        """Where its Patroni answers."""
+        return f"http://{LOOPBACK}:{self.ports.rest}"
+
+    @property
     def is_primary(self) -> bool:
         """Whether its Patroni says that it holds the leader's lease."""
         return bool(self.ask("/primary", seconds=1.0)[0] == 200)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -80,14 +81,14 @@ def _newest_postgres() -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def missing_modules() -> None:
-    """MissingError when Patroni or psycopg is not in this environment."""
-    for name in ("patroni", "psycopg", "psycopg-binary"):
+def missing_modules(more: Iterable[str] = (), *, extra: str = "drill") -> None:
+    """MissingError when Patroni, psycopg or one of `more` is not in this environment."""
+    for name in ("patroni", "psycopg", "psycopg-binary", *more):
         try:
             metadata.distribution(name)
         except metadata.PackageNotFoundError:
             raise MissingError(
-                f"the cluster needs {name}, which is not installed: pip install 'forestall[drill]'"
+                f"{name} is not installed: pip install 'forestall[{extra}]'"
             ) from None
 
 
@@ -113,8 +114,12 @@ def find_account() -> Account:
     return Account(user=entry.pw_uid, group=entry.pw_gid)
 
 
-def find_python(account: Account, folder: Path) -> tuple[str, dict[str, str]]:
+def find_python(
+    account: Account, folder: Path, more: Iterable[str] = ()
+) -> tuple[str, dict[str, str]]:
     """An interpreter that this user can run Patroni with, and its environment.
+
+    `more` are distributions that it needs beside Patroni.
 
     A checkout may lie below a folder that nobody else may enter (mode 700), and so may the
     interpreter itself. Then Patroni and what it needs are copied into the cluster's folder,
@@ -126,7 +131,7 @@ def find_python(account: Account, folder: Path) -> tuple[str, dict[str, str]]:
         return sys.executable, environment
     packages = folder / "packages"
     packages.mkdir()
-    for name in sorted(_closure({"patroni", "psycopg", "psycopg-binary", "python-etcd"})):
+    for name in sorted(_closure({"patroni", "psycopg", "psycopg-binary", "python-etcd", *more})):
         _copy_distribution(name, packages)
     environment["PYTHONPATH"] = str(packages)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

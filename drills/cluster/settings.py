@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,14 @@ def patroni_yml(
     strict: bool,
     parameters: dict[str, Any],
     ttl_seconds: int = TTL_SECONDS,
+    store: Mapping[str, Any] | None = None,
 ) -> str:
-    """Patroni's configuration. JSON is YAML, and quotes itself."""
+    """Patroni's configuration. JSON is YAML, and quotes itself.
+
+    `store` says where the leader's lease lies, by Patroni's own key; None: in the cluster's etcd.
+    """
+    # use_proxies: what the node knows as etcd is its own card, and must stay so.
+    etcd = {"etcd3": {"host": f"{LOOPBACK}:{node.card_etcd}", "use_proxies": True}}
     plain = {"sslmode": "disable", "gssencmode": "disable"}
     initdb: list[Any] = ["no-sync", {"encoding": "UTF8"}, {"locale": "C.UTF-8"}]
     basebackup: list[Any] = [{"checkpoint": "fast"}, "no-sync"]
@@ -102,8 +108,7 @@ def patroni_yml(
             "connect_address": f"{LOOPBACK}:{node.card_rest}",
             "authentication": {"username": "forestall", "password": words.rest},
         },
-        # use_proxies: what the node knows as etcd is its own card, and must stay so.
-        "etcd3": {"host": f"{LOOPBACK}:{node.card_etcd}", "use_proxies": True},
+        **(etcd if store is None else store),
         "bootstrap": {
             "dcs": {
                 "ttl": ttl_seconds,

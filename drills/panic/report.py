@@ -71,7 +71,7 @@ def _conditions(c: Conditions) -> str:
         "tell it: which service it may restart, and how."
     )
     rows.append(
-        f"After the service was recycled, the guest was watched for {c.healthy_seconds:g} s. "
+        f"After the service was first recycled, the guest was watched for {c.healthy_seconds:g} s. "
         f"The whole drill took {c.total_seconds:.0f} s."
     )
     return "\n".join(f"- {row}" for row in rows) + "\n"
@@ -168,8 +168,8 @@ def _limits(conditions: Conditions) -> str:
         "## What this drill does not show\n\n"
         f"{slow}One run per guard. The leak is much faster than the incident's, which took days, "
         "so that the drill ends within a minute; a slower leak leaves a guard more time. The "
-        "service leaks on after it was restarted, and what happens when it fills memory again is "
-        "only seen with a longer `--healthy`. The guest's root lies in memory and there is no page "
+        "service leaks on after each restart: a guard that restarts it twice and then holds it is "
+        "seen whole with `--healthy 120`. The guest's root lies in memory and there is no page "
         "cache to thrash, so it panics at once where a real host may first stand still.\n"
     )
 

@@ -73,13 +73,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--json", action="store_true", help="print one JSON object; what happens goes to stderr")
     add("--out", metavar="DIR", help="where all is kept (default: a new temporary folder)")
     add("--memory", default="512M", metavar="BYTES", help="of the guest (default: %(default)s)")
-    add("--leak", default="9M", metavar="BYTES", help="per second (default: %(default)s)")
+    add("--leak", default="7M", metavar="BYTES", help="per second (default: %(default)s)")
     add(
         "--healthy",
         type=float,
-        default=20.0,
+        default=60.0,
         metavar="SECONDS",
-        help="to watch the guest after the service was recycled (default: %(default)g)",
+        help="to watch the guest after the service was first recycled (default: %(default)g)",
     )
     add(
         "--limit",

@@ -5,6 +5,7 @@ A test reads like a playbook: it builds a verdict, runs `decide` and the executo
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from forestall.errors import JournalError
 from forestall.guard.executor import Executor
@@ -31,6 +32,7 @@ class FakeProcesses:
 
     def __init__(self):
         self.table: dict[int, Live] = {}
+        self.oom_kills: dict[str, int] = {}
         self._ticks = 1000
 
     def start(
@@ -65,6 +67,9 @@ class FakeProcesses:
         return (
             live for live in self.all() if f"{live.memory_cgroup or ''}/".startswith(f"{cgroup}/")
         )
+
+    def oom_kill_count(self, cgroup):
+        return self.oom_kills.get(cgroup, 0)
 
 
 class FakeLedger:
@@ -192,5 +197,8 @@ def state_of(at=1_700_000_000.0, mode=Mode.ACT, **options):
     return HostState(at=at, mode=mode, **options)
 
 
-ALLOWED = Policy(allow=(Allowance(service="feed-sync*"),))
-"""The shipped policy of an owner who let guard act on feed-sync."""
+HASTY = Policy(act_alone_within_seconds=2 * HOUR)
+"""The shipped policy of an owner to whom a service's own limit is as grave as the host's."""
+
+ALLOWED = replace(HASTY, allow=(Allowance(service="feed-sync*"),))
+"""... and who let guard act on feed-sync."""

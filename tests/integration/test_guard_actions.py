@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.fakes.clock import FakeClock
-from tests.fakes.guard import ALLOWED, state_of, verdict_of
+from tests.fakes.guard import ALLOWED, HASTY, state_of, verdict_of
 
 from forestall.clock import SystemClock
 from forestall.errors import ForestallError
@@ -28,7 +28,7 @@ from forestall.guard.executor import Executor
 from forestall.guard.history import History
 from forestall.guard.ledger import LEDGER_NAME, Ledger, read_ledger
 from forestall.guard.live import HostProcesses, own_pids
-from forestall.guard.policy import Allowance, Policy, Remedy
+from forestall.guard.policy import Allowance, Remedy
 from forestall.guard.recheck import Recheck
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, OutcomeState
@@ -200,7 +200,9 @@ def test_a_restart_without_a_successor_is_failed(guard):
     with service("feed-sync-one") as pid, service("feed-sync-one"):
         _, outcomes = guard.run(
             guard.subject(pid),
-            policy=Policy(allow=ALLOWED.allow, restart_timeout_seconds=4.0, stop_grace_seconds=1.0),
+            policy=dataclasses.replace(
+                ALLOWED, restart_timeout_seconds=4.0, stop_grace_seconds=1.0
+            ),
         )
     assert states(outcomes) == ["capture done", "restart failed", "notify done"]
     assert "No new process of feed-sync-one came within 2 s." in outcomes[1].detail
@@ -250,7 +252,7 @@ def test_a_command_that_does_not_restart_is_failed(guard, code, words):
     """A bad exit code, or an old process that goes on, is not taken for a restart."""
     with service("feed-sync-bad") as pid:
         recipe = Recipe(method=Method.COMMAND, command=(sys.executable, "-c", code))
-        policy = Policy(allow=ALLOWED.allow, restart_timeout_seconds=4.0, stop_grace_seconds=1.0)
+        policy = dataclasses.replace(ALLOWED, restart_timeout_seconds=4.0, stop_grace_seconds=1.0)
         _, outcomes = guard.run(guard.subject(pid), recipe=recipe, policy=policy)
         assert guard.processes.look(pid) is not None
     assert states(outcomes) == ["capture done", "restart failed", "notify done"]
@@ -327,7 +329,8 @@ class InUnit:
         return (self.look(live.key.pid) or live for live in self._processes.all())
 
 
-STOP = Policy(
+STOP = dataclasses.replace(
+    HASTY,
     allow=(Allowance(service="feed-sync*", remedy=Remedy.STOP),),
     stop_grace_seconds=0.5,
     stop_timeout_seconds=5.0,
@@ -516,6 +519,6 @@ def test_forestall_protects_itself_and_its_parents(guard):
     pids = own_pids(guard.host)
     assert {os.getpid(), os.getppid()} <= pids
     subject = guard.subject(os.getpid())
-    policy = Policy(allow=(Allowance(service="*", remedy=Remedy.STOP),))
+    policy = dataclasses.replace(HASTY, allow=(Allowance(service="*", remedy=Remedy.STOP),))
     plan, _ = guard.run(subject, policy=policy, recipe=None)
     assert [action.kind for action in plan.actions] == [ActionKind.NOTIFY]

@@ -8,9 +8,11 @@ import sys
 import time
 
 import pytest
-from tests.fakes.guard import verdict_of
+from tests.fakes.guard import FakeLedger, verdict_of
 
+from forestall.clock import SystemClock
 from forestall.guard.actions.contain import ContainHandler
+from forestall.guard.actions.restart import RestartHandler
 from forestall.guard.containment import (
     Containment,
     ContainMethod,
@@ -18,7 +20,10 @@ from forestall.guard.containment import (
     own_folder,
     to_parameters,
 )
-from forestall.guard.handler import Step
+from forestall.guard.executor import Executor
+from forestall.guard.handler import Done, Step
+from forestall.guard.live import HostProcesses
+from forestall.guard.recheck import Recheck
 from forestall.guard.surroundings import Folders, look
 from forestall.model.action import Action, ActionKind, Mode, Plan
 from forestall.model.verdict import Subject
@@ -255,3 +260,78 @@ def test_a_reused_pid_is_not_moved(cgroup, services):
         handler.do(step)
     assert str(other.pid) in get(cgroup, PROCS).split()
     handler.undo(step)
+
+
+class During:
+    """An action that is only what it does to the world; noted when it was done."""
+
+    def __init__(self, deed=lambda: None):
+        self.deed = deed
+
+    def precondition(self, step):
+        return None
+
+    def do(self, step):
+        self.deed()
+        return Done(detail="It was done.", evidence="e" * 64)
+
+    def verify(self, step, done):
+        return None
+
+    def undo(self, step):
+        return None
+
+
+def test_a_service_that_ends_at_its_limit_before_its_restart_is_seen_through(cgroup, services):
+    """The kernel ends it and its supervisor starts it under the same limit, in which it fits;
+    nothing is restarted, what happened is recorded, and the limit is as it was before."""
+    service = services(cgroup)
+    before = get(cgroup, HARD)
+    containment = dataclasses.replace(
+        containment_for(service.pid), max_bytes=40 * MIB // 4096 * 4096, high_bytes=None
+    )
+    contain = step_of(containment, service.pid)
+    came = []
+
+    def leak_on():
+        assert not service.grow(64)
+        service.child.wait(10)
+        assert int(get(cgroup, HARD)) == 40 * MIB
+        came.append(services(cgroup))
+
+    kinds = (ActionKind.CAPTURE, ActionKind.RESTART, ActionKind.NOTIFY)
+    more = [
+        dataclasses.replace(
+            contain.action,
+            id=f"{number}-{kind.value}",
+            kind=kind,
+            timeout_seconds=20.0,
+            parameters={"method": "signal", "grace_seconds": "1"},
+        )
+        for number, kind in enumerate(kinds, 2)
+    ]
+    plan = dataclasses.replace(contain.plan, actions=(contain.action, *more))
+    processes, clock = HostProcesses(HOST), SystemClock()
+    executor = Executor(
+        {
+            ActionKind.CONTAIN: ContainHandler(FOLDERS, tell=False),
+            ActionKind.CAPTURE: During(leak_on),
+            ActionKind.RESTART: RestartHandler(host=HOST, processes=processes, clock=clock),
+            ActionKind.NOTIFY: During(),
+        },
+        ledger=FakeLedger(),
+        recheck=Recheck(processes=processes, own_pids=frozenset()),
+        clock=clock,
+    )
+    outcomes = executor.execute(plan)
+    said = [f"{o.action_id} {o.state.value}" for o in outcomes]
+    assert said == [
+        "1-contain done",
+        "2-capture done",
+        "3-restart done",
+        "1-contain-undo undone",
+        "4-notify done",
+    ], outcomes
+    assert outcomes[2].detail.startswith(f"Process {service.pid} ended at the limit")
+    assert outcomes[2].detail.endswith(f"started it again, as process {came[0].pid}.")
+    assert get(cgroup, HARD) == before

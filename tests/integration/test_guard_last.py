@@ -203,6 +203,8 @@ def test_a_handler_that_hangs_is_ended_so_that_it_cannot_act_later(scene):
         await_end(pid)
         assert one.poll() is None
     assert not child.alive
+    child.tend()
+    assert not os.path.exists(f"/proc/{pid}"), "it is reaped, and leaves no zombie"
 
 
 def test_what_was_done_by_an_earlier_process_is_not_verified_by_its_successor(scene):

@@ -33,7 +33,11 @@ def test_servers_are_drained_and_made_ready(tmp_path):
             servers.wait_for(lambda: link.status("pg2") == "DOWN", "the other check")
             assert link.problem("n1", "pg2") is None
             assert "has no server for n7" in link.problem("n1", "n7")
-            client.end_sessions("db", "pg1")
+            assert link.unusable(drains=True) is None
+            other = ProxyLink(Proxy(address=path, backend="no"), 2.0)
+            opened(other.client)
+            with pytest.raises(RefusedError):
+                other.unusable(drains=False)
             client.set_state("db", "pg2", ServerState.MAINT)
             assert client.stopped("db") == ("pg2",)
         finally:
@@ -67,6 +71,10 @@ def test_what_haproxy_refuses_is_said(tmp_path):
                 question()
         with pytest.raises(WireError, match="not a name"):
             client.servers("db; shutdown")
+        link = ProxyLink(Proxy(address=path, backend="db"), 2.0)
+        opened(link.client)
+        assert "level operator" in link.unusable(drains=True)
+        assert link.unusable(drains=False) is None
         opened.close()
 
 

@@ -1,14 +1,15 @@
 """decide over generated histories: limits, order and silence hold, whatever happened before."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.guard import BOOT_ID, OWN_PID, state_of, verdict_of
+from tests.fakes.guard import BOOT_ID, HASTY, OWN_PID, state_of, verdict_of
 
 from forestall.guard.decision import decide
 from forestall.guard.history import DISRUPTIVE, fold
-from forestall.guard.policy import Allowance, Policy
+from forestall.guard.policy import Allowance, imminent
 from forestall.guard.protect import protected_by_name
 from forestall.guard.recipe import Method, Recipe
 from forestall.model.action import ActionKind, Mode, Outcome, OutcomeState
@@ -17,7 +18,7 @@ from forestall.model.verdict import Subject, VerdictKind
 from forestall.units import HOUR, MIB, MINUTE
 
 AT = 1_700_000_000.0
-POLICY = Policy(allow=(Allowance(service="feed-*"), Allowance(service="billing")))
+POLICY = replace(HASTY, allow=(Allowance(service="feed-*"), Allowance(service="billing")))
 
 SUBJECTS = st.builds(
     lambda name, pid, ticks: Subject(
@@ -78,7 +79,8 @@ STATES = st.builds(
 
 
 def test_no_history_makes_decide_break_its_limits():
-    """Never protected, never within the cooldown, never over a limit, evidence always first.
+    """Never protected, never over a limit, evidence always first; and never within the cooldown,
+    unless the end is so near that waiting is no choice.
 
     The generated histories hold acts, refusals and half-failures.
     """
@@ -100,6 +102,11 @@ def test_no_history_makes_decide_break_its_limits():
         if not kinds:
             seen["idle"] += 1
             return
+        if plan.hold:
+            seen["hold"] += 1
+            assert not set(kinds) & set(DISRUPTIVE)
+            assert kinds[-1] is ActionKind.NOTIFY
+            return
         seen["act"] += 1
         assert kinds[0] is ActionKind.CAPTURE
         assert kinds[1] in DISRUPTIVE
@@ -116,7 +123,10 @@ def test_no_history_makes_decide_break_its_limits():
             if entry.disruptive and (state.mode is not Mode.ACT or entry.plan.mode is Mode.ACT)
         ]
         own = [entry for entry in past if entry.plan.subject.service == plan.subject.service]
-        assert not [e for e in own if AT - e.plan.at <= POLICY.cooldown_seconds]
+        if imminent(verdict, POLICY):
+            seen["imminent"] += 1
+        else:
+            assert not [e for e in own if AT - e.plan.at <= POLICY.cooldown_seconds]
         recent = [entry for entry in past if AT - entry.plan.at <= POLICY.window_seconds]
         assert len([e for e in recent if e in own]) < POLICY.service_actions_max
         assert len(recent) < POLICY.host_actions_max

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error.message, error.help, error.exit_code)
     except psycopg.Error as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        return _complain(f"database: {said}", _advice(error), CimsError.exit_code)
+        return _complain(f"database: {said}", advice_on(error), CimsError.exit_code)
     except BrokenPipeError:
         # The reader went away (`cims penalties | head`); the interpreter must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,7 +102,8 @@ def _dispatch(words: list[str]) -> int:
     raise UsageError(f"no command {words[0]!r}", help="see `cims --help`")
 
 
-def _advice(error: psycopg.Error) -> str | None:
+def advice_on(error: psycopg.Error) -> str | None:
+    """What to do next about it, if that is known."""
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedFunction):
         return "the schema is missing or old: run `cims migrate`"
     if isinstance(error, psycopg.OperationalError):

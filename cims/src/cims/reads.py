@@ -17,6 +17,14 @@ STOCK = """
         AND (NOT %(low)s OR s.available <= k.reorder_point)
         AND (w.code, k.code) > (%(after_warehouse)s, %(after_sku)s)
     ORDER BY w.code, k.code LIMIT %(limit)s"""
+WAREHOUSES = """
+    SELECT code AS warehouse, region, priority, cutoff FROM warehouse
+    WHERE (%(region)s::text IS NULL OR region = %(region)s) AND code > %(after)s
+    ORDER BY code LIMIT %(limit)s"""
+SKUS = """
+    SELECT code AS sku, name, reorder_point, unit_price_cents FROM sku
+    WHERE (%(prefix)s::text IS NULL OR starts_with(code, %(prefix)s)) AND code > %(after)s
+    ORDER BY code LIMIT %(limit)s"""
 LINES = """
     SELECT k.code AS sku, l.qty, l.shipped FROM order_line l
     JOIN sales_order o ON o.id = l.order_id JOIN sku k ON k.id = l.sku_id
@@ -71,6 +79,14 @@ class Reads:
             "limit": limit,
         }
         return self._store.call(STOCK, named)
+
+    def warehouses(self, *, region: str | None, after: str, limit: int) -> list[dict[str, Any]]:
+        """Warehouses in the order of their codes, from `after` on."""
+        return self._store.call(WAREHOUSES, {"region": region, "after": after, "limit": limit})
+
+    def skus(self, *, prefix: str | None, after: str, limit: int) -> list[dict[str, Any]]:
+        """SKUs in the order of their codes, from `after` on."""
+        return self._store.call(SKUS, {"prefix": prefix, "after": after, "limit": limit})
 
     def order_lines(self, key: UUID) -> list[dict[str, Any]]:
         """The lines of an order and what of them was shipped."""

@@ -144,27 +144,32 @@ class Store:
         self, sql: str, values: Sequence[object] | Mapping[str, object] = ()
     ) -> list[dict[str, Any]]:
         """One statement in its own transaction; its rows. Raises Refused or NotAvailable."""
-        sent = False
+        sent = answered = False
         try:
             with self.pool.connection() as connection:
                 sent = True
-                rows = connection.execute(sql, values).fetchall()
+                cursor = connection.execute(sql, values)
+                answered = True
+                rows = cursor.fetchall()
                 doubt = connection.in_doubt
         except TimeoutError as error:
             raise NotAvailable(str(error), maybe_done=False) from error
         except psycopg.Error as error:
-            raise _judge(error, sent=sent) from error
+            raise _judge(error, sent=sent, answered=answered) from error
         if doubt is not None:
             raise NotAvailable(doubt, sqlstate=DOUBT, maybe_done=True)
         return rows
 
 
-def _judge(error: psycopg.Error, *, sent: bool) -> Refused | NotAvailable:
+def _judge(error: psycopg.Error, *, sent: bool, answered: bool) -> Refused | NotAvailable:
     """What an error leaves open. What is not known to be rolled back may have been committed."""
     state = error.sqlstate
     why = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
     if state is not None and state.startswith(AT_FAULT):
         return Refused(why, sqlstate=state)
+    if answered:
+        # It is done; only what came back cannot be read.
+        return NotAvailable(why, sqlstate=state, maybe_done=True)
     if state is None and isinstance(error, psycopg.DataError | psycopg.ProgrammingError):
         # The driver could not even send it: a number too large, a NUL in a text.
         return Refused(why, sqlstate="22000")

@@ -202,7 +202,9 @@ class Acting:
         state = self._situation.of(verdict, self._clock.now(), trouble.bad_since, service)
         policy = policy_for(self._policy, trouble.subject, service)
         plan = decide(verdict, state, policy, history)
-        if not plan.idle:
+        if plan.idle:
+            self._arm(trouble)
+        else:
             # Only now: the database and the cgroups are not asked at each look at a trouble.
             state = self._situation.complete(state, verdict)
             plan = decide(verdict, state, policy, history)
@@ -218,6 +220,31 @@ class Acting:
             raise
         self._tell_of(event, outcomes, tell)
         return plan
+
+    def _arm(self, trouble: Trouble) -> None:
+        """Have the last stage open what it would write, once for a trouble that is waited with.
+
+        By the time it acts, opening a file may need memory that is not there.
+        """
+        arm = getattr(self._handlers.get(ActionKind.CONTAIN), "arm", None)
+        process = trouble.subject.process
+        if arm is None or trouble.armed or process is None:
+            return
+        trouble.armed = True
+        containment = self._situation.containment_of(process)
+        if isinstance(containment, str):
+            return
+        from forestall.guard.containment import to_parameters as contain_parameters
+
+        arm(
+            Action(
+                id="1-contain",
+                kind=ActionKind.CONTAIN,
+                subject=trouble.subject,
+                timeout_seconds=self._policy.contain_timeout_seconds,
+                parameters=contain_parameters(containment),
+            )
+        )
 
     def _tell_of(self, planned: TimelineEvent, outcomes: Sequence[Outcome], tell: Tell) -> None:
         self._tell_outcomes(outcomes, [planned], tell)

@@ -116,9 +116,7 @@ class Around:
                     yield pooler.name, error.message
             for proxy in links.proxies:
                 try:
-                    servers = proxy.client.servers(proxy.proxy.backend)
-                    fault = None if servers else f"it has no backend {proxy.proxy.backend}"
-                    yield proxy.name, fault
+                    yield proxy.name, proxy.unusable(drains=self.access.via == "haproxy")
                 except ForestallError as error:
                     yield proxy.name, error.message
         finally:

@@ -35,7 +35,7 @@ class Budget:
 
     `slowdown` is the factor on the tick's interval: doubled after each window of
     CPU_WINDOW_SECONDS that took more than `cpu_share_max` of one core, halved after one that
-    took less than half of it.
+    took less than half of it. The loop passes it over while there is trouble.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Budget:
             return None
         return (
             f"the agent took {share:.1%} of a core, of {self._cpu_share_max:.0%} it may: "
-            f"it ticks at {self.slowdown} times its interval from now on"
+            f"it ticks at {self.slowdown} times its interval while there is no trouble"
         )
 
 

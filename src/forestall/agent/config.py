@@ -328,6 +328,9 @@ class _Table:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"a text, not {value!r}")
+    if not value.isprintable():
+        # No path, name or address has any, and what is configured is shown on terminals.
+        raise ValueError(f"a text without control characters, not {value!r}")
     return value
 
 

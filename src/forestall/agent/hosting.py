@@ -21,8 +21,11 @@ from forestall.model.codec import Json
 from forestall.model.sample import Sample
 from forestall.model.series import Series
 from forestall.model.verdict import Subject
+from forestall.units import HOUR
 
 CONNECT_SECONDS = 30.0
+FACTS_SECONDS = 1 * HOUR
+_READY_SECONDS = {Role.LAST: CONNECT_SECONDS, Role.HELPER: FACTS_SECONDS}
 
 
 class Held(Protocol):
@@ -39,8 +42,11 @@ class Hosting:
     def __init__(self, setup: Setup, *, held: Held, clock: Clock, log: Log) -> None:
         self._held = held
         self._clock = clock
-        self._connects = setup.database is not None
-        self._connect_at = float("-inf")
+        now = clock.monotonic()
+        # At its start the helper reads the facts by itself.
+        self._ready_at = {Role.HELPER: now + FACTS_SECONDS}
+        if setup.database is not None:
+            self._ready_at[Role.LAST] = now
         self._children = {
             role: Child(role, setup, clock=clock, say=log.info) for role in (Role.LAST, Role.HELPER)
         }
@@ -53,15 +59,17 @@ class Hosting:
     def tend(self) -> None:
         """Start what does not run, where it is time to, and hear what the others had to say.
 
-        Now and then the last stage opens again what it has lost of its connections.
+        Now and then the last stage opens again what it has lost of its connections, and the
+        helper reads the host's facts again.
         """
         for child in self._children.values():
             child.tend()
         now = self._clock.monotonic()
-        if self._connects and now >= self._connect_at:
-            self._connect_at = now + CONNECT_SECONDS
-            with suppress(ForestallError):
-                self._children[Role.LAST].post("connect", {})
+        for role, at in self._ready_at.items():
+            if now >= at:
+                self._ready_at[role] = now + _READY_SECONDS[role]
+                with suppress(ForestallError):
+                    self._children[role].post("connect", {})
 
     def close(self) -> None:
         """End them."""

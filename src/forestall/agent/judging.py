@@ -118,6 +118,7 @@ class Judging:
         self.suspects: set[ProcessKey] = set()
         self.verdicts: dict[ProcessKey, Verdict] = {}
         self.gone: list[ProcessKey] = []
+        self.hurries = False
         self._last_at = float("-inf")
 
     def remember(self, segments: Iterable[Segment]) -> int:
@@ -131,9 +132,10 @@ class Judging:
     def feed(self, sample: Sample) -> list[Verdict]:
         """Judge one sample: the verdicts that are new since the last one.
 
-        `gone` then names the processes that ended since, and `suspects` those worth a closer
-        look. A process is fed every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, one that
-        grows fast as often as it grew, and a suspect at every sample.
+        `gone` then names the processes that ended since, `suspects` those worth a closer look, and
+        `hurries` says whether one grows so fast that its limit is minutes away. A process is fed
+        every `feed_seconds`, an idle one every IDLE_FEED_SECONDS, one that grows fast as often as
+        it grew, and a suspect at every sample.
         """
         if sample.at < self._last_at - CLOCK_STEP_SECONDS:
             self._start_anew()
@@ -141,6 +143,7 @@ class Judging:
         limits = Limits(sample, self._cgroup_file)
         new: list[Verdict] = []
         self.gone = []
+        self.hurries = False
         judged, monotonic = self._judged, sample.monotonic
         for process in sample.processes:
             one = judged.get(process.key.pid)
@@ -158,11 +161,9 @@ class Judging:
             memory_bytes = process.memory_bytes
             if one.low_bytes is None or memory_bytes < one.low_bytes:
                 one.low_bytes = memory_bytes
-            if (
-                monotonic >= one.feed_at
-                or one.suspect
-                or self._hurries(one, memory_bytes, monotonic)
-            ):
+            hurries = self._hurries(one, memory_bytes, monotonic)
+            self.hurries = self.hurries or hurries
+            if monotonic >= one.feed_at or one.suspect or hurries:
                 verdict = self._feed(one, process, sample, limits)
                 if verdict is not None:
                     new.append(verdict)

@@ -205,13 +205,28 @@ class Watch:
         next_at = self._clock.monotonic()
         while not self.stopped and (ticks is None or self.tick_count < ticks):
             self.tick_safely()
-            slowdown = self.budget.slowdown if self.budget is not None else 1
-            next_at += self.config.interval_seconds * slowdown
+            next_at += self.config.interval_seconds * self._slowdown()
             now = self._clock.monotonic()
             # After a long action the missed ticks are left out, not caught up with.
             next_at = max(next_at, now)
             if not self.stopped and (ticks is None or self.tick_count < ticks):
                 self._pause(next_at - now)
+
+    def _slowdown(self) -> int:
+        """The factor on the interval: none while there is trouble, or memory runs out.
+
+        On a starved host each tick costs more than it should, and that is when it is needed.
+        """
+        if self.budget is None or self.judging.hurries:
+            return 1
+        if any(trouble.actionable for trouble in self.troubles.open()):
+            return 1
+        host = self.sample.host if self.sample is not None else None
+        if host is not None and host.headroom_bytes is not None:
+            total = (host.mem_total_bytes or 0) + (host.swap_total_bytes or 0)
+            if host.headroom_bytes < (1 - self.policy.used_share_max) * total:
+                return 1
+        return self.budget.slowdown
 
     def stop(self) -> None:
         """Ask for an end after the present tick."""

@@ -23,6 +23,7 @@ from forestall.model.sample import ProcessKey, ProcessSample, Sample
 from forestall.model.verdict import LimitKind, Subject, Verdict, VerdictKind
 from forestall.sense.cgroup import is_user_unit
 from forestall.sense.host import Host
+from forestall.sense.procfs import read_number
 from forestall.sense.ring import Ring
 from forestall.units import HOUR, MINUTE
 
@@ -92,6 +93,7 @@ class Situation:
             ownership=self.ownership_of(verdict, at),
             via=self._around.via,
             fleet=self._around.has_fleet,
+            any_oom_panics=read_number(self._host, "proc/sys/vm/panic_on_oom") == 2,
         )
 
     def complete(self, state: HostState, verdict: Verdict) -> HostState:
@@ -100,7 +102,7 @@ class Situation:
         containment = (
             "It cannot be contained: no process is named."
             if process is None
-            else self.containment_of(process)
+            else self.containment_of(process, verdict)
         )
         database = self._around.look()
         if isinstance(containment, str):
@@ -160,14 +162,22 @@ class Situation:
             return None
         return source.rpartition(" ")[0]
 
-    def containment_of(self, process: ProcessKey) -> "Containment | str":
-        """How this process would be contained now, or the sentence that says why not."""
+    def containment_of(
+        self, process: ProcessKey, verdict: Verdict | None = None
+    ) -> "Containment | str":
+        """How this process would be contained now, or the sentence that says why not.
+
+        By what the host has left, or what is left of that which the verdict says runs out: a
+        cgroup that others share may be far smaller.
+        """
         from forestall.guard.containment import containment_of
         from forestall.guard.surroundings import Folders, look
 
         if self._folders is None:
             self._folders = Folders(self._host)
         headroom = self._sample.host.headroom_bytes if self._sample is not None else None
+        if headroom is not None and verdict is not None and verdict.forecast is not None:
+            headroom = min(headroom, verdict.forecast.limit.headroom_bytes)
         return containment_of(
             look(
                 self._folders,

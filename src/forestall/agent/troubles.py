@@ -31,7 +31,8 @@ class Trouble:
 
     `key` stays as it was at detection, also when the process takes another name. `asked` is the
     verdict that guard was asked about last. `restored` = an earlier agent told of it, and this
-    one's judge has not come to see it yet; `judged_from` is when that judge began.
+    one's judge has not come to see it yet; `judged_from` is when that judge began. `armed` = the
+    last stage was told what it may have to contain.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Trouble:
     asked: Verdict | None = None
     restored: bool = False
     judged_from: float | None = None
+    armed: bool = False
 
     @property
     def subject(self) -> Subject:

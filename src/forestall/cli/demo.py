@@ -2,8 +2,9 @@
 
 A real process with a real mistake (a cache keyed by request id) leaks real memory under a real
 limit, beside the same service with the mistake repaired. The shipped agent watches both with the
-shipped thresholds, on a clock 60 times as fast as yours. Needs no root, no network, and less than
-two minutes. Ends with the paths of the evidence and of the incident review written from it.
+shipped thresholds, on a clock 60 times as fast as yours (the two minutes before exhaustion in
+which guard acts are two of yours, for evidence takes as long as ever). Needs no root, no network,
+and less than two minutes. Ends with the paths of the evidence and of the incident review written.
 """
 
 import argparse
@@ -27,8 +28,15 @@ examples:
   forestall demo --json              one object: caught, headroom_bytes, seconds, verdict, review,
                                      bundle, incident, control_touched
 
-Exit code 0 when the leak was caught and the control was left alone, 1 otherwise.
+Where its wheels are installed (forestall[pair]), a PostgreSQL pair runs beside the service, and
+guard moves its primary away; `database` in --json says what clients saw, or `no_database` why not.
+
+Exit code 0 when the leak was caught, the control left alone and no order lost, 1 otherwise.
 """
+DRILL = (
+    "`make drill` plays the whole incident: a pooler that holds the writes, rival guards, a host "
+    "that panics."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,12 +66,21 @@ def run(args: argparse.Namespace) -> int:
         # By default they would end the demo, and leave its services and cgroups behind.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _leave)
-    result = Play(state, choose(quiet=args.json), scale=args.scale).run()
+    progress = _quiet if args.json else _progress
+    result = Play(state, choose(quiet=args.json), scale=args.scale, progress=progress).run()
     if args.json:
         print_json(result.to_json())
     else:
         _say(result, state)
     return 0 if result.passed else 1
+
+
+def _quiet(line: str) -> None:
+    pass
+
+
+def _progress(line: str) -> None:
+    print(f"  {line}", flush=True)
 
 
 def _leave(number: int, frame: object) -> None:
@@ -101,6 +118,7 @@ def _say(result: Result, state: str) -> None:
         if result.control_touched
         else "The control, the same service with the mistake repaired, was left alone."
     )
+    _say_database(result)
     command = _own_command()
     if result.review is not None and result.bundle is not None:
         review, bundle = shlex.quote(result.review), shlex.quote(result.bundle)
@@ -110,6 +128,23 @@ def _say(result: Result, state: str) -> None:
         print("\nnext:")
     print(f"  {command} guard ledger --state {shlex.quote(state)}")
     print(f"  {command} look      what would happen on this host tonight")
+
+
+def _say_database(result: Result) -> None:
+    orders = result.database
+    if orders is None:
+        print(f"No database ran beside it: {result.no_database}.\n{DRILL}")
+        return
+    print(
+        f"Beside it ran the primary of a PostgreSQL pair, {orders.primary_before}: "
+        + (f"moved to {orders.primary_after}." if orders.moved else "NOT MOVED; see the ledger.")
+    )
+    print(
+        f"Orders: {orders.acknowledged} acknowledged, {orders.refused} refused, "
+        f"{orders.unknown} without an answer, {orders.lost} lost; "
+        f"{orders.longest_gap_seconds:.1f} s at most without one."
+    )
+    print(DRILL)
 
 
 def _own_command() -> str:

@@ -8,7 +8,8 @@ examples:
   forestall guard explain --json | jq .plan.left_out
 
 Reads the host by the functions that the agent uses, and what the agent keeps in its state folder;
-asks the database's members and nobody else. Nothing is changed, recorded or sent.
+asks what is configured for its state: the database's members, poolers and proxies, etcd, and who
+runs the service. Nothing is changed, recorded or told to people.
 
 Exit code 0, 1 where guard would take nothing down or contain, 3 where no such service is seen.
 """
@@ -41,8 +42,11 @@ from forestall.sense.host import Host
 from forestall.units import MINUTE, parse_bytes
 
 BETWEEN_SECONDS = 1.0
-SUPPOSED_SECONDS = 10 * MINUTE
-"""How soon a service is taken to exhaust where that is supposed and nothing else is known."""
+SUPPOSED_SECONDS = 1 * MINUTE
+"""How soon a service is taken to exhaust where that is supposed and nothing sooner is known.
+
+So soon that the shipped guard acts also where it runs out alone.
+"""
 
 _GRAVEST = (
     VerdictKind.EXHAUSTING,
@@ -196,7 +200,8 @@ def exhausting(watch: Watch, verdict: Verdict, at: float) -> Verdict:
     forecast = verdict.forecast
     process = verdict.subject.process
     limit = watch.judging.limit_of(process) if process is not None else None
-    if forecast is None or forecast.exhaustion_low_seconds is None:
+    low = forecast.exhaustion_low_seconds if forecast is not None else None
+    if low is None or low > SUPPOSED_SECONDS:
         limit = limit or Limit(
             kind=LimitKind.HOST, limit_bytes=0, headroom_bytes=0, source="no limit is known"
         )

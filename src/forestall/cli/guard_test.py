@@ -182,6 +182,8 @@ def _database(around: Around) -> Iterator[Check]:
         said = f"{len(database.members)} members, the primary is "
         said += "not known" if primary is None else primary.name
         yield Check(what=what, said=f"{said}, this host is {database.own}")
+    if around.access is not None and around.access.rest.user is not None:
+        yield _secret(f"{what}: password", around.access.rest.password_file)
     for name, problem in around.traffic_problems():
         yield Check(
             what=f"{what}: {name}",
@@ -189,6 +191,17 @@ def _database(around: Around) -> Iterator[Check]:
             said="reached, and would hold the traffic",
             then="without it the switchover is refused" if problem else None,
         )
+
+
+def _secret(what: str, path: str | None) -> Check:
+    from forestall.guard.wire.endpoint import read_secret
+
+    try:
+        if path is not None:
+            read_secret(path)
+    except ForestallError as error:
+        return Check(what=what, fault=error.message, then="without it no switchover is asked for")
+    return Check(what=what, said="none is given" if path is None else f"{path} can be read")
 
 
 def _fleet(fleet: FleetConfig) -> Check:

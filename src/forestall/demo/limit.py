@@ -29,15 +29,22 @@ class Cage:
     def real(self) -> bool:
         return self.folder is not None
 
-    def admit(self, pid: int) -> None:
-        """Put a process under the limit. Raises OSError."""
+    def admit(self, pid: int, part: str | None = None) -> None:
+        """Put a process under the limit, in a cgroup `part` of its own inside. Raises OSError."""
         if self.folder is None:
             # A limit that is only stated stops nothing: whatever goes wrong, the host is spared.
             ceiling = BACKSTOP * self.limit_bytes
             resource.prlimit(pid, resource.RLIMIT_DATA, (ceiling, ceiling))
         else:
-            with open(os.path.join(self.folder, "cgroup.procs"), "w", encoding="ascii") as procs:
+            folder = self.folder if part is None else _part(self.folder, part)
+            with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as procs:
                 procs.write(str(pid))
+
+    def holds(self, cgroup: str | None) -> bool:
+        """Whether a process with this cgroup, as /proc/PID/cgroup names it, is under the limit."""
+        if self.folder is None or cgroup is None:
+            return False
+        return f"/{os.path.basename(self.folder)}/" in f"{cgroup}/"
 
 
 @contextlib.contextmanager
@@ -66,7 +73,10 @@ def _sweep(parent: str) -> None:
             if found and not os.path.exists(f"/proc/{found[1]}"):
                 # Of a cgroup only the empty one can be removed, of a folder likewise.
                 with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(parent, entry))
+                    folder = os.path.join(parent, entry)
+                    for part in _parts(folder):
+                        os.rmdir(part)
+                    os.rmdir(folder)
 
 
 def _make(folder: str, limit_file: str, limit_bytes: int) -> bool:
@@ -99,10 +109,29 @@ def _own_cgroup(controller: str) -> str:
     return ""
 
 
+def _part(folder: str, name: str) -> str:
+    """A cgroup inside that limits nothing itself, as a service has on a host."""
+    part = os.path.join(folder, name)
+    if not os.path.isdir(part):
+        enable = os.path.join(folder, "cgroup.subtree_control")
+        if os.path.exists(enable):
+            with open(enable, "w", encoding="ascii") as control:
+                control.write("+memory")
+        os.mkdir(part)
+    return part
+
+
+def _parts(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
 def _remove(folder: str) -> None:
     # A cgroup is busy for a moment after its last process has gone.
     for _ in range(50):
         try:
+            for part in _parts(folder):
+                os.rmdir(part)
             os.rmdir(folder)
             return
         except FileNotFoundError:

@@ -1,13 +1,14 @@
 """The replay: a leaking service and its repaired twin, watched by the shipped agent as it is.
 
-The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones; the
-services, their memory, the limit, the evidence and the restart are real.
+The only thing scaled is the clock. Detector's rules and guard's policy are the shipped ones, save
+that the two minutes in which guard acts on what runs out alone are two minutes of your clock: the
+services, their memory, the limit, the evidence and the restart are real, and take real time.
 """
 
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 
 from forestall.agent.config import AgentConfig, ServiceConfig
@@ -16,11 +17,13 @@ from forestall.agent.loop import Watch
 from forestall.agent.spool import SPOOL_FILE
 from forestall.clock import ScaledClock
 from forestall.demo.limit import Cage, cage
+from forestall.demo.pair import Database, Orders, beside
 from forestall.demo.supervisor import Service, running
 from forestall.demo.view import Scene, View
 from forestall.errors import ForestallError
 from forestall.evidence.bundle import MAX_BUNDLE_BYTES
 from forestall.evidence.layout import RESERVE_BYTES, free_bytes
+from forestall.guard.policy import Policy
 from forestall.incident.intake import collect
 from forestall.incident.review.draft import draft
 from forestall.incident.site import load
@@ -47,7 +50,11 @@ EPILOGUE_SECONDS = 5 * MINUTE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What the demo prints with --json. `seconds` is wall time from start to end."""
+    """What the demo prints with --json. `seconds` is wall time from start to end.
+
+    `database` is what the clients of the database beside it saw; None where there was none, and
+    `no_database` says why.
+    """
 
     caught: bool
     headroom_bytes: int | None
@@ -58,11 +65,14 @@ class Result:
     bundle: str | None
     incident: str | None
     control_touched: bool
+    database: Orders | None = None
+    no_database: str | None = None
 
     @property
     def passed(self) -> bool:
         """Whether guard did what it is for, and nothing else."""
-        return self.caught and not self.control_touched
+        kept = self.database is None or (self.database.moved and not self.database.lost)
+        return self.caught and kept and not self.control_touched
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -92,8 +102,16 @@ class _Sink:
 class Play:
     """One run of the demo in the folder `state`, which must be empty or new."""
 
-    def __init__(self, state: str, view: View, *, scale: float = SCALE) -> None:
+    def __init__(
+        self,
+        state: str,
+        view: View,
+        *,
+        scale: float = SCALE,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.state = state
+        self._progress = progress
         self._view = view
         self._clock = ScaledClock(scale)
         self._started_at = self._clock.now()
@@ -105,14 +123,22 @@ class Play:
         began = time.monotonic()
         self._check_room()
         name = f"forestall-demo-{os.getpid()}"
-        with cage(name, LIMIT_BYTES) as leaky_cage, cage(f"{name}-control", LIMIT_BYTES) as other:
+        with (
+            cage(name, LIMIT_BYTES) as leaky_cage,
+            cage(f"{name}-control", LIMIT_BYTES) as other,
+            beside(leaky_cage, self._progress) as database,
+        ):
             rate = REQUESTS_PER_SECOND * self._clock.scale / SCALE
-            leaky = Service(LEAKY, rate, fixed=False, cage=leaky_cage)
+            there = None if isinstance(database, str) else database
+            part = None if there is None else LEAKY
+            leaky = Service(LEAKY, rate, fixed=False, cage=leaky_cage, part=part)
             control = Service(CONTROL, rate, fixed=True, cage=other)
             self._scene.limit_is_real = leaky_cage.real
             with self._view, running(leaky, control):
-                self._watch(self.agent(leaky, control, leaky_cage))
+                self._started_at = self._clock.now()
+                self._watch(self.agent(leaky, control, leaky_cage, there))
                 control_starts = control.starts
+            orders = None if there is None else there.orders()
         plan, outcomes = self._acted()
         number, review, bundle = self._write_review()
         forecast = plan.verdict.forecast if plan else None
@@ -126,6 +152,8 @@ class Play:
             bundle=bundle,
             incident=number,
             control_touched=control_starts != 1 or self._planned_for(CONTROL),
+            database=orders,
+            no_database=database if isinstance(database, str) else None,
         )
 
     def _check_room(self) -> None:
@@ -138,19 +166,33 @@ class Play:
                 help="free space there, or name a folder elsewhere with --state",
             )
 
-    def agent(self, leaky: Service, control: Service, limits: Cage) -> Watch:
-        """The shipped agent with its shipped rules and policy, watching these two and no other."""
+    def agent(
+        self, leaky: Service, control: Service, limits: Cage, database: Database | None = None
+    ) -> Watch:
+        """The shipped agent with its shipped rules, watching these two and no other.
+
+        And the database, where it is under the same limit.
+        """
         services = (leaky, control)
         log = Log(_Sink(self._scene), self._clock, journald=False)  # type: ignore[arg-type]
         return Watch(
-            self._config(limits),
+            self._config(limits, database),
             host=Host(),
             clock=self._clock,
+            policy=self._policy(),
             log=log,
             state=self.state,
-            select=lambda name, pid, cgroup: pid in [service.pid for service in services],
+            select=lambda name, pid, cgroup: (
+                pid in [service.pid for service in services] or limits.holds(cgroup)
+            ),
             on_tick=lambda sample, verdicts: self._show(sample, verdicts, leaky, control),
         )
+
+    def _policy(self) -> Policy:
+        """The shipped one; evidence and restart take `scale` times as long on the demo's clock."""
+        shipped = Policy()
+        within = shipped.act_alone_within_seconds * self._clock.scale
+        return replace(shipped, act_alone_within_seconds=within)
 
     def _watch(self, watch: Watch) -> None:
         watch.start()
@@ -161,9 +203,10 @@ class Play:
         finally:
             watch.close()
 
-    def _config(self, limits: Cage) -> AgentConfig:
+    def _config(self, limits: Cage, database: Database | None) -> AgentConfig:
         """What an owner would write for these services; the control may be acted on as well."""
         return AgentConfig(
+            database=database.access if database is not None else None,
             mode=Mode.ACT,
             interval_seconds=INTERVAL_SECONDS,
             listen=None,

@@ -16,8 +16,17 @@ RESTART_AFTER_SECONDS = 0.2
 class Service:
     """One supervised service: started again whenever it ends, until `stop`."""
 
-    def __init__(self, name: str, requests_per_second: float, *, fixed: bool, cage: Cage) -> None:
+    def __init__(
+        self,
+        name: str,
+        requests_per_second: float,
+        *,
+        fixed: bool,
+        cage: Cage,
+        part: str | None = None,
+    ) -> None:
         self.name = name
+        self._part = part
         self.starts = 0
         self._command = [sys.executable, "-m", "forestall.demo.feed_sync", name]
         self._command += [str(requests_per_second), "fixed" if fixed else "leaky"]
@@ -63,7 +72,7 @@ class Service:
             start_new_session=True,
         )
         try:
-            self._cage.admit(process.pid)
+            self._cage.admit(process.pid, self._part)
         except OSError:
             process.kill()
             process.wait()

@@ -5,7 +5,7 @@
 - `memory.high` lies at what the cgroup holds now, with as much of its page cache as it may grow.
   From there on the kernel slows the cgroup's own allocations down and reclaims from it alone
   (cgroup-v2.rst, "memory.high": it never invokes the OOM killer).
-- `memory.max` lies an eighth of the host's headroom above that. A leak that goes on in spite of
+- `memory.max` lies an eighth of the headroom above that. A leak that goes on in spite of
   the throttle then ends in an OOM of its own cgroup: the service dies, and the host does not. With
   vm.panic_on_oom=1 the kernel panics on an OOM of the whole host only; with 2 also on that of a
   cgroup (sysctl/vm.rst, "panic_on_oom"). So under 2 only `memory.high` is set.
@@ -101,6 +101,7 @@ class Containment:
 class Surroundings:
     """What must be known to contain a process: where it lies, what that holds, what is left.
 
+    `headroom_bytes` is that of the host, or of what runs out where that is less.
     `cgroup` is its memory cgroup, `sample` what that (or its unit's) holds; `unit_cgroup` the
     folder of its unit, which may lie above. `shared`: unrelated processes are in `cgroup` too.
     `systemd`: systemd runs. `problem` says why nothing can be seen or written.

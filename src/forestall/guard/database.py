@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forestall.clock import Clock
+from forestall.errors import ForestallError
 from forestall.guard.wire.endpoint import WireError
 from forestall.guard.wire.patroni import Access, Patroni
 from forestall.model.database import Database, Member, Role
@@ -115,7 +116,8 @@ class Cluster:
                 client = self._client(url)
                 found = database_of(client.cluster(), client.config(), at=clock.now())
                 return self._completed(found, forecasts or {})
-            except WireError as error:
+            except ForestallError as error:
+                # A UsageError too: of an address that a member tells, and that is none.
                 faults.append(error.message)
         fault = "; ".join(faults) or "no address of a member is configured"
         return Database(scope=self._access.scope, own=self._own, at=clock.now(), fault=fault)

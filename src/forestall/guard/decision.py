@@ -12,7 +12,7 @@ from forestall.guard.history import (
     of_process,
     of_service,
 )
-from forestall.guard.host_state import HostState
+from forestall.guard.host_state import HostState, runs_out_alone
 from forestall.guard.policy import (
     Policy,
     allowance_of,
@@ -38,7 +38,7 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     Meant to be called at each change of a verdict, and again and again while it lasts: its id
     names the trouble and the attempt, so that the same again is the same plan.
     """
-    trigger, calls = _trigger(verdict, policy)
+    trigger, calls = _trigger(verdict, state, policy)
     if not calls:
         return _plan(verdict, state, history, trigger)
     waiting = _waiting(verdict, state, policy, history)
@@ -56,6 +56,8 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     if stages is None:
         hold = None
     said = _said_already(verdict, state, policy, history, (hold,) if hold else refusals)
+    if said is None and hold is not None and stages is not None and not stages.eases:
+        said = _held_already(verdict, state, policy, history)
     if said is not None:
         return _plan(verdict, state, history, (*trigger, said))
     if stages is None:
@@ -66,27 +68,34 @@ def decide(verdict: Verdict, state: HostState, policy: Policy, history: History)
     return _plan(verdict, state, history, because, stages=stages, hold=hold)
 
 
-def _trigger(verdict: Verdict, policy: Policy) -> tuple[tuple[str, ...], bool]:
+def _trigger(verdict: Verdict, state: HostState, policy: Policy) -> tuple[tuple[str, ...], bool]:
     """The sentences that say what the verdict amounts to, and whether it calls for action."""
+    service = verdict.subject.service
     if verdict.kind not in (VerdictKind.LEAKING, VerdictKind.EXHAUSTING):
-        service = verdict.subject.service
         return (f"{service} is {verdict.kind.value}, which calls for no action.",), False
     said = describe(verdict)
-    if verdict.kind is VerdictKind.EXHAUSTING:
-        return (said, "Guard acts on every service that is EXHAUSTING."), True
+    if verdict.forecast is None:
+        # Without a limit there is nothing to run out; else the verdict is an older one that the
+        # judge holds for a while, and the newest judgement sees no growth any more.
+        return (said, "No exhaustion is foretold now, and guard acts on nothing else."), False
+    within, where = policy.act_within_seconds, ""
+    if runs_out_alone(verdict, state):
+        within = policy.act_alone_within_seconds
+        where = f" where {service} alone runs out"
+    elif verdict.kind is VerdictKind.EXHAUSTING:
+        return (said, "Guard acts on what is EXHAUSTING, unless it runs out alone."), True
     low, used = soonest(verdict), used_share(verdict)
-    horizon = format_duration(policy.act_within_seconds)
-    if low is not None and low <= policy.act_within_seconds:
-        return (said, f"Exhaustion may come within the {horizon} in which guard acts."), True
-    share = f"{policy.used_share_max:.0%}"
+    horizon, share = format_duration(within), f"{policy.used_share_max:.0%}"
+    if low is not None and low <= within:
+        return (said, f"Exhaustion may come within the {horizon} in which guard acts{where}."), True
     if used is not None and used >= policy.used_share_max:
         return (said, f"{used:.0%} of the limit is used, and guard acts from {share}."), True
-    waits = f"Guard acts when exhaustion may come within {horizon}, or {share} is used."
+    waits = f"Guard acts when exhaustion may come within {horizon}{where}, or {share} is used."
     return (said, waits), False
 
 
 def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: History) -> str | None:
-    """Why it is too early to plan: not persisted, or cooling down."""
+    """Why it is too early to plan: not persisted, or cooling down; neither where it is imminent."""
     lasted = state.at - state.troubled_since
     if lasted < policy.persistence_seconds and not imminent(verdict, policy):
         return (
@@ -109,6 +118,9 @@ def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: Histor
             f"Attempt {last.plan.attempt} for this trouble took nothing down "
             f"{format_duration(ago)} ago, and the next one waits for {format_duration(wait)}."
         )
+    if imminent(verdict, policy):
+        # The pause is against flapping, which the ladder ends anyway: never against survival.
+        return None
     return (
         f"Guard planned for {service} {format_duration(ago)} ago, and lets "
         f"{format_duration(policy.cooldown_seconds)} pass between two plans."
@@ -142,6 +154,24 @@ def _said_already(
     return (
         f"The ledger has the same for this process, and it is said again only when the verdict "
         f"changes or after {format_duration(policy.remind_seconds)}."
+    )
+
+
+def _held_already(
+    verdict: Verdict, state: HostState, policy: Policy, history: History
+) -> str | None:
+    """Why a hold that changes nothing is not said again: its service is contained already.
+
+    A service that ends at the limit it is held by, and that its supervisor starts again, comes
+    back as a new process every time; people were told of the first.
+    """
+    recent = of_service(history.within(state.at, policy.cooldown_seconds), verdict.subject.service)
+    held = [past for past in recent if past.plan.hold and past.plan.mode is state.mode]
+    if not held:
+        return None
+    return (
+        f"{verdict.subject.service} is held since {format_duration(state.at - held[-1].plan.at)} "
+        f"ago, and is said again after {format_duration(policy.cooldown_seconds)}."
     )
 
 

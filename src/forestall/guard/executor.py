@@ -13,18 +13,20 @@ host safer by itself. A capture that failed does, and so does a record that coul
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from forestall.clock import Clock
 from forestall.errors import ForestallError, JournalError
+from forestall.guard import succession
 from forestall.guard.handler import ActionHandler, Step
-from forestall.guard.history import DISRUPTIVE, UNDOABLE, History, Past, undo_id
+from forestall.guard.history import DISRUPTIVE, EASING, History, Past, undo_id
 from forestall.guard.lease import NEEDS_LEASE, Lease
 from forestall.guard.recheck import Recheck
 from forestall.model.action import Action, ActionKind, Mode, Outcome, OutcomeState, Plan
 
-TOUCHES = (*UNDOABLE, *DISRUPTIVE)
+TOUCHES = (*EASING, *DISRUPTIVE)
 """The kinds that change something beside our own files, and are looked at again before."""
 
 MODES = {
@@ -66,6 +68,7 @@ class Executor:
         self._clock = clock
         self._lease = lease
         self._leased = False
+        self._contained: succession.Contained | None = None
 
     def execute(self, plan: Plan) -> tuple[Outcome, ...]:
         """Carry `plan` out as far as its mode allows: an outcome for each action, in order, and
@@ -141,6 +144,7 @@ class Executor:
 
     def _carry_all_out(self, plan: Plan, stopped: str | None) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
+        self._contained = None
         for action in plan.actions:
             if action.kind is ActionKind.NOTIFY:
                 outcomes += self._take_back_of(plan, outcomes)
@@ -241,6 +245,9 @@ class Executor:
         notify = action.kind is ActionKind.NOTIFY
         if stopped is not None and not notify:
             return self._outcome(step, OutcomeState.SKIPPED, f"Not done, because {stopped}.")
+        ended = self._ended_contained(step)
+        if ended is not None:
+            return ended
         forbidden = self._forbidden(step)
         if forbidden is not None:
             return self._outcome(step, OutcomeState.REFUSED, forbidden)
@@ -251,6 +258,22 @@ class Executor:
         if unleased is not None:
             return self._outcome(step, OutcomeState.REFUSED, unleased)
         return self._act(step)
+
+    def _ended_contained(self, step: Step) -> Outcome | None:
+        """What came of a restart that is not needed: the limit was reached first. Else None.
+
+        Where the service came back it was recycled, by guard's own limit: that counts for the
+        ladder, and the limit is taken off as after any other restart.
+        """
+        before, processes = self._contained, self._recheck.processes
+        if before is None or step.action.kind is not ActionKind.RESTART:
+            return None
+        if not succession.has_ended(step.action, processes):
+            return None
+        started = self._clock.monotonic()
+        back, said = succession.came_back(step.action, before, processes, self._clock)
+        state = OutcomeState.DONE if back else OutcomeState.FAILED
+        return self._outcome(step, state, said, started)
 
     def _forbidden(self, step: Step) -> str | None:
         """What speaks against it in any mode, as a sentence, or None."""
@@ -311,6 +334,9 @@ class Executor:
             problem = _sentence(error, step.action)
         else:
             if problem is None:
+                if step.action.kind is ActionKind.CONTAIN:
+                    with suppress(ForestallError, OSError):
+                        self._contained = succession.look(step.action, self._recheck.processes)
                 return self._outcome(step, OutcomeState.DONE, done.detail, started, evidence)
             problem = f"{done.detail} {problem}"
         return self._outcome(step, OutcomeState.FAILED, problem, started, evidence)
@@ -342,7 +368,7 @@ def _stops(outcome: Outcome, plan: Plan) -> str | None:
     """Why nothing more of the plan is done after this outcome, or None."""
     if outcome.state in (OutcomeState.DONE, OutcomeState.WOULD):
         return None
-    if outcome.kind in UNDOABLE:
+    if outcome.kind in EASING:
         return None
     if outcome.kind is ActionKind.CAPTURE and _goes_on_without(plan):
         return None

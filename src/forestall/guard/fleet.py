@@ -7,6 +7,7 @@ The key ends with its etcd lease, so a holder that dies gives it back by dying.
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from forestall.clock import Clock
@@ -65,7 +66,13 @@ class FleetLease:
         asked = self._clock.monotonic()
         lease = self._etcd.grant(self._seconds)
         value = {"host": self._host, "plan": plan_id, "at": self._clock.now()}
-        holder = self._etcd.create(self._key, json.dumps(value).encode(), lease)
+        try:
+            holder = self._etcd.create(self._key, json.dumps(value).encode(), lease)
+        except ForestallError:
+            # It may have been written all the same, and would keep every host out, us too.
+            with suppress(ForestallError):
+                self._etcd.revoke(lease)
+            raise
         # A first try whose answer was lost has written our own key.
         if holder is not None and holder.lease != lease:
             self._etcd.revoke(lease)

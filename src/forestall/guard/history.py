@@ -12,8 +12,18 @@ PAST_MAX = 256
 DISRUPTIVE = (ActionKind.STOP, ActionKind.RESTART)
 """The kinds that take a process down."""
 
-UNDOABLE = (ActionKind.CONTAIN, ActionKind.SWITCHOVER)
-"""The kinds that leave something on the host, or in a pooler, that can be taken back."""
+EASING = (ActionKind.CONTAIN, ActionKind.SWITCHOVER)
+"""The kinds that make the host safer without taking anything down."""
+
+UNDOABLE = (*EASING, ActionKind.RESTART)
+"""The kinds that may leave something half done that can be taken back.
+
+A restart is among them where a manager stops the service and then starts it: cut short between
+the two, it leaves the service down, and nobody else would start it.
+"""
+
+_STOPS_FIRST = ("supervisord", "container")
+"""The methods of a restart whose manager was told to stop the service, and does as it is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +55,7 @@ class Past:
     @property
     def easing(self) -> tuple[Outcome, ...]:
         """What came of containing and moving, their undoing apart."""
-        ids = {action.id for action in self.plan.actions if action.kind in UNDOABLE}
+        ids = {action.id for action in self.plan.actions if action.kind in EASING}
         return tuple(outcome for outcome in self.outcomes if outcome.action_id in ids)
 
     @property
@@ -69,9 +79,9 @@ class Past:
     def owes_undo(self) -> tuple[Action, ...]:
         """The actions whose traces are still to be taken back, last first.
 
-        A switchover or containment that failed or was cut short may be half done. A containment
-        that worked is taken back once its service was recycled, and stays where it was not: the
-        service is held.
+        What failed or was cut short may be half done: a switchover, a containment, a restart
+        whose manager stopped the service and did not start it. A containment that worked is
+        taken back once its service was recycled, and stays where it was not: the service is held.
         """
         if self.plan.mode is not Mode.ACT:
             return ()
@@ -79,7 +89,7 @@ class Past:
         owed = []
         for action in reversed(self.plan.actions):
             outcome = self.outcome_of(action)
-            if action.kind not in UNDOABLE or self._undone(action):
+            if not _can_be_undone(action) or self._undone(action):
                 continue
             if outcome is None:
                 # Later ones were never begun.
@@ -227,6 +237,12 @@ def of_incident(past: Iterable[Past], incident: str, mode: Mode) -> tuple[Past, 
 def of_process(past: Iterable[Past], process: ProcessKey | None) -> tuple[Past, ...]:
     """Those about one process."""
     return tuple(entry for entry in past if entry.plan.subject.process == process)
+
+
+def _can_be_undone(action: Action) -> bool:
+    if action.kind is ActionKind.RESTART:
+        return action.parameters.get("method") in _STOPS_FIRST
+    return action.kind in UNDOABLE
 
 
 def _forget_one(past: list[Past]) -> None:

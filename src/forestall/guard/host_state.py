@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forestall.guard.ownership import Ownership
+from forestall.guard.ownership import Ownership, shared_limit
 from forestall.guard.recipe import Recipe
 from forestall.model.action import Mode
+from forestall.model.verdict import Verdict
 
 if TYPE_CHECKING:
     # Loaded when there is trouble: an agent on a quiet host stays smaller without them.
@@ -27,6 +28,8 @@ class HostState:
     database             the cluster, where one is configured; None = none is
     via                  how its clients are held meanwhile: pgbouncer, haproxy, or patroni alone
     fleet                whether others share a lease with this host
+    any_oom_panics       vm.panic_on_oom=2: the host goes down with whoever runs out, and not only
+                         when it runs out itself
     """
 
     at: float
@@ -42,3 +45,9 @@ class HostState:
     database: "Database | None" = None
     via: str = "patroni"
     fleet: bool = False
+    any_oom_panics: bool = False
+
+
+def runs_out_alone(verdict: Verdict, state: HostState) -> bool:
+    """Whether nobody else is harmed when the judged service runs out."""
+    return not state.any_oom_panics and not shared_limit(verdict, state.ownership)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from forestall.clock import Clock
@@ -53,6 +54,7 @@ class Child:
         self._channel: Channel | None = None
         self._number = 0
         self._posted: set[int] = set()
+        self._killed: list[int] = []
         self._retry_seconds = RESTART_SECONDS_MIN
         self._start_at = float("-inf")
 
@@ -60,11 +62,12 @@ class Child:
     def alive(self) -> bool:
         """Whether it runs, as far as is known without waiting."""
         if self.pid is not None and _reaped(self.pid):
-            self._lost("it ended")
+            self._lost("it ended", reaped=True)
         return self.pid is not None
 
     def tend(self) -> None:
         """Start it where it does not run and may be tried again; hear what it had to say."""
+        self._killed = [pid for pid in self._killed if not _reaped(pid)]
         if self.alive:
             self._hear()
         elif self._clock.monotonic() >= self._start_at:
@@ -190,14 +193,21 @@ class Child:
         )
         return "; ".join([ready, *(str(one) for one in said.get("said") or ())])
 
-    def _lost(self, why: str) -> ForestallError:
-        """Let go of a process that ended or cannot be trusted any more; the error that says so."""
+    def _lost(self, why: str, *, reaped: bool = False) -> ForestallError:
+        """Let go of a process that ended or cannot be trusted any more; the error that says so.
+
+        One that was `reaped` gets no signal: its pid may be another's already.
+        """
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if self.pid is not None:
             pid, self.pid = self.pid, None
-            _kill(pid)
+            if not reaped:
+                # One that hangs in the kernel ends when it comes back from there: `tend` reaps it.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                self._killed.append(pid)
             self._say(f"guard's {self.role.value} process {pid} is lost: {why}")
         return ForestallError(
             f"guard's {self.role.value} process is lost: {why}",
@@ -323,15 +333,6 @@ def _reaped(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] != 0
     except ChildProcessError:
         return True
-
-
-def _kill(pid: int) -> None:
-    """End it at once. One that hangs in the kernel ends when it comes back from there."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    _reaped(pid)
 
 
 def _sentence(answer: Json) -> str | None:

@@ -1,5 +1,6 @@
 """Connections to what moves the database's traffic, opened while there is memory for them."""
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -12,6 +13,9 @@ from forestall.guard.wire.pgbouncer import Pgbouncer
 from forestall.guard.wire.stream import TIMEOUT_SECONDS
 
 PEERS_MAX = 16
+CONNECT_SECONDS = 1.0
+"""No further connection is opened ahead after this: who asks for more than that cannot contain
+meanwhile, and is given up when containing takes too long. One opening may take its time-out."""
 
 
 class PoolerLink:
@@ -91,6 +95,13 @@ class ProxyLink:
         """Whether somebody drained the server of a member or put it into maintenance."""
         return self.proxy.server(member) in self.client.stopped(self.proxy.backend)
 
+    def unusable(self, *, drains: bool) -> str | None:
+        """Why it could not be watched, or, if it `drains`, be told to; whoever is primary."""
+        if not self.client.servers(self.proxy.backend):
+            return f"It has no servers in {self.proxy.backend}."
+        level = self.client.level() if drains else "admin"
+        return None if level == "admin" else f"Its socket is of level {level}, and not admin."
+
     def problem(self, leader: str, candidate: str) -> str | None:
         """Why traffic could not be led from one to the other here, as a sentence, or None."""
         for member in (leader, candidate):
@@ -113,6 +124,8 @@ class Links:
         self.proxies = tuple(ProxyLink(each, timeout_seconds) for each in access.proxies)
         self._asked: dict[str, Patroni] = {}
         self._watched: dict[str, Patroni] = {}
+        self._tried_at: dict[Callable[[], None], float] = {}
+        self._faults: dict[Callable[[], None], str] = {}
 
     def asked(self, url: str) -> Patroni:
         """The client that a switchover is asked through, whose answer is waited for."""
@@ -122,21 +135,32 @@ class Links:
         """The client through which a member is looked at meanwhile."""
         return self._member(self._watched, url)
 
-    def connect(self, urls: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def connect(
+        self, urls: tuple[str, ...] = (), *, seconds: float = CONNECT_SECONDS
+    ) -> tuple[str, ...]:
         """Open everything ahead of time, the members at `urls` too; a sentence for each fault.
 
-        What is open stays open, so it may be called again and again.
+        What is open stays open, so it is to be called again and again: what was not come to
+        within `seconds`, because others hang, has its turn at the next call.
         """
+        until = time.monotonic() + seconds
         for url in (*self.access.peers, *urls):
             self.asked(url)
             self.watched(url)
-        faults = []
-        for open_one in self._all():
+        every = tuple(self._all())
+        self._tried_at = {one: self._tried_at.get(one, 0.0) for one in every}
+        for open_one in sorted(every, key=self._tried_at.__getitem__):
+            now = time.monotonic()
+            if now >= until:
+                break
+            self._tried_at[open_one] = now
+            self._faults.pop(open_one, None)
             try:
                 open_one()
             except ForestallError as error:
-                faults.append(error.message)
-        return tuple(faults)
+                self._faults[open_one] = error.message
+        self._faults = {one: self._faults[one] for one in every if one in self._faults}
+        return tuple(self._faults.values())
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -53,6 +53,10 @@ class Processes(Protocol):
         """Every process in this memory cgroup, or in one below it."""
         ...
 
+    def oom_kill_count(self, cgroup: str) -> int | None:
+        """How many of this memory cgroup the kernel has killed; None where it does not count."""
+        ...
+
 
 class HostProcesses:
     """Processes as /proc of `host` shows them."""
@@ -99,6 +103,10 @@ class HostProcesses:
             live = self.look(pid)
             if live is not None:
                 yield live
+
+    def oom_kill_count(self, cgroup: str) -> int | None:
+        sample = self._cgroups.read(cgroup)
+        return None if sample is None else sample.oom_kill_count
 
 
 def own_pids(host: Host) -> frozenset[int]:

@@ -38,6 +38,10 @@ class Policy:
 
     act_within_seconds       a LEAKING service is acted on when its soonest exhaustion is nearer
     used_share_max           ... or when this share of its limit is used, whatever the forecast
+    act_alone_within_seconds the same where it runs out alone, under a limit of its own, and for
+                             EXHAUSTING too. Running out costs it no more there than a restart
+                             does, so a rise that may end by itself is given all the time there
+                             is but for one attempt: the time-outs of evidence and restart
     persistence_seconds      the trouble must have lasted this long, unless it is imminent
     cooldown_seconds         between two plans that take a process of one service down
     window_seconds           for the two limits below; the limit reached means hold and page
@@ -61,6 +65,7 @@ class Policy:
 
     act_within_seconds: float = 2 * HOUR
     used_share_max: float = 0.85
+    act_alone_within_seconds: float = 2 * MINUTE
     persistence_seconds: float = 1 * MINUTE
     cooldown_seconds: float = 10 * MINUTE
     window_seconds: float = 1 * HOUR

@@ -111,6 +111,7 @@ def test_an_empty_file_is_the_defaults(tmp_path):
         ("[[service]]\nmatch = { unit = 'a' }\nrestart = 'reboot'", "service[0].restart: "),
         ("[[service]]\nmatch = { unit = 'a' }\nrestart = []", "service[0].restart: "),
         ("[notify]\nwebhook = ''", "notify.webhook: a text, not ''"),
+        ('[agent]\nstate = "/a\\u0000b"', "agent.state: a text without control characters"),
         ("mode = ", "no TOML"),
     ],
 )
@@ -231,6 +232,7 @@ def test_a_database_and_a_fleet_are_read_and_travel_whole():
         ("[fleet]\nscope = 'x'", "fleet.etcd: is needed"),
         ("[fleet]\netcd = ['http://a:1']", "fleet.scope: is needed"),
         ("[notify]\npagerduty = 'R0UTINGKEY'", "absolute path"),
+        ('[notify]\npagerduty = "/a\\u0000b"', "without control characters"),
     ],
 )
 def test_what_is_wrong_around_is_named(text, words):

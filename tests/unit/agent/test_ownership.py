@@ -1,5 +1,7 @@
 """Who owns the growth, as the agent's own series tell it: the situation of a host for guard."""
 
+from dataclasses import replace
+
 import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
@@ -9,6 +11,8 @@ from forestall.agent.config import AgentConfig
 from forestall.agent.judging import Judging
 from forestall.agent.situation import Situation
 from forestall.detect.rules import RULES
+from forestall.guard import surroundings
+from forestall.guard.containment import Surroundings
 from forestall.guard.ownership import not_the_owner
 from forestall.guard.policy import Policy
 from forestall.model.action import Mode
@@ -80,6 +84,24 @@ class Watched:
     def share(self, pid, **limit):
         found = self.situation.ownership_of(self.verdict(pid, **limit), self.at)
         return None if found is None or found.share is None else round(found.share, 2)
+
+
+@pytest.mark.parametrize(("left", "taken"), [(500, 500), (9000, 4000)])
+def test_a_containment_leaves_room_in_what_runs_out(tmp_path, monkeypatch, left, taken):
+    """A cgroup that others share has less left than the host, and must not be filled either."""
+    watched = Watched(tmp_path, leak_beside(0))
+    verdict = watched.verdict(10, kind=LimitKind.CGROUP, source="/shared memory.max")
+    limit = replace(verdict.forecast.limit, headroom_bytes=left * MIB)
+    verdict = replace(verdict, forecast=replace(verdict.forecast, limit=limit))
+    looked = []
+
+    def look(folders, process, *, headroom_bytes, **more):
+        looked.append(headroom_bytes)
+        return Surroundings(cgroup=None, version=None, headroom_bytes=None, problem="no need")
+
+    monkeypatch.setattr(surroundings, "look", look)
+    watched.situation.containment_of(verdict.subject.process, verdict)
+    assert looked == [taken * MIB]
 
 
 def leak_beside(other):

@@ -4,15 +4,17 @@ import tomllib
 
 import pytest
 from tests.fakes.agent import FakeAgent
+from tests.fakes.guard import verdict_of
 from tests.fakes.host import MIB
 
 from forestall.agent.config import parse_config
 from forestall.cli import guard_test
-from forestall.cli.guard_explain import acts, document, explain, lines
+from forestall.cli.guard_explain import acts, document, exhausting, explain, lines
 from forestall.cli.guard_test import Check, checks_of
 from forestall.errors import InputError
 from forestall.guard.history import History
 from forestall.guard.policy import Policy
+from forestall.units import HOUR, MINUTE
 
 CONFIG = """
 [agent]
@@ -53,6 +55,17 @@ def test_a_supposed_exhaustion_shows_the_whole_plan(agent, tmp_path):
     told = document(explained)
     assert [step["allowed"] for step in told["steps"]] == [True, True, True]
     assert agent.watch.acting.counts == {}
+
+
+@pytest.mark.parametrize(("low", "supposed"), [(5 * HOUR, MINUTE), (None, MINUTE), (9.0, 9.0)])
+def test_what_is_supposed_is_near_enough_for_guard_to_act(agent, low, supposed):
+    """A leak that is hours from its own limit is not acted on; supposed, it is a minute away."""
+    verdicts = agent.watch.judging.verdicts.values()
+    subject = next(v.subject for v in verdicts if v.subject.name == "feed-sync")
+    leak = verdict_of(subject, low=low)
+    found = exhausting(agent.watch, leak, leak.at).forecast
+    assert found.exhaustion_low_seconds == supposed
+    assert supposed <= Policy().act_alone_within_seconds
 
 
 def test_a_protected_service_is_refused_and_the_reason_is_shown(agent, tmp_path):
@@ -112,3 +125,14 @@ def test_the_lines_are_ok_or_no_and_are_counted():
         "",
         "1 of 2 are as guard needs them.",
     ]
+
+
+def test_a_password_that_cannot_be_read_is_a_no(tmp_path):
+    """A look at the cluster needs none, so it would be missed when the primary has to move."""
+    missing, there = tmp_path / "missing", tmp_path / "there"
+    there.write_text("secret\n")
+    assert "no secret to read" in (guard_test._secret("x", str(missing)).fault or "")
+    found = guard_test._secret("x", str(there))
+    assert found.fault is None
+    assert "secret" not in found.said
+    assert guard_test._secret("x", None).fault is None

@@ -147,6 +147,18 @@ def test_a_cluster_that_cannot_be_asked_says_why():
     assert "no address" in look(DatabaseAccess(scope="orders"), FakeClock()).fault
 
 
+def test_an_address_that_is_none_is_one_more_fault():
+    """A member may tell any `api_url`: a look that raised would end every decision there is."""
+    odd = {**STANDBY, "api_url": "http://u@[10.0.0.2/patroni"}
+    access = DatabaseAccess(scope="orders", own="n1", url="http://own")
+    own = Told({**TOLD, "members": [LEADER, odd]})
+    cluster = cluster_of(access, own=own)
+    for _ in range(2):
+        assert cluster.look(FakeClock()).fault is None
+    own.fault = "frozen"
+    assert "not a url" in cluster.look(FakeClock()).fault
+
+
 def test_another_cluster_at_the_address_is_a_fault():
     """A wrong port must not have the wrong database moved."""
     access = DatabaseAccess(scope="stock", own="n1", peers=("http://a",))

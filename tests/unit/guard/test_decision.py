@@ -3,10 +3,13 @@
 import dataclasses
 
 import pytest
-from tests.fakes.guard import ALLOWED, BOOT_ID, OWN_PID, state_of, verdict_of
+from tests.fakes.fleet import containment_of, host_verdict
+from tests.fakes.guard import ALLOWED, BOOT_ID, HASTY, OWN_PID, state_of, verdict_of
 
 from forestall.guard.decision import decide
 from forestall.guard.history import History, Past, fold
+from forestall.guard.live import Live
+from forestall.guard.ownership import Ownership
 from forestall.guard.policy import Allowance, Policy, Remedy
 from forestall.guard.recipe import Method, Recipe
 from forestall.guard.refusals import kind_of
@@ -60,7 +63,7 @@ def test_a_leak_that_ends_soon_is_captured_restarted_and_told():
             "feed-sync is LEAKING and holds 624 MiB, growing by 400 MiB per hour: exhaustion in "
             "40 min to 2 h, with 400 MiB left of 1.0 GiB (/system.slice/feed-sync memory.max)."
         ),
-        "Exhaustion may come within the 2 h in which guard acts.",
+        "Exhaustion may come within the 2 h in which guard acts where feed-sync alone runs out.",
         (
             "The plan: keep its evidence, restart it by SIGTERM, then SIGKILL, expecting its "
             "supervisor to start it again, tell people."
@@ -88,21 +91,58 @@ def test_what_does_not_leak_is_left_alone(kind):
     ],
 )
 def test_a_leak_is_acted_on_within_the_horizon_or_over_the_share(low, headroom, acts):
-    """Two hours to the soonest exhaustion, or 85% of the limit used: the shipped thresholds."""
+    """Two hours to the soonest exhaustion, or 85% of the limit used, as this owner says."""
     plan = decide(leak(low=low, headroom=headroom), state_of(), ALLOWED, EMPTY)
     assert bool(plan.actions) == acts
 
 
-def test_exhausting_is_acted_on_without_a_forecast():
-    """EXHAUSTING is a reason of its own."""
-    verdict = dataclasses.replace(leak(kind=VerdictKind.EXHAUSTING), forecast=None)
-    assert kinds(decide(verdict, state_of(), ALLOWED, EMPTY)) == ["capture", "restart", "notify"]
+SHIPPED = Policy(allow=(Allowance(service="feed-sync"),))
+ALONE = Ownership(alone=True)
+AMONG_OTHERS = Ownership(
+    alone=False, window_seconds=HOUR, growth_bytes=9 * MIB, whole_growth_bytes=10 * MIB
+)
 
 
-def test_a_leak_without_any_limit_is_left_alone():
-    """Without a forecast, LEAKING has no time and no share to act on."""
-    verdict = dataclasses.replace(leak(), forecast=None)
-    assert decide(verdict, state_of(), ALLOWED, EMPTY).idle
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+@pytest.mark.parametrize(
+    ("low", "headroom", "acts"),
+    [
+        (2 * MINUTE, 400 * MIB, True),
+        (2 * MINUTE + 1, 400 * MIB, False),
+        (None, 153 * MIB, True),
+        (None, 154 * MIB, False),
+    ],
+)
+def test_what_runs_out_alone_is_given_the_time_there_is(kind, low, headroom, acts):
+    """Two minutes, or 85% used, whatever the verdict: then evidence and restart just fit."""
+    verdict = leak(kind=kind, low=low, headroom=headroom)
+    plan = decide(verdict, state_of(ownership=ALONE), SHIPPED, EMPTY)
+    assert kinds(plan) == (["capture", "restart", "notify"] if acts else [])
+    if not acts:
+        assert plan.because[-1] == (
+            "Guard acts when exhaustion may come within 2 min where feed-sync alone runs out, or "
+            "85% is used."
+        )
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+@pytest.mark.parametrize(
+    "around", [{"ownership": AMONG_OTHERS}, {"ownership": ALONE, "any_oom_panics": True}]
+)
+def test_what_takes_others_down_too_is_acted_on_early(kind, around):
+    """In a cgroup with others, or where any OOM panics the host: two hours, or 85% used."""
+    for options in ({"low": 2 * HOUR}, {"low": None, "headroom": 153 * MIB}):
+        plan = decide(leak(kind=kind, **options), state_of(**around), SHIPPED, EMPTY)
+        assert "restart" in kinds(plan)
+
+
+@pytest.mark.parametrize("kind", [VerdictKind.LEAKING, VerdictKind.EXHAUSTING])
+def test_what_is_not_foretold_to_run_out_is_left_alone(kind):
+    """A verdict that is only held has no forecast any more: the batch job is over."""
+    verdict = dataclasses.replace(leak(kind=kind), forecast=None)
+    plan = decide(verdict, state_of(), ALLOWED, EMPTY)
+    assert plan.idle
+    assert plan.because[-1] == "No exhaustion is foretold now, and guard acts on nothing else."
 
 
 def test_guard_waits_until_the_trouble_has_lasted():
@@ -138,6 +178,35 @@ def test_the_cooldown_is_of_the_service_not_of_the_process():
     assert decide(other, state_of(AT + MINUTE), ALLOWED, history).actions
 
 
+def test_what_would_be_over_within_the_cooldown_goes_on_up_the_ladder_at_once():
+    """A leak of minutes comes back in minutes: the pause ends flapping, and not the host."""
+    records = []
+    for index in range(5):
+        subject, at = subject_of(pid=4711 + index), AT + index * MINUTE
+        verdict = host_verdict(subject, VerdictKind.EXHAUSTING, at=at, low=30.0)
+        assert subject.process is not None
+        contained = containment_of(Live(key=subject.process, name="feed-sync", names=()))
+        state = state_of(
+            at,
+            ownership=Ownership(
+                alone=False, window_seconds=600.0, growth_bytes=9, whole_growth_bytes=10
+            ),
+            containment=contained if index < 3 else None,
+            no_containment=None if index < 3 else "It is contained already.",
+        )
+        plan = decide(verdict, state, ALLOWED, fold(records))
+        records += answered(plan)
+        if index < 2:
+            assert kinds(plan) == ["contain", "capture", "restart", "notify"]
+        elif index == 2:
+            assert kinds(plan) == ["contain", "capture", "notify"]
+            assert plan.hold is not None
+        else:
+            # Its supervisor starts it again under the limit: people know already.
+            assert plan.idle
+            assert "is held since" in plan.because[-1]
+
+
 def test_after_the_second_restart_guard_holds_and_pages():
     """What did not help twice within an hour is not tried a third time, and a person is told."""
     records = []
@@ -162,7 +231,7 @@ def test_after_the_second_restart_guard_holds_and_pages():
 
 def test_the_host_has_a_limit_of_its_own():
     """Four plans in an hour over all services, and the fifth service is held."""
-    policy = Policy(allow=(Allowance(service="*"),))
+    policy = dataclasses.replace(HASTY, allow=(Allowance(service="*"),))
     records = []
     for index in range(5):
         verdict = leak(subject=subject_of(f"svc-{index}", pid=100 + index))
@@ -247,10 +316,10 @@ def test_observe_plans_what_act_would_do():
 
 def test_observe_shows_also_services_that_nobody_allowed_yet():
     """Who has not decided yet sees what would happen, and what act mode would still need."""
-    plan = decide(leak(), state_of(mode=Mode.OBSERVE), Policy(), EMPTY)
+    plan = decide(leak(), state_of(mode=Mode.OBSERVE), HASTY, EMPTY)
     assert kinds(plan) == ["capture", "restart", "notify"]
     assert plan.because[-1] == "Act mode would also need feed-sync among the allowed services."
-    assert decide(leak(), state_of(mode=Mode.ACT), Policy(), EMPTY).refusals
+    assert decide(leak(), state_of(mode=Mode.ACT), HASTY, EMPTY).refusals
 
 
 def test_a_would_have_is_said_once_for_a_process():
@@ -274,7 +343,7 @@ def test_what_was_only_journaled_does_not_hold_act_mode_back():
 
 def test_a_service_can_be_allowed_to_be_stopped_only():
     """Stop needs no recipe, for nothing is brought back."""
-    policy = Policy(allow=(Allowance(service="feed-sync", remedy=Remedy.STOP),))
+    policy = dataclasses.replace(HASTY, allow=(Allowance(service="feed-sync", remedy=Remedy.STOP),))
     plan = decide(leak(), state_of(recipe=None), policy, EMPTY)
     assert kinds(plan) == ["capture", "stop", "notify"]
     assert plan.actions[1].parameters == {"grace_seconds": "10"}

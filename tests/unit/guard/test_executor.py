@@ -525,6 +525,47 @@ def test_after_a_failed_restart_the_limit_stays():
     assert not stage.executor.owing
 
 
+def ends_contained(stage, again, kills=1):
+    """Lets the service end at its limit while its evidence is kept; `again` = it comes back."""
+
+    def end(step):
+        stage.processes.end(4711)
+        stage.processes.oom_kills["/system.slice/feed-sync.service"] = kills
+        if again:
+            stage.processes.start(5000, "feed-sync", unit="feed-sync.service")
+
+    stage.handlers[ActionKind.CAPTURE].effect = end
+
+
+def test_a_service_that_ends_at_its_limit_and_comes_back_counts_as_recycled():
+    """Nothing is restarted, the outcome says what happened, and the limit is taken off again."""
+    stage, made = full_stage()
+    ends_contained(stage, again=True)
+    outcomes = stage.executor.execute(made)
+    assert "do restart 4711" not in stage.played
+    assert states_of(outcomes)[3:] == ["4-restart done", "1-contain-undo undone", "5-notify done"]
+    assert outcomes[3].detail == (
+        "Process 4711 ended at the limit it was contained by, before guard came to it: the kernel "
+        "counted 1 out-of-memory kill in its cgroup. Its supervisor started it again, as process "
+        "5000."
+    )
+    (past,) = stage.ledger.history.past
+    assert past.acted
+    assert not past.stopped_short
+
+
+def test_a_service_that_ends_at_its_limit_and_stays_away_is_a_failed_restart():
+    """People are told that it is down; the limit stays, for whoever starts it meets the leak."""
+    stage, made = full_stage()
+    ends_contained(stage, again=False, kills=0)
+    outcomes = stage.executor.execute(made)
+    assert states_of(outcomes)[3:] == ["4-restart failed", "5-notify done"]
+    assert outcomes[3].detail == (
+        "Process 4711 ended by itself before guard came to it. No new process of "
+        "feed-sync.service came within 45 s."
+    )
+
+
 def test_a_limit_that_stayed_is_taken_off_once_a_later_plan_recycles_the_service():
     """Else guard's own limit would stay for good on a service that is well again."""
     stage, made = full_stage()
@@ -612,6 +653,26 @@ def test_what_a_killed_guard_left_half_done_is_taken_back_at_the_next_start(coun
     assert [line for line in stage.played if line.startswith("undo")] == undone
     told = [line for line in stage.played if line.startswith("do")]
     assert told == ["do notify 4711"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "undone"),
+    [
+        (Recipe(method=Method.SUPERVISORD, program="feed-sync"), ["undo restart"]),
+        (Recipe(method=Method.SIGNAL), []),
+    ],
+)
+def test_a_restart_that_was_cut_short_between_stop_and_start_is_completed(recipe, undone):
+    """supervisord leaves down what it was told to stop; what others supervise comes by itself."""
+    stage = Stage()
+    made = plan_for(stage.service(), recipe=recipe)
+    stage.executor.execute(made)
+    assert made.actions[1].kind is ActionKind.RESTART
+    # The plan and its evidence are on record, and forestall died in the restart.
+    killed = Stage(history=fold(stage.ledger.records[:2]))
+    killed.executor.recover()
+    assert [line for line in killed.played if line.startswith("undo")] == undone
+    assert not killed.executor.owing
 
 
 def test_evidence_that_only_fits_contained_is_not_waited_for_without():

@@ -59,6 +59,7 @@ def test_settings_take_units_or_plain_numbers():
         ({"service_actions_max": 0}, "service_actions_max is at least 1"),
         ({"host_actions_max": 0}, "host_actions_max is at least 1"),
         ({"used_share_max": 85}, "used_share_max is above 0 and at most 1"),
+        ({"act_alone_within_seconds": 0}, "act_alone_within_seconds is above 0"),
         ({"persistence_seconds": -1}, "persistence_seconds"),
         ({"cooldown_seconds": "2h"}, "cooldown_seconds does not exceed window_seconds"),
         ({"cooldown_seconds": "20m"}, "without_evidence_within_seconds exceeds"),

@@ -23,7 +23,20 @@ def test_addresses(text, endpoint):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":5", "a:0", "a:65536", "a:x", "a:-1", "a b:5", "u@h:5", "/" + "x" * 108, "/a\0"]
+    "text",
+    [
+        "",
+        ":5",
+        "a:0",
+        "a:65536",
+        "a:00000180000000",
+        "a:x",
+        "a:-1",
+        "a b:5",
+        "u@h:5",
+        "/" + "x" * 108,
+        "/a\0",
+    ],
 )
 def test_what_is_no_address(text):
     """Refused with what to write."""

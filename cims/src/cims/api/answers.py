@@ -59,10 +59,12 @@ def install(app: FastAPI) -> None:
         return unavailable(maybe_done=error.maybe_done)
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # Only where and what: the input itself is not repeated.
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if where == "body" and "json" not in request.headers.get("content-type", ""):
+            return _error(422, "invalid", "body: send JSON, with Content-Type: application/json")
         return _error(422, "invalid", f"{where}: {first['msg']}"[:300])
 
     @app.exception_handler(HTTPException)

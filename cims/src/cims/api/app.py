@@ -6,11 +6,12 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 
 from cims import __version__
-from cims.api import answers, orders, page, reports, stock
+from cims.api import answers, listing, orders, page, reports, stock
 from cims.api.door import Door
 from cims.api.orders import Parts
 from cims.api.service import Service, service_of
@@ -32,8 +33,10 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="cims", version=__version__, docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
     answers.install(app)
-    for module in (orders, stock, reports, page):
-        app.include_router(module.router)
+    # The door asks for the token, before a body is read; this only says so in /openapi.json.
+    told = [Security(HTTPBearer(auto_error=False))]
+    for module in (orders, stock, listing, reports, page):
+        app.include_router(module.router, dependencies=told)
     _add_health(app)
     app.add_middleware(Door, settings=settings)
     return app

@@ -1,15 +1,27 @@
 """What clients send, checked at the door: types, ranges and lengths."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Delta = Annotated[int, Field(ge=-1_000_000, le=1_000_000, strict=True)]
+
+# As wide as the schema's: beyond it a promise could be a time that no client can read.
+EARLIEST, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2970, 1, 1, tzinfo=UTC)
+
+
+def _in_our_times(at: datetime) -> datetime:
+    if not EARLIEST <= at < END:
+        raise ValueError(f"a time must be in the years {EARLIEST.year} to {END.year - 1}")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_times)]
 
 
 class Body(BaseModel):
@@ -41,7 +53,7 @@ class NewOrder(Lines):
     """An order. `requested_at` is when the customer asked; send it again unchanged."""
 
     warehouse: Code
-    requested_at: AwareDatetime | None = None
+    requested_at: Moment | None = None
 
 
 class NewReceipt(Lines):
@@ -81,13 +93,13 @@ class NewShipment(Body):
     order: UUID
     carrier: Words
     lines: Annotated[list[Line], Field(min_length=1, max_length=1000)] | None = None
-    shipped_at: AwareDatetime | None = None
+    shipped_at: Moment | None = None
 
 
 class NewCancellation(Body):
     """When the customer cancelled; the server's clock if not said."""
 
-    cancelled_at: AwareDatetime | None = None
+    cancelled_at: Moment | None = None
 
 
 class SyncRow(Body):
@@ -104,8 +116,8 @@ class SyncBatch(Body):
     source: Code
     region: Code
     seq: Annotated[int, Field(ge=1, le=2**62, strict=True)]
-    feed_at: AwareDatetime
-    applied_at: AwareDatetime | None = None
+    feed_at: Moment
+    applied_at: Moment | None = None
     rows: Annotated[list[SyncRow], Field(max_length=1000)] = []
 
 

@@ -59,6 +59,7 @@ def figures(reads: Reads) -> dict[str, Any]:
         "policy": policy,
         "total_cents": sum(owed.values()),
         "proof": reads.proof(),
+        "low_count": sum(region["low"] for region in regions),
         "low": reads.stock(
             warehouse=None, region=None, sku=None, low=True, after=("", ""), limit=8
         ),

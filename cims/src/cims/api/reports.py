@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from cims.api.answers import Problem
-from cims.api.bodies import SyncBatch
+from cims.api.bodies import Moment, SyncBatch
 from cims.api.orders import Parts
 
 router = APIRouter(prefix="/v1", tags=["reports"])
@@ -50,7 +49,7 @@ def outbox(
 
 
 @router.get("/reports/delays")
-def delays(parts: Parts, since: AwareDatetime | None = None) -> dict[str, Any]:
+def delays(parts: Parts, since: Moment | None = None) -> dict[str, Any]:
     """How far each region's stock is behind now, and the worst since a moment."""
     return {"regions": parts.reads.delays(since)}
 
@@ -59,7 +58,7 @@ def delays(parts: Parts, since: AwareDatetime | None = None) -> dict[str, Any]:
 def penalties(
     parts: Parts,
     policy: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
-    at: AwareDatetime | None = None,
+    at: Moment | None = None,
 ) -> dict[str, Any]:
     """What lateness costs, by region and the local day orders were due."""
     found = parts.reads.policy(policy)

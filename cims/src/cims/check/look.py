@@ -9,6 +9,7 @@ import psycopg
 from cims.check import ledger, replies, shortage, states
 from cims.check.facts import Connection, Told, stored_orders, told_by
 from cims.check.finding import Finding, Proof
+from cims.cli import advice_on
 from cims.errors import CimsError
 
 CONNECT_SECONDS = 5
@@ -39,7 +40,8 @@ def look(question: Question, say: Say = lambda text: None) -> Proof:
             return _look(question, connection, told, began, say)
     except psycopg.Error as error:
         said = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise CimsError(f"the database cannot be read: {said}", help="give --dsn") from None
+        advice = advice_on(error)
+        raise CimsError(f"the database cannot be read: {said}", help=advice) from None
 
 
 def _look(question: Question, connection: Connection, told: Told, began: float, say: Say) -> Proof:

@@ -2,9 +2,12 @@
 
 import argparse
 
+import psycopg
+
 from cims import schema
 from cims.cli import dsn_of
-from cims.errors import UsageError
+from cims.errors import CimsError, UsageError
+from cims.store import KEY_REUSED
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +23,14 @@ def run(args: argparse.Namespace) -> int:
     """Seed and say what is there now."""
     if not 1 <= args.skus <= 1_000_000 or not 0 <= args.units <= 1_000_000:
         raise UsageError("--skus must be 1 to 1000000, --units 0 to 1000000")
-    rows = schema.seed(dsn_of(args), skus=args.skus, units=args.units, cutoff=args.cutoff)
+    try:
+        rows = schema.seed(dsn_of(args), skus=args.skus, units=args.units, cutoff=args.cutoff)
+    except psycopg.Error as error:
+        if error.sqlstate != KEY_REUSED:
+            raise
+        raise CimsError(
+            "this database was seeded with other --skus or --units, and is left as it was",
+            help="seed an empty one: `createdb`, `cims migrate`, or `cims migrate --down-to-empty`",
+        ) from None
     print(f"{rows} stock rows in {len(schema.WAREHOUSES)} warehouses of 3 regions")
     return 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import psycopg
 
+from cims.cli import advice_on
 from cims.errors import CimsError, UsageError
 from cims.stock_sync.feed import Catalogue, feeds
 from cims.stock_sync.service import Service, say, summary
@@ -109,7 +110,8 @@ async def catalogue(dsn: str) -> Catalogue:
             skus = [row[0] for row in await cursor.fetchall()]
     except psycopg.Error as error:
         told = str(error).strip().splitlines()[0]
-        raise CimsError(f"the database cannot be read: {told}", help="--dsn") from None
+        advice = advice_on(error)
+        raise CimsError(f"the database cannot be read: {told}", help=advice) from None
     if not skus or not warehouses:
         raise CimsError("the database holds no SKUs or no warehouses", help="`cims seed`")
     return Catalogue(warehouses=warehouses, skus=skus)

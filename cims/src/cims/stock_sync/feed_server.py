@@ -18,6 +18,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     feeds: ClassVar[Mapping[str, Feed]] = {}
     protocol_version = "HTTP/1.1"
+    # A page is sent after its header; with Nagle's algorithm it would wait for the acknowledgement.
+    disable_nagle_algorithm = True
     timeout = REQUEST_TIMEOUT_SECONDS
     server_version = "cims-feed"
 

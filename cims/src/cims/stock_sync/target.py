@@ -57,6 +57,7 @@ class PostgresTarget:
         self._said = ""
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._warned = False
+        self._shut = False
         self._lock = asyncio.Lock()
 
     async def cursor(self, region: str) -> int:
@@ -79,6 +80,7 @@ class PostgresTarget:
 
     def shut(self) -> None:
         """Let no call wait any longer; each ends as a lost connection."""
+        self._shut = True
         if self._connection is not None:
             shut(self._connection)
 
@@ -94,7 +96,8 @@ class PostgresTarget:
                 async with self._lock:
                     row = await self._once(statement, values)
             except psycopg.Error as error:
-                self._say_once(f"the database: {_first_line(error)}")
+                if not self._shut:  # Else the connection was lost by our own hand.
+                    self._say_once(f"the database: {_first_line(error)}")
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if self._said:

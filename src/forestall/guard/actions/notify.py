@@ -8,7 +8,7 @@ from forestall.errors import ForestallError
 from forestall.guard.bounded import within
 from forestall.guard.handler import Done, Step
 from forestall.guard.history import DISRUPTIVE, Past
-from forestall.model.action import ActionKind, Outcome, OutcomeState
+from forestall.model.action import Action, ActionKind, Outcome, OutcomeState
 from forestall.model.notice import Notice, Urgency
 from forestall.notify.protocol import Notifier
 
@@ -83,12 +83,7 @@ def _left_to_people(step: Step) -> Iterator[str]:
     """What guard has changed and never changes back by itself."""
     past = Past(plan=step.plan, outcomes=step.before)
     for action in past.stays:
-        where = action.parameters.get("unit") or action.parameters.get("cgroup", "its cgroup")
-        before = action.parameters.get("before_max_bytes", "max")
-        yield (
-            f"The limit on {where} stays until guard has recycled the service, or a person sets "
-            f"it back (it was {before})."
-        )
+        yield _still_limited(action)
     for action in step.plan.actions:
         outcome = past.outcome_of(action)
         if action.kind is not ActionKind.SWITCHOVER or outcome is None:
@@ -100,6 +95,33 @@ def _left_to_people(step: Step) -> Iterator[str]:
                 f"{leader} is well: patronictl switchover {action.parameters['scope']} "
                 f"--leader {candidate} --candidate {leader}"
             )
+
+
+def _still_limited(action: Action) -> str:
+    """Which cgroup has a limit now, and how a person takes it off by hand."""
+    # Loaded by the plan that brought the action.
+    from forestall.guard.containment import ContainMethod, from_parameters, own_folder
+
+    contained = from_parameters(action.parameters)
+    process = action.subject.process
+    if contained.method is ContainMethod.OWN_CGROUP and process is not None:
+        where, back = (
+            f"the cgroup {own_folder(contained, process.pid)}",
+            f"moves its processes back to {contained.cgroup} and removes it",
+        )
+    else:
+        limits = [("memory.max", contained.max_bytes, contained.before_max_bytes)]
+        if contained.version == 2:
+            limits.insert(0, ("memory.high", contained.high_bytes, contained.before_high_bytes))
+        else:
+            limits = [("memory.limit_in_bytes", *limits[0][1:])]
+        was = " and ".join(
+            f"{name} was {'none' if before is None else before}"
+            for name, now, before in limits
+            if now is not None
+        )
+        where, back = contained.unit or contained.cgroup, f"sets it back ({was})"
+    return f"The limit on {where} stays until guard has recycled the service, or a person {back}."
 
 
 def _title(step: Step, wrong: list[Outcome], acted: bool) -> str:

@@ -57,8 +57,10 @@ class SwitchoverHandler:
         try:
             client = self._links.watched(move.peer_url)
             seen = database_of(client.cluster(), client.config(), at=self._clock.now())
+            # Reads the password too, so that one that is missing is said before the time comes.
+            self._links.asked(move.peer_url).connect()
         except WireError as error:
-            return f"The peer does not answer: {error.message}."
+            return f"The peer cannot be asked: {error.message}."
         return self._unfit(seen, move) or self._unreachable(move)
 
     def do(self, step: Step) -> Done:
@@ -276,28 +278,33 @@ class SwitchoverHandler:
         return None
 
     def _release(self, move: Move, until: float, done: list[str]) -> list[str]:
-        """RESUME and ready, each tried until then; what could not be done, and what was."""
-        faults = []
-        for pooler in self._poolers(move):
-            problem = self._insist(partial(_resume, pooler, done), until)
-            if problem is not None:
-                faults.append(f"its clients are still held: {problem}")
-        for proxy in self._drained(move):
-            problem = self._insist(partial(_ready, proxy, move.leader, done), until)
-            if problem is not None:
-                faults.append(f"{move.leader} is still drained: {problem}")
-        return faults
+        """RESUME and ready, each tried until then; what could not be done is returned.
 
-    def _insist(self, work: Callable[[], None], until: float) -> str | None:
-        """Do it, again and again until then where it fails; the last fault, or None."""
+        In turn: one that does not answer must not keep the clients of the others waiting.
+        """
+        drained = f"{move.leader} is still drained"
+        left: list[tuple[str, Callable[[], None]]] = [
+            *(
+                ("its clients are still held", partial(_resume, p, done))
+                for p in self._poolers(move)
+            ),
+            *((drained, partial(_ready, p, move.leader, done)) for p in self._drained(move)),
+        ]
         while True:
-            try:
-                work()
-                return None
-            except WireError as error:
-                if self._clock.monotonic() + TRY_SECONDS > until:
-                    return error.message
-                self._clock.sleep(TRY_SECONDS / 4)
+            began = self._clock.monotonic()
+            failed, faults = [], []
+            for what, work in left:
+                try:
+                    work()
+                except WireError as error:
+                    failed.append((what, work))
+                    faults.append(f"{what}: {error.message}")
+            # A round that would last beyond it is not begun: who waits for this gives up then.
+            now = self._clock.monotonic()
+            if not failed or now + max(TRY_SECONDS, now - began) > until:
+                return faults
+            left = failed
+            self._clock.sleep(TRY_SECONDS / 4)
 
 
 def move_of(step: Step) -> Move:

@@ -10,9 +10,6 @@ from forestall.model.sample import Sample
 from forestall.model.series import Series
 from forestall.model.verdict import Subject
 from forestall.sense.host import Host
-from forestall.units import MINUTE
-
-FACTS_SECONDS = 5 * MINUTE
 
 
 class Carried:
@@ -39,13 +36,15 @@ class Carried:
         return self._sample
 
     def facts(self) -> HostFacts | None:
-        """Read here, when first asked for and then again after FACTS_SECONDS."""
+        """As they were read last, by `read_facts`: they say when, and no capture waits for them."""
+        return self._facts
+
+    def read_facts(self) -> None:
+        """Read the host's facts, before they are needed: it takes longer than a capture has."""
         # Imported here: the last stage does without its five megabytes.
         from forestall.sense.facts import read_facts
 
-        if self._facts is None or self._clock.now() - self._facts.at > FACTS_SECONDS:
-            self._facts = read_facts(self.host, self._clock)
-        return self._facts
+        self._facts = read_facts(self.host, self._clock)
 
     def series(self, subject: Subject) -> Series | None:
         return self._series

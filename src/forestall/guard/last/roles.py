@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from forestall.clock import SystemClock
+from forestall.errors import ForestallError
 from forestall.guard.handler import ActionHandler
 from forestall.guard.last.carried import Carried
 from forestall.model.action import ActionKind
@@ -42,8 +43,8 @@ class Setup:
 
 
 class Hosted(NamedTuple):
-    """The handlers of a process. `connect` opens what they will need, and what was lost of it;
-    a sentence for each fault.
+    """The handlers of a process. `connect` makes ready what they will need, and again what was lost
+    or is old: connections, the host's facts; a sentence for each fault.
     """
 
     handlers: Mapping[ActionKind, ActionHandler]
@@ -84,8 +85,7 @@ def _helper(setup: Setup, carried: Carried) -> Hosted:
 
     import forestall.evidence.bundle
     import forestall.evidence.redact
-    import forestall.evidence.verify
-    import forestall.sense.facts  # noqa: F401
+    import forestall.evidence.verify  # noqa: F401
     from forestall.guard.actions.capture import CaptureHandler
     from forestall.guard.actions.contain import ContainHandler
     from forestall.guard.actions.restart import RestartHandler
@@ -107,4 +107,13 @@ def _helper(setup: Setup, carried: Carried) -> Hosted:
         handlers[ActionKind.CAPTURE] = CaptureHandler(
             setup.evidence, host=host, processes=processes, recent=carried, clock=clock
         )
-    return Hosted(handlers)
+
+    def read(urls: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            carried.read_facts()
+        except (ForestallError, OSError) as error:
+            return (f"the host's facts could not be read for the evidence: {error}",)
+        return ()
+
+    read(())
+    return Hosted(handlers, read)

@@ -105,7 +105,10 @@ class Serving:
         self._faults = faults
         if faults == before:
             return None
-        return "; ".join(faults) or "all that moves the database's traffic is reached again"
+        well = "all that moves the database's traffic is reached again"
+        if self._role is Role.HELPER:
+            well = "the host's facts are read again"
+        return "; ".join(faults) or well
 
     def _settle(self, handler: ActionHandler, step: Step, *, undone: bool) -> Json:
         settle: Any = getattr(handler, "settle", None)

@@ -75,11 +75,15 @@ def parse_endpoint(text: str, *, port: int = 0, tls: Tls | None = None) -> Endpo
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     plain = host.isascii() and host.isprintable() and not set(host) & set(" /@[]?#")
-    if not host or not plain or not number.isdecimal() or not 0 < int(number[:6]) < 65536:
+    if not host or not plain or not number.isdecimal() or not 0 < _port(number) < 65536:
         raise UsageError(
             f"not an address: {text!r}", help="write host:port, or the path of a unix socket"
         )
-    return Endpoint(host=host, port=int(number), tls=tls)
+    return Endpoint(host=host, port=_port(number), tls=tls)
+
+
+def _port(number: str) -> int:
+    return int(number) if len(number) <= 5 else 0
 
 
 def read_secret(path: str) -> str:

@@ -64,6 +64,10 @@ class Haproxy:
                 return value.strip()
         raise self._stream.fault("`show info` holds no version")
 
+    def level(self) -> str:
+        """What this socket may do: admin, operator or user."""
+        return self._ask("show cli level")
+
     def servers(self, backend: str) -> tuple[Server, ...]:
         """The servers of a backend, as they are now."""
         # 4 = servers; which is why frontends and sums are not among them.
@@ -101,10 +105,6 @@ class Haproxy:
     def set_state(self, backend: str, server: str, state: ServerState) -> None:
         """Have a server take traffic, or no more."""
         self._command(f"set server {_name(backend)}/{_name(server)} state {state.value}")
-
-    def end_sessions(self, backend: str, server: str) -> None:
-        """Cut the connections that a server still has."""
-        self._command(f"shutdown sessions server {_name(backend)}/{_name(server)}")
 
     def close(self) -> None:
         """Let go of the connection."""

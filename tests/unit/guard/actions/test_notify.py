@@ -6,12 +6,15 @@ import pytest
 from tests.fakes.guard import ALLOWED, Stage, state_of, verdict_of
 
 from forestall.errors import ForestallError
-from forestall.guard.actions.notify import NotifyHandler, notice_of
+from forestall.guard.actions.notify import NotifyHandler, _still_limited, notice_of
+from forestall.guard.containment import Containment, ContainMethod, to_parameters
 from forestall.guard.decision import decide
 from forestall.guard.handler import Step
 from forestall.guard.history import History
-from forestall.model.action import ActionKind, Mode
+from forestall.model.action import Action, ActionKind, Mode
 from forestall.model.notice import Urgency
+from forestall.model.sample import ProcessKey
+from forestall.model.verdict import Subject
 
 
 class Told:
@@ -97,6 +100,54 @@ def test_a_notice_says_in_its_title_what_a_person_must_know(step, urgency, title
     assert set(step.plan.because) <= set(notice.lines)
     assert set(step.plan.refusals) <= set(notice.lines)
     assert len(notice.lines) == len(step.plan.because) + len(step.plan.refusals) + len(step.before)
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "words"),
+    [
+        (
+            ContainMethod.SYSTEMD,
+            2,
+            (
+                "The limit on feed.service stays until guard has recycled the service, or a person "
+                "sets it back (memory.high was none and memory.max was 8192)."
+            ),
+        ),
+        (
+            ContainMethod.CGROUP,
+            1,
+            "sets it back (memory.limit_in_bytes was 8192).",
+        ),
+        (
+            ContainMethod.OWN_CGROUP,
+            2,
+            (
+                "The limit on the cgroup /cron/forestall-contain-77 stays until guard has recycled "
+                "the service, or a person moves its processes back to /cron/feed and removes it."
+            ),
+        ),
+    ],
+)
+def test_a_limit_that_stays_is_named_where_it_is(method, version, words):
+    """Whoever is paged takes it off by hand: the cgroup and its limits must be the right ones."""
+    containment = Containment(
+        method=method,
+        unit="feed.service",
+        cgroup="/cron/feed",
+        version=version,
+        high_bytes=4096 if version == 2 else None,
+        max_bytes=8192,
+        before_max_bytes=8192,
+    )
+    key = ProcessKey(boot_id="b", pid=77, start_ticks=1)
+    action = Action(
+        id="1-contain",
+        kind=ActionKind.CONTAIN,
+        subject=Subject(host="db1", name="feed-sync", process=key),
+        timeout_seconds=5.0,
+        parameters=to_parameters(containment),
+    )
+    assert words in _still_limited(action)
 
 
 def test_every_notifier_is_told_once():

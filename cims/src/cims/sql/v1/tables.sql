@@ -67,6 +67,13 @@ END $$;
 CREATE TRIGGER movement_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON movement
     FOR EACH STATEMENT EXECUTE FUNCTION movement_is_kept();
 
+-- A time that a caller gives and others read again. PostgreSQL keeps times that no client can read;
+-- one of them, once stored, would make every report unreadable.
+CREATE FUNCTION in_our_times(p_at timestamptz) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_at >= '1970-01-01 00:00:00+00' AND p_at < '2970-01-01 00:00:00+00'
+$$;
+
 -- One row per key that was ever answered, rejected ones too: a retry gets the same answer.
 CREATE TABLE sales_order (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -76,11 +83,11 @@ CREATE TABLE sales_order (
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'rejected')),
     status text NOT NULL CHECK (status IN ('open', 'shipped', 'cancelled', 'rejected')),
     -- When the customer asked. The promise counts from here, however late the answer came.
-    requested_at timestamptz NOT NULL,
+    requested_at timestamptz NOT NULL CHECK (in_our_times(requested_at)),
     placed_at timestamptz NOT NULL DEFAULT now(),
     promise_at timestamptz,
     short_sku integer,
-    closed_at timestamptz,
+    closed_at timestamptz CHECK (in_our_times(closed_at)),
     CHECK ((outcome = 'rejected') = (status = 'rejected')),
     CHECK ((outcome = 'rejected') = (short_sku IS NOT NULL)),
     CHECK ((outcome = 'accepted') = (promise_at IS NOT NULL)),
@@ -109,7 +116,7 @@ CREATE TABLE shipment (
     request_id bigint PRIMARY KEY REFERENCES request,
     order_id bigint NOT NULL REFERENCES sales_order,
     carrier text NOT NULL,
-    shipped_at timestamptz NOT NULL,
+    shipped_at timestamptz NOT NULL CHECK (in_our_times(shipped_at)),
     recorded_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX shipment_order ON shipment (order_id);
@@ -176,7 +183,7 @@ CREATE TABLE sync_cursor (
     source text PRIMARY KEY,
     region text NOT NULL REFERENCES region,
     last_seq bigint NOT NULL,
-    feed_at timestamptz NOT NULL,
+    feed_at timestamptz NOT NULL CHECK (in_our_times(feed_at)),
     at timestamptz NOT NULL
 );
 CREATE TABLE applied_batch (
@@ -184,8 +191,8 @@ CREATE TABLE applied_batch (
     source text NOT NULL,
     seq bigint NOT NULL,
     body_hash bytea NOT NULL,
-    feed_at timestamptz NOT NULL,
-    applied_at timestamptz NOT NULL,
+    feed_at timestamptz NOT NULL CHECK (in_our_times(feed_at)),
+    applied_at timestamptz NOT NULL CHECK (in_our_times(applied_at)),
     rows integer NOT NULL CHECK (rows >= 0),
     conflicts integer NOT NULL CHECK (conflicts >= 0),
     UNIQUE (source, seq)
