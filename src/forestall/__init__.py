@@ -6,6 +6,7 @@
    \\_____________ agent: the on-host loop ___________/     ^
  before it happens:  audit (host facts -> what exhaustion means here)
  faces: cli (every command), demo (the replay a newcomer runs first)
+ beside it:  cims (the inventory system that is protected), drills (incidents, replayed for real)
 
 This module imports nothing: the agent must stay small on a dying host.
 """
