@@ -120,7 +120,10 @@ def test_no_history_makes_decide_break_its_limits():
         past = [
             entry
             for entry in history.past
-            if entry.disruptive and (state.mode is not Mode.ACT or entry.plan.mode is Mode.ACT)
+            # An attempt that is over and took nothing down is retried, and counts for no limit.
+            if entry.disruptive
+            and not entry.stopped_short
+            and (state.mode is not Mode.ACT or entry.plan.mode is Mode.ACT)
         ]
         own = [entry for entry in past if entry.plan.subject.service == plan.subject.service]
         if imminent(verdict, POLICY):

@@ -110,7 +110,7 @@ def _waiting(verdict: Verdict, state: HostState, policy: Policy, history: Histor
     last = planned[-1]
     ago = max(0.0, state.at - last.plan.at)
     same = last.plan.incident == incident_of(verdict.subject, state)
-    if same and last.stopped_short:
+    if same and all(entry.stopped_short for entry in planned):
         wait = _retry_seconds(last, policy)
         if abs(state.at - last.plan.at) > wait:
             return None

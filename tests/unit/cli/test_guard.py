@@ -73,9 +73,10 @@ Tue 2023-11-14 20:13:20 UTC  feed-sync  LEAKING: would have restarted it
   memory    624 MiB, growing by 200 MiB to 600 MiB per hour
   forecast  exhaustion in 40 min to 2 h
   headroom  400 MiB left of 1.0 GiB (/system.slice/feed-sync memory.max)
-  because   Exhaustion may come within the 2 h in which guard acts. The plan: keep its evidence,
-            restart it by SIGTERM, then SIGKILL, expecting its supervisor to start it again, tell
-            people. Time: 40 min at the soonest; the evidence 5 s, recycling 5 s: all of it fits.
+  because   Exhaustion may come within the 2 h in which guard acts where feed-sync alone runs out.
+            The plan: keep its evidence, restart it by SIGTERM, then SIGKILL, expecting its
+            supervisor to start it again, tell people. Time: 40 min at the soonest; the evidence 5
+            s, recycling 5 s: all of it fits.
   done      nothing: the mode was observe
   next      still open: nothing was told of it since.
 
