@@ -17,7 +17,7 @@ RULES: tuple[Rule, ...] = (
 )
 """Of equally grave findings the earlier rule's is shown first: what is wrong now, then tonight."""
 
-ORDER = (Severity.CRITICAL, Severity.WARNING, Severity.NOTE)
+ORDER = tuple(Severity)
 
 
 def findings(facts: HostFacts) -> tuple[Finding, ...]:
@@ -27,5 +27,5 @@ def findings(facts: HostFacts) -> tuple[Finding, ...]:
 
 
 def needs_a_look(found: tuple[Finding, ...]) -> bool:
-    """Whether anything graver than a note was found."""
-    return any(finding.severity is not Severity.NOTE for finding in found)
+    """Whether anything critical or high was found."""
+    return any(finding.severity in (Severity.CRITICAL, Severity.HIGH) for finding in found)

@@ -1,7 +1,8 @@
 """What changes rarely on a host and decides what exhaustion means there.
 
 `look`, the evidence bundle and the audit rules all read these facts, through the same readers.
-None = this host, or this user's rights, cannot tell; `unseen` then says why.
+None = this host, or this user's rights, cannot tell; `unseen` then says why. An empty tuple was
+looked for and is not there.
 """
 
 from collections.abc import Mapping
@@ -23,9 +24,12 @@ class SwapDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitFacts:
-    """One systemd service: its limits and what happens when it dies. No limit is None.
+    """One systemd service or slice: its limits and what happens when it dies. No limit is None.
 
-    `limit_known` tells an unlimited unit (True, limits None) from one that could not be asked.
+    `limit_known` tells an unlimited unit (True, limits None) from one that could not be asked;
+    `swap_max_bytes` is None too where systemd has no such property. `cores_allowed` is False for
+    LimitCORE=0. `oom_adjust_children` is the PG_OOM_ADJUST_VALUE of the unit's environment, which
+    PostgreSQL gives its sessions. `start_limit_burst` 0 = started again without end.
     """
 
     name: str
@@ -40,6 +44,15 @@ class UnitFacts:
     oom_policy: str | None = None
     cgroup: str | None = None
     fragment_path: str | None = None
+    swap_max_bytes: int | None = None
+    slice: str | None = None
+    restart_seconds: float | None = None
+    restart_count: int | None = None
+    start_limit_burst: int | None = None
+    start_limit_interval_seconds: float | None = None
+    task_count: int | None = None
+    cores_allowed: bool | None = None
+    oom_adjust_children: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,82 @@ class HolderFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MountFacts:
+    """One mounted file system; sizes are None where they were not asked for (network, hidden)."""
+
+    device: str
+    path: str
+    kind: str
+    options: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockDevice:
+    """One block device by its name below /sys/class/block; `disks` are the whole disks under it."""
+
+    name: str
+    disks: tuple[str, ...] = ()
+    rotational: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KdumpFacts:
+    """Where a kernel dump goes: kdump.conf(5), or kdump-tools of Debian.
+
+    `target` is the line's own word (ssh, nfs, raw, ext4, xfs, ...), None = the root file system's
+    `path`; `filtered` = makedumpfile leaves out what no one needs (-d 31 or the like).
+    """
+
+    target: str | None = None
+    address: str | None = None
+    path: str | None = None
+    filtered: bool | None = None
+    final_action: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoredumpFacts:
+    """systemd-coredump's settings after its drop-ins, coredump.conf(5); None = its default."""
+
+    storage: str | None = None
+    process_size_max_bytes: int | None = None
+    external_size_max_bytes: int | None = None
+    max_use_bytes: int | None = None
+    keep_free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresFacts:
+    """One PostgreSQL server's settings, as its files say them; None = not set there.
+
+    `complete` is False where an included file, or the override file, could not be read.
+    """
+
+    data_directory: str | None = None
+    config_path: str | None = None
+    shared_buffers_bytes: int | None = None
+    work_mem_bytes: int | None = None
+    maintenance_work_mem_bytes: int | None = None
+    autovacuum_work_mem_bytes: int | None = None
+    max_connections: int | None = None
+    autovacuum_max_workers: int | None = None
+    huge_pages: str | None = None
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserLimit:
+    """One line of limits.conf(5): `domain` is a user, @group or *; `kind` is soft, hard or -."""
+
+    domain: str
+    kind: str
+    item: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """One host's facts at one time.
 
@@ -61,6 +150,21 @@ class HostFacts:
     `virtualization` are None where there is no sign of one. `hugetlb_bytes` is reserved for huge
     pages and no use to anybody else; `zswap` = a compressed cache stands before the swap devices.
     `process_count` counts processes with memory of their own. Keys of `unseen` are field names.
+
+    `origin` says how these facts came: local, ssh, sosreport, prometheus, ansible, osquery, facts.
+    `sources` maps a pointer (RFC 6901) into this document to where that value was read, where it
+    is not the place the field is usually read from. `installed_kernels` are release strings as
+    `uname -r` would give them, rescue images and debug flavours among them; `livepatches` names
+    the enabled ones, `effective_release` is the release they are said to amount to (KernelCare).
+    `modules` are the loaded ones. `fstab_swaps` are the devices or files that /etc/fstab, a swap
+    unit or the zram generator would turn on at boot. `baseline` is the hardening profile that the
+    host was installed or is scanned with (stig, cis, ospp, ...). `extended_support` names a paid
+    extension of maintenance that the host itself shows. `monitors` are the running exporters and
+    agents by name. `kubernetes` = a kubelet runs here. `scraped_at` is the newest sample that a
+    Prometheus has of the host, `memory_alerts` the alert rules there that watch its memory, by
+    name; `gated_services` are the services that have a leak test's record.
+    `anonymous_growth_bytes_per_second` is what anonymous memory grew by over
+    `growth_window_seconds`, both from a history.
     """
 
     SCHEMA = "forestall/host-facts/1"
@@ -98,3 +202,34 @@ class HostFacts:
     committed_bytes: int | None = None
     hugetlb_bytes: int | None = None
     zswap: bool | None = None
+    origin: str = "local"
+    sources: Mapping[str, str] = field(default_factory=dict)
+    cmdline: str | None = None
+    modules: tuple[str, ...] | None = None
+    installed_kernels: tuple[str, ...] | None = None
+    livepatches: tuple[str, ...] | None = None
+    effective_release: str | None = None
+    transparent_hugepage: str | None = None
+    hugepages_total: int | None = None
+    hugepages_free: int | None = None
+    hugepage_bytes: int | None = None
+    numa_node_count: int | None = None
+    fstab_swaps: tuple[str, ...] | None = None
+    mounts: tuple[MountFacts, ...] | None = None
+    block_devices: tuple[BlockDevice, ...] | None = None
+    kdump: KdumpFacts | None = None
+    coredump: CoredumpFacts | None = None
+    postgres: tuple[PostgresFacts, ...] | None = None
+    slices: tuple[UnitFacts, ...] | None = None
+    user_limits: tuple[UserLimit, ...] | None = None
+    journal_runtime_max_bytes: int | None = None
+    cgroup_hybrid: bool | None = None
+    baseline: str | None = None
+    extended_support: str | None = None
+    kubernetes: bool | None = None
+    monitors: tuple[str, ...] | None = None
+    scraped_at: float | None = None
+    memory_alerts: tuple[str, ...] | None = None
+    gated_services: tuple[str, ...] | None = None
+    anonymous_growth_bytes_per_second: float | None = None
+    growth_window_seconds: float | None = None

@@ -97,23 +97,48 @@ class Exhaustion:
 
 
 class Severity(StrEnum):
-    """CRITICAL takes the host or its database down; WARNING deserves a look; NOTE is to know."""
+    """What comes of it, the gravest first.
+
+    CRITICAL takes the host or its database down; HIGH makes an outage likelier or longer; MEDIUM
+    deserves a change when there is time; LOW is to know.
+    """
 
     CRITICAL = "critical"
-    WARNING = "warning"
-    NOTE = "note"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
 
 
 class FindingState(StrEnum):
-    """FAIL was seen; UNKNOWN could not be decided, and is never taken for fine."""
+    """PASS and FAIL were seen; UNKNOWN could not be decided, and is never taken for fine.
 
+    WAIVED is a FAIL or UNKNOWN that somebody owns until a day.
+    """
+
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
+    NOT_APPLICABLE = "not-applicable"
     UNKNOWN = "unknown"
+    WAIVED = "waived"
+
+
+class Cost(StrEnum):
+    """What carrying out a remedy takes away for a while."""
+
+    NONE = "none"
+    RESTART = "restart"
+    REBOOT = "reboot"
+    MIGRATION = "migration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one rule says of one host. `remedy` is what to do; `reference` is whose advice it is."""
+    """What one rule says of one host.
+
+    `text` is the finding in a sentence (for NOT_APPLICABLE and UNKNOWN: why); `remedy` is what to
+    do, `undo` how to take it back, `cost` what it interrupts; `reference` is whose advice it is.
+    `at` is when the facts were read (epoch seconds). `waiver` is who took it on, and until when.
+    """
 
     rule: str
     host: str
@@ -124,6 +149,10 @@ class Finding:
     expected: str
     remedy: str
     reference: str
+    undo: str = ""
+    cost: Cost = Cost.NONE
+    at: float | None = None
+    waiver: str | None = None
 
 
 class Answer(StrEnum):

@@ -38,7 +38,7 @@ def test_the_host_of_the_incident():
 def test_notes_alone_do_not_ask_for_a_look():
     """An old system is worth knowing, and no reason to wake anybody."""
     found = findings(healthy(at=1_900_000_000.0))
-    assert [finding.severity for finding in found] == [Severity.NOTE]
+    assert [finding.severity for finding in found] == [Severity.LOW]
     assert not needs_a_look(found)
 
 

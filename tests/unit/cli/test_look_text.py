@@ -145,7 +145,7 @@ def test_the_notes_are_one_line_each_without_a_remedy():
     text = render(look(seed_like()), Style(width=100))
     findings = text.partition("FINDINGS")[2]
     assert findings.count("do: ") == 5
-    assert findings.count("\n  note ") == 3
+    assert findings.count("\n  low ") == 3
 
 
 def test_process_without_unit_or_score():

@@ -19,7 +19,7 @@ def past_maintenance(facts: HostFacts) -> Finding | None:
         rule="KRN-001",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.NOTE,
+        severity=Severity.LOW,
         text=f"{name} has had no ordinary fixes since {end:%Y-%m-%d}; a paid extension would not "
         "show here.",
         observed=(fact(facts, "/os_id"), fact(facts, "/os_version_id")),
@@ -39,7 +39,7 @@ def not_the_last_minor(facts: HostFacts) -> Finding | None:
         rule="KRN-002",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.NOTE,
+        severity=Severity.LOW,
         text=f"The running kernel {facts.kernel_release} is that of release {minor}; the last of "
         f"its line is {last}.",
         observed=(fact(facts, "/kernel_release"),),

@@ -61,7 +61,7 @@ def stays_dead(facts: HostFacts) -> Finding | None:
         rule="SVC-001",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.NOTE,
+        severity=Severity.LOW,
         text=f"{_named(found)} {are} not started again after a kill: Restart=no.",
         observed=tuple(
             fact(
@@ -102,7 +102,7 @@ def database_not_protected(facts: HostFacts) -> Finding | None:
         rule="OOM-001",
         host=facts.hostname,
         state=FindingState.FAIL if known else FindingState.UNKNOWN,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"The OOM killer judges {name} (pid {pid}, {size}) like any other process: "
         f"oom_score_adj {adjust}."
         if known
@@ -126,7 +126,7 @@ def unkillable_holder(facts: HostFacts) -> Finding | None:
         rule="OOM-003",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"{format_bytes(sum(counted_bytes(holder) for holder in held))} is held by "
         f"processes the kernel may not kill ({largest.name}, pid {largest.key.pid}"
         f"{', ...' if len(held) > 1 else ''}): if one of them leaks, the rest dies first.",
@@ -144,7 +144,7 @@ def _limits_unknown(facts: HostFacts, why: str) -> Finding:
         rule="LIM-001",
         host=facts.hostname,
         state=FindingState.UNKNOWN,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"Whether each service beside the database has a memory limit is unknown: {why}.",
         observed=(fact(facts, "/units"),) if facts.units is None else (),
         expected="a memory limit on each service beside a database",

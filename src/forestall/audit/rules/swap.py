@@ -33,7 +33,7 @@ def swap_below_database_table(facts: HostFacts) -> Finding | None:
         rule="SWP-002",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"{format_bytes(swap) if swap else 'No'} swap beside a database on a host with "
         f"{format_bytes(total)} of memory; {format_bytes(wanted)} would give time to act.",
         observed=(
@@ -58,7 +58,7 @@ def swap_nearly_full(facts: HostFacts) -> Finding | None:
         rule="SWP-004",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"Swap is nearly full: {format_bytes(free)} of {format_bytes(total)} free.",
         observed=(
             fact(facts, "/memory/swap_free_bytes"),
@@ -87,7 +87,7 @@ def nothing_before_the_kernel(facts: HostFacts) -> Finding | None:
         rule="SWP-005",
         host=facts.hostname,
         state=FindingState.FAIL if seen else FindingState.UNKNOWN,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=text,
         observed=(fact(facts, "/memory/swap_total_bytes"), fact(facts, "/guards")),
         expected="swap, or a guard such as earlyoom",
@@ -110,7 +110,7 @@ def commit_limit_near(facts: HostFacts) -> Finding | None:
         rule="OVC-002",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.WARNING,
+        severity=Severity.HIGH,
         text=f"Programs are about to be refused memory: {format_bytes(committed)} of "
         f"{format_bytes(limit)} is promised (vm.overcommit_memory=2).",
         observed=(
@@ -136,7 +136,7 @@ def always_overcommit(facts: HostFacts) -> Finding | None:
         rule="OVC-003",
         host=facts.hostname,
         state=FindingState.FAIL,
-        severity=Severity.NOTE,
+        severity=Severity.LOW,
         text="No request for memory is ever refused (vm.overcommit_memory=1), however absurd.",
         observed=(sysctl(facts, "vm.overcommit_memory"),),
         expected="vm.overcommit_memory=0, or 2 on a host for PostgreSQL alone",

@@ -12,7 +12,7 @@ from forestall.model.finding import FindingState, Severity
     [
         ("1", Severity.CRITICAL, FindingState.FAIL),
         ("2", Severity.CRITICAL, FindingState.FAIL),
-        (None, Severity.WARNING, FindingState.UNKNOWN),
+        (None, Severity.HIGH, FindingState.UNKNOWN),
     ],
 )
 def test_panic_on_oom(value, severity, state):
@@ -39,10 +39,10 @@ def test_staying_down_is_grave_only_where_a_panic_is_expected():
     calm = with_sysctls(healthy(crash_kernel_loaded=False), kernel__panic="0")
     found = panic.stays_down(calm)
     assert found is not None
-    assert found.severity is Severity.NOTE
+    assert found.severity is Severity.LOW
     grave = panic.stays_down(seed_like())
     assert grave is not None
-    assert grave.severity is Severity.WARNING
+    assert grave.severity is Severity.HIGH
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""A host as it was recorded: files, links and commands' answers by name, read like a live one.
+
+The collector over SSH, a sosreport and a copied tree all become a `Recording`, so that one set of
+readers (`sense.facts`) makes the facts of every host. Nothing of it is ever written to a disk by
+the names that it contains.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from forestall.sense.host import FILE_LIMIT_BYTES, LIST_LIMIT, CommandResult, Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What was taken from one host; every path is relative to its root (`proc/meminfo`).
+
+    `commands` holds standard output by `command_name`; `denied` the paths that lacked rights;
+    `problems` why a command has no answer, by its name. `origin` and `collected_at` (epoch
+    seconds of the host's own clock) go into the facts.
+    """
+
+    files: Mapping[str, bytes]
+    links: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, bytes] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    denied: frozenset[str] = frozenset()
+    hostname: str | None = None
+    machine: str | None = None
+    effective_uid: int | None = None
+    page_bytes: int | None = None
+    collected_at: float | None = None
+    origin: str = "facts"
+
+
+def command_name(words: Sequence[str]) -> str:
+    """The name a command's answer is kept under: `systemctl show ...` is `systemctl-show`."""
+    return "-".join(word.lstrip("-") for word in words[:2])
+
+
+class RecordedHost(Host):
+    """The door to a `Recording`: the same questions as to a live host, answered from memory."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(
+            *(f"/recorded/{part}" for part in ("proc", "sys", "etc", "run")),
+            root="/recorded",
+            run_command=self._answer,
+            hostname=recording.hostname,
+            machine=recording.machine,
+            effective_uid=recording.effective_uid,
+            page_bytes=recording.page_bytes,
+        )
+        self.recording = recording
+        self._folders = _folders(recording)
+
+    def read_bytes(self, relative: str, limit: int = FILE_LIMIT_BYTES) -> bytes | None:
+        """At most the first `limit` bytes; None where it was not recorded."""
+        data = self.recording.files.get(relative)
+        return None if data is None else data[:limit]
+
+    def read_record(self, relative: str, limit: int = 4096) -> bytes | None:
+        """`read_bytes`: a recording has no second moment."""
+        return self.read_bytes(relative, limit)
+
+    def open(self, relative: str) -> int | None:
+        """The file as a descriptor of memory, which the caller closes."""
+        data = self.recording.files.get(relative)
+        if data is None:
+            return None
+        descriptor = os.memfd_create("recorded")
+        os.write(descriptor, data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return descriptor
+
+    def exists(self, relative: str) -> bool:
+        """Whether it was recorded, or something below it was, or it refused the reader."""
+        found = self.recording
+        return (
+            relative in found.files
+            or relative in found.links
+            or relative in self._folders
+            or relative in found.denied
+        )
+
+    def is_folder(self, relative: str) -> bool:
+        """Whether anything below it was recorded."""
+        return relative in self._folders
+
+    def link(self, relative: str) -> str | None:
+        """What the symbolic link said."""
+        return self.recording.links.get(relative)
+
+    def names(self, relative: str, limit: int = LIST_LIMIT) -> list[str] | None:
+        """The recorded names in a folder, sorted."""
+        found = self._folders.get(relative)
+        return None if found is None else sorted(found)[:limit]
+
+    def was_denied(self, relative: str) -> bool:
+        """Whether the collector lacked the right to read it."""
+        return relative in self.recording.denied
+
+    def _answer(self, words: Sequence[str], _timeout_seconds: float) -> CommandResult:
+        name = command_name(words)
+        output = self.recording.commands.get(name)
+        if output is None:
+            problem = self.recording.problems.get(name, f"{' '.join(words[:2])} was not recorded")
+            return CommandResult(None, b"", problem)
+        return CommandResult(0, output)
+
+
+def _folders(recording: Recording) -> dict[str, set[str]]:
+    """The names in each folder that something was recorded in."""
+    found: dict[str, set[str]] = {}
+    for path in (*recording.files, *recording.links, *recording.denied):
+        parent, _, name = path.rpartition("/")
+        while parent and name not in found.setdefault(parent, set()):
+            found[parent].add(name)
+            parent, _, name = parent.rpartition("/")
+    return found
