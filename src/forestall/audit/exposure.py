@@ -25,15 +25,16 @@ REBUILDERS = ("tuxcare", ".els")
 """Who carries fixes into kernels under numbers of their own, by the package's name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exposure:
     """What a kernel lacks at a moment: faults and updates surely, or only perhaps.
 
-    `minor` is the minor release it belongs to. `paid` = it may hold fixes under numbers that are
-    not in the table.
+    `needs` are the different needs of the open faults, each once; `minor` is the minor release
+    the kernel belongs to. `paid` = it may hold fixes under numbers that are not in the table.
     """
 
     open: tuple[Fix, ...]
+    needs: tuple[tuple[str, ...], ...]
     undecided: tuple[Fix, ...]
     missed: tuple[Update, ...]
     missed_undecided: tuple[Update, ...]
@@ -116,7 +117,8 @@ def _exposure(release: str, system: str | None, tables: Tables, days: float) -> 
             sure = streams.surely_before(update.advisory.fixed)
             (late if sure else maybe).append(update)
     return Exposure(
-        open=tuple(surely),
+        open=tuple(sorted(surely, key=lambda fix: (not fix.flaw.remote_panic, fix.flaw.cve))),
+        needs=tuple(dict.fromkeys(fix.flaw.needs for fix in surely)),
         undecided=tuple(perhaps),
         missed=tuple(late),
         missed_undecided=tuple(maybe),

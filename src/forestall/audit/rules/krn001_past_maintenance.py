@@ -6,13 +6,11 @@ for a while longer, and postpones the move rather than replacing it; with one, t
 the plan and not for tonight.
 """
 
-from datetime import UTC, datetime
-
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.systems import System, system_of
 from forestall.audit.tables import LIFE_CYCLES_STALE_DAYS
-from forestall.audit.tables.nouns import Cycle, day
+from forestall.audit.tables.nouns import Cycle, day, iso
 from forestall.model.finding import Cost, Severity
 from forestall.units import DAY
 
@@ -48,7 +46,7 @@ def _past(host: Posture, system: System, cycle: Cycle, end: str) -> Judgement:
     paid = by_host if until is None else host.at < until
     text = f"{_name(host)} has had no ordinary fixes since {end}"
     if paid:
-        last = cycle.extended_end if until is None else f"{datetime.fromtimestamp(until, UTC):%F}"
+        last = cycle.extended_end if until is None else iso(until)
         extension = facts.extended_support or system.extension or "a paid extension"
         text += f"; {extension} goes on" + (f" until {last}" if last else "")
     elif cycle.extended_end is not None:
@@ -61,7 +59,7 @@ def _past(host: Posture, system: System, cycle: Cycle, end: str) -> Judgement:
         *RULE.reads,
         *(["/extended_support"] if facts.extended_support else []),
         severity=Severity.MEDIUM if paid else Severity.CRITICAL,
-        expected=f"a system maintained after {datetime.fromtimestamp(host.at, UTC):%Y-%m-%d}",
+        expected=f"a system maintained after {iso(host.at)}",
     )
 
 

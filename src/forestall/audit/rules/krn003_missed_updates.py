@@ -5,6 +5,9 @@ nobody boots this host into what is fixed. The table knows the updates that bear
 host that lacks one of these lacks the others too.
 """
 
+from dataclasses import replace
+from functools import lru_cache
+
 from forestall.audit.exposure import exposure, has_paid_stream, subject
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
@@ -29,15 +32,16 @@ def judge(host: Posture) -> Judgement:
     if found is None:
         return unknown(f"No update of kernels like {kernel.release} is in the table.")
     limit = host.at - DAYS_TO_BOOT * DAY
-    late = [update for update in found.missed if update.at < limit]
-    if found.minor is not None and not late and _elsewhere(found.missed_undecided, limit):
-        if has_paid_stream(found.minor, facts.os_id, True, host.at):
+    late = _older(found.missed, limit)
+    if found.minor is not None and not late and found.missed_undecided:
+        late = _older(found.missed_undecided, limit)
+        if late and has_paid_stream(found.minor, facts.os_id, True, host.at):
             return unknown(f"The paid stream of {found.minor.name} is not in the table.")
-        late = [update for update in found.missed_undecided if update.at < limit]
     if late and facts.livepatches and not facts.effective_release:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
-        return _missed(host, kernel.release, late)
+        judged = _missed(kernel.release, late, host.at // DAY)
+        return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)
     if until is None or until < limit:
         return unknown(
@@ -50,24 +54,26 @@ def judge(host: Posture) -> Judgement:
     return PASS
 
 
-def _elsewhere(updates: tuple[Update, ...], limit: float) -> bool:
-    return any(update.at < limit for update in updates)
+def _older(updates: tuple[Update, ...], limit: float) -> tuple[Update, ...]:
+    return tuple(update for update in updates if update.at < limit)
 
 
-def _missed(host: Posture, release: str, late: list[Update]) -> Judgement:
+@lru_cache(1024)
+def _missed(release: str, late: tuple[Update, ...], today: float) -> Judgement:
+    """Of a fleet, many hosts miss the same updates on the same day."""
     first = min(late, key=lambda update: update.at)
-    days = (host.at - first.at) / DAY
+    days = today - first.at / DAY
     newest = late[-1].advisory
     count = f"{len(late)} kernel updates" if len(late) > 1 else "A kernel update"
     return fail(
         f"{count} out for more than {DAYS_TO_BOOT} days: {release} runs, the oldest missed one is "
         f"{first.advisory.id} of {first.advisory.date}, {days:.0f} days before.",
-        *RULE.reads,
-        *(["/effective_release"] if host.facts.effective_release else []),
         expected=f"kernel {newest.fixed} or newer",
         reference=f"{first.advisory.id}, {newest.id}" if len(late) > 1 else first.advisory.id,
     )
 
+
+EFFECTIVE = ("/kernel_release", "/effective_release")
 
 RULE = Rule(
     id="KRN-003",

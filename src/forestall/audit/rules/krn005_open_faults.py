@@ -6,11 +6,14 @@ is off, is listed by a scanner and harms nobody. Versions are those of the distr
 because fixes are carried back to old upstream numbers.
 """
 
-from forestall.audit.exposure import exposure, subject
+from dataclasses import replace
+from functools import lru_cache
+
+from forestall.audit.exposure import Exposure, exposure, subject
 from forestall.audit.posture import Posture
 from forestall.audit.reach import places, reached
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.tables import ADVISORIES_STALE_DAYS, Fix
+from forestall.audit.tables import ADVISORIES_STALE_DAYS
 from forestall.audit.versions import rpm_key
 from forestall.model.finding import Cost, Severity
 from forestall.units import DAY
@@ -29,31 +32,25 @@ def judge(host: Posture) -> Judgement:
     found = exposure(kernel, facts.os_id, host.tables, host.at)
     if found is None:
         return unknown(f"No advisory about kernels like {kernel.release} is in the table.")
-    open_here: list[Fix] = []
-    unseen = 0
-    for fix in found.open:
-        answer = reached(fix.flaw.needs, facts)
-        if answer:
-            open_here.append(fix)
-        elif answer is None:
-            unseen += 1
-    if open_here and facts.livepatches and not facts.effective_release:
+    answers = tuple(reached(needs, facts) for needs in found.needs)
+    if True in answers:
+        if facts.livepatches and not facts.effective_release:
+            return unknown(
+                f"Known faults would be open in {kernel.release}, but it is livepatched, and up "
+                "to which update is not shown."
+            )
+        judged, needs = _open(kernel.release, found, answers)
+        reads = (*(EFFECTIVE if facts.effective_release else RULE.reads), *places(needs, facts))
+        return replace(judged, reads=reads)
+    if None in answers:
         return unknown(
-            f"{len(open_here)} faults would be open in {kernel.release}, but it is livepatched, "
-            "and up to which update is not shown."
-        )
-    if open_here:
-        return _open(host, kernel.release, found.open, open_here, unseen)
-    if unseen:
-        return unknown(
-            f"{_faults(unseen)} of {kernel.release} may be reached: what they need (modules, "
+            f"Known faults of {kernel.release} may be reached here: what they need (modules, "
             "mounts, settings) was not read."
         )
-    doubtful = sum(1 for fix in found.undecided if reached(fix.flaw.needs, facts) is not False)
-    if doubtful:
+    if any(reached(fix.flaw.needs, facts) is not False for fix in found.undecided):
         return unknown(
-            f"{_faults(doubtful)} may be open: {kernel.release} can be of a stream whose packages "
-            "are not in the table."
+            f"Known faults may be open: {kernel.release} can be of a stream whose packages are "
+            "not in the table."
         )
     until = host.tables.covered_until(kernel.el_major or 0)
     if until is None or host.at - until > ADVISORIES_STALE_DAYS * DAY:
@@ -65,33 +62,35 @@ def judge(host: Posture) -> Judgement:
     return PASS
 
 
+@lru_cache(1024)
 def _open(
-    host: Posture, release: str, lacking: tuple[Fix, ...], open_here: list[Fix], unseen: int
-) -> Judgement:
-    """The gravest faults by name, the others by number."""
-    open_here.sort(key=lambda fix: (not fix.flaw.remote_panic, fix.flaw.cve))
-    panic = open_here[0].flaw.remote_panic
-    named = "; ".join(f"{fix.flaw.cve} {fix.flaw.title}" for fix in open_here[:MOST_NAMED])
-    more = len(open_here) - MOST_NAMED
-    target = max((fix.advisory.fixed for fix in open_here), key=rpm_key)
-    advisories = sorted({fix.advisory.id for fix in open_here})
-    return fail(
-        f"{release} lacks the fixes of {len(lacking)} known memory or panic faults, "
-        f"{len(open_here)} of them reachable here: {named}"
+    release: str, found: Exposure, answers: tuple[bool | None, ...]
+) -> tuple[Judgement, tuple[str, ...]]:
+    """The gravest faults by name, the others by number; and what those reached here need.
+
+    Of a fleet, many hosts have the same kernel and the same answers.
+    """
+    told = dict(zip(found.needs, answers, strict=True))
+    here = [fix for fix in found.open if told[fix.flaw.needs]]
+    unseen = sum(1 for fix in found.open if told[fix.flaw.needs] is None)
+    named = "; ".join(f"{fix.flaw.cve} {fix.flaw.title}" for fix in here[:MOST_NAMED])
+    more = len(here) - MOST_NAMED
+    target = max((fix.advisory.fixed for fix in here), key=rpm_key)
+    advisories = sorted({fix.advisory.id for fix in here})
+    judged = fail(
+        f"{release} lacks the fixes of {len(found.open)} known memory or panic faults, "
+        f"{len(here)} of them reachable here: {named}"
         + (f"; and {more} more" if more > 0 else "")
-        + (f" ({unseen} more could not be decided)" if unseen else "")
+        + (f" ({unseen} others could not be decided)" if unseen else "")
         + ".",
-        *RULE.reads,
-        *places((need for fix in open_here for need in fix.flaw.needs), host.facts),
-        severity=Severity.CRITICAL if panic else Severity.HIGH,
+        severity=Severity.CRITICAL if here[0].flaw.remote_panic else Severity.HIGH,
         expected=f"kernel {target} or newer",
         reference=", ".join(advisories[:MOST_REFERENCES]),
     )
+    return judged, tuple(dict.fromkeys(need for fix in here for need in fix.flaw.needs))
 
 
-def _faults(count: int) -> str:
-    return f"{count} known faults" if count > 1 else "A known fault"
-
+EFFECTIVE = ("/kernel_release", "/effective_release")
 
 RULE = Rule(
     id="KRN-005",

@@ -20,6 +20,7 @@ from forestall.audit.tables.nouns import (
     Minor,
     Releases,
     day,
+    iso,
 )
 from forestall.audit.versions import Key, rpm_key
 from forestall.errors import InputError
@@ -36,9 +37,9 @@ ADVISORIES_STALE_DAYS = 45
 """A life cycle rarely changes; a kernel advisory comes out every week or so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fix:
-    """One advisory for one fault, ready to compare."""
+    """One advisory for one fault, ready to compare. There is one of each, equal to itself alone."""
 
     flaw: Flaw
     advisory: Advisory
@@ -48,7 +49,7 @@ class Fix:
     minor: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Update:
     """One advisory of the ordinary stream, ready to compare."""
 
@@ -123,24 +124,26 @@ class Tables:
                 return named
         return self._minors.get((kernel.base, kernel.build))
 
+    @cached_property
+    def _by_major(self) -> dict[int, list[Minor]]:
+        """The minor releases of each major, the newest first."""
+        found: dict[int, list[Minor]] = {}
+        for one in sorted(self._by_name.values(), key=lambda one: number_of(one.name)):
+            found.setdefault(number_of(one.name)[0], []).insert(0, one)
+        return found
+
     def last_minor(self, el: int, at: float) -> Minor | None:
         """The newest minor release of a major that was out at a moment."""
-        out = [
-            one
-            for one in self._by_name.values()
-            if one.name.startswith(f"{el}.") and (one.released is None or day(one.released) <= at)
-        ]
-        return max(out, key=lambda one: number_of(one.name), default=None)
+        for one in self._by_major.get(el, []):
+            if one.released is None or day(one.released) <= at:
+                return one
+        return None
 
     def next_minor(self, minor: Minor) -> Minor | None:
         """The minor release after this one, as far as the table goes."""
-        el, number = number_of(minor.name)
-        later = [one for one in self._by_name.values() if number_of(one.name)[0] == el]
-        return min(
-            (one for one in later if number_of(one.name)[1] > number),
-            key=lambda one: number_of(one.name),
-            default=None,
-        )
+        minors = self._by_major.get(number_of(minor.name)[0], [])
+        place = minors.index(minor) if minor in minors else 0
+        return minors[place - 1] if place > 0 else None
 
     def is_closed(self, el: int) -> bool:
         """Whether a major will get no further minor release."""
@@ -212,7 +215,7 @@ class Tables:
         for el, until in sorted(self._covered.items()):
             if at - until > ADVISORIES_STALE_DAYS * DAY:
                 found.append(
-                    f"The advisories of Enterprise Linux {el} end on {_iso(until)}, "
+                    f"The advisories of Enterprise Linux {el} end on {iso(until)}, "
                     f"more than {ADVISORIES_STALE_DAYS} days before."
                 )
         return tuple(found)
@@ -233,13 +236,6 @@ def _place_of(advisory: Advisory) -> tuple[tuple[str, int] | None, str]:
     if f".el{advisory.el}_" not in rest or not minor.isdigit() or not build.isdigit():
         return None, ""
     return (version, int(build)), f"{advisory.el}.{int(minor)}"
-
-
-def _iso(at: float) -> str:
-    # Imported here: only a sentence about a stale table needs it.
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 @lru_cache(maxsize=1)

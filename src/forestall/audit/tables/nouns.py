@@ -7,6 +7,9 @@ refused here. Each table says where it comes from, under which licence, and of w
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
+
+from forestall.units import DAY
 
 FIRST_YEAR, LAST_YEAR = 1995, 2100
 LONGEST_TEXT = 300
@@ -45,9 +48,20 @@ _BASE = re.compile(r"\d+\.\d+\.\d+")
 _PACKAGE = re.compile(r"(\d+\.\d+\.\d+)-\d[\w.]*\.el(\d+)\w*")
 
 
+@lru_cache(8192)
 def day(text: str) -> float:
     """`2024-06-30` as the epoch seconds of its first moment, UTC. Raises ValueError."""
     return datetime.combine(_day(text), datetime.min.time(), UTC).timestamp()
+
+
+def iso(at: float) -> str:
+    """The day of a moment: the inverse of `day`."""
+    return _iso(at // DAY)
+
+
+@lru_cache(8192)
+def _iso(days: float) -> str:
+    return f"{datetime.fromtimestamp(days * DAY, UTC):%Y-%m-%d}"
 
 
 def _day(text: str) -> date:
