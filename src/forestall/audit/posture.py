@@ -5,6 +5,7 @@ from functools import cached_property
 from forestall.audit import holders as held
 from forestall.audit import services as told
 from forestall.audit.exhaustion import host_exhaustion
+from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, Terms
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Outcome, Service
@@ -21,6 +22,11 @@ class Posture:
     def at(self) -> float:
         """The moment of judgement, epoch seconds."""
         return self.facts.at if self.terms.at is None else self.terms.at
+
+    @property
+    def tables(self) -> Tables:
+        """The life cycles and advisories to judge by."""
+        return shipped() if self.terms.tables is None else self.terms.tables
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
