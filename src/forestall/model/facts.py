@@ -78,11 +78,20 @@ class MountFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockDevice:
-    """One block device by its name below /sys/class/block; `disks` are the whole disks under it."""
+    """One block device by its name below /sys/class/block; `disks` are the whole disks under it.
+
+    `aliases` are the other paths that this host's mounts, swaps and fstab call it by. A file
+    system or swap lies on it where `answers_to` its device.
+    """
 
     name: str
     disks: tuple[str, ...] = ()
     rotational: bool | None = None
+    aliases: tuple[str, ...] = ()
+
+    def answers_to(self, path: str) -> bool:
+        """Whether `path` (/dev/dm-1, /dev/mapper/vg-swap) is this device."""
+        return path == f"/dev/{self.name}" or path in self.aliases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +173,8 @@ class HostFacts:
     Prometheus has of the host, `memory_alerts` the alert rules there that watch its memory, by
     name; `gated_services` are the services that have a leak test's record.
     `anonymous_growth_bytes_per_second` is what anonymous memory grew by over
-    `growth_window_seconds`, both from a history.
+    `growth_window_seconds`, both from a history. `hugepages_reserved` are promised to a program
+    that has not touched them yet; they are among `hugepages_free` (HugePages_Rsvd).
     """
 
     SCHEMA = "forestall/host-facts/1"
@@ -233,3 +243,4 @@ class HostFacts:
     gated_services: tuple[str, ...] | None = None
     anonymous_growth_bytes_per_second: float | None = None
     growth_window_seconds: float | None = None
+    hugepages_reserved: int | None = None
