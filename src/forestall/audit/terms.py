@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from forestall.audit.tables import Tables
 
 DATABASE = "db"
+KUBERNETES = frozenset(("k8s", "kubernetes"))
+"""The roles of a host, by name, that the rules know."""
+
 DAYS_PER_YEAR = 365
 
 
