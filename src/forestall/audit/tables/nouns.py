@@ -5,7 +5,8 @@ refused here. Each table says where it comes from, under which licence, and of w
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -294,13 +295,17 @@ class Advisories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """Tables in one document; a table that is None is not in it."""
+    """Tables in one document; a table that is None is not in it.
+
+    `beside` are the days of the shipped tables that these were kept in place of.
+    """
 
     SCHEMA = "forestall/audit-tables/1"
 
     life_cycles: LifeCycles | None = None
     releases: Releases | None = None
     advisories: Advisories | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def _check_origins(origins: tuple[Origin, ...]) -> None:
