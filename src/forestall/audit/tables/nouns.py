@@ -41,6 +41,7 @@ NEEDS = (
 docs/reference/audit-tables.md says what each means; audit.reach decides them.
 """
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 _ADVISORY = re.compile(r"[A-Z]{4}-\d{4}:\d{4,6}")
 _MODULE = re.compile(r"module:[a-z0-9_]{1,60}")
@@ -66,8 +67,9 @@ def _iso(days: float) -> str:
 
 
 def _day(text: str) -> date:
-    if len(text) != len("2024-06-30"):
-        raise ValueError(f"{text!r} is no day like 2024-06-30")
+    # ISO 8601 has other forms (2024-W26-7), and days are compared as text.
+    if len(text) > LONGEST_TEXT or _DAY.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is no day like 2024-06-30")
     found = date.fromisoformat(text)
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise ValueError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
