@@ -29,7 +29,7 @@ def judge(host: Posture) -> Judgement:
     if which.kernel is None:
         return unknown(which.why) if which.applies else not_applicable(which.why)
     kernel = which.kernel
-    found = exposure(kernel, facts.os_id, host.tables, host.at)
+    found = exposure(kernel, which.system, host.tables, host.at)
     if found is None:
         return unknown(f"No advisory about kernels like {kernel.release} is in the table.")
     answers = tuple(reached(needs, facts) for needs in found.needs)

@@ -232,6 +232,8 @@ def test_the_fixes_of_a_paid_stream():
     assert "CVE-2019-5489" in before.text
     assert "CVE-2019-5489" not in at.text
     assert "CVE-2019-5489" not in after.text
+    centos = faults(rhel7("3.10.0-957.21.3.el7.x86_64", os_id="centos"))
+    assert centos.expected == "kernel 3.10.0-1160.el7 or newer"
     # What the table has no EUS package for may be repaired there all the same.
     assert "CVE-2018-16885" not in after.text
 
