@@ -5,6 +5,7 @@ checked when a rule first asks, and are replaced table by table with what `fores
 has written into the state folder, as long as that is no older. docs/reference/audit-tables.md
 """
 
+import itertools
 import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -139,11 +140,17 @@ class Tables:
                 return one
         return None
 
+    @cached_property
+    def _following(self) -> dict[str, Minor]:
+        return {
+            older.name: newer
+            for minors in self._by_major.values()
+            for newer, older in itertools.pairwise(minors)
+        }
+
     def next_minor(self, minor: Minor) -> Minor | None:
         """The minor release after this one, as far as the table goes."""
-        minors = self._by_major.get(number_of(minor.name)[0], [])
-        place = minors.index(minor) if minor in minors else 0
-        return minors[place - 1] if place > 0 else None
+        return self._following.get(minor.name)
 
     def is_closed(self, el: int) -> bool:
         """Whether a major will get no further minor release."""
