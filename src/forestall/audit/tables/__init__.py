@@ -5,8 +5,9 @@ checked when a rule first asks, and are replaced table by table with what `fores
 has written into the state folder, as long as that is no older. docs/reference/audit-tables.md
 """
 
+import itertools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from forestall.audit.kernels import Kernel
@@ -33,8 +34,10 @@ STORED = "audit-tables.json"
 MOST_BYTES = 16 * 1024 * 1024
 
 LIFE_CYCLES_STALE_DAYS = 180
+RELEASES_STALE_DAYS = 180
 ADVISORIES_STALE_DAYS = 45
-"""A life cycle rarely changes; a kernel advisory comes out every week or so."""
+"""A life cycle rarely changes, a minor release comes out each half year, and a kernel advisory
+every week or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,11 +142,25 @@ class Tables:
                 return one
         return None
 
+    @cached_property
+    def _following(self) -> dict[str, Minor]:
+        return {
+            older.name: newer
+            for minors in self._by_major.values()
+            for newer, older in itertools.pairwise(minors)
+        }
+
     def next_minor(self, minor: Minor) -> Minor | None:
         """The minor release after this one, as far as the table goes."""
-        minors = self._by_major.get(number_of(minor.name)[0], [])
-        place = minors.index(minor) if minor in minors else 0
-        return minors[place - 1] if place > 0 else None
+        return self._following.get(minor.name)
+
+    @cached_property
+    def _mapped(self) -> float:
+        return day(newest(self.releases))
+
+    def mapped_until(self, el: int) -> float:
+        """Until when a new minor release of a major would be known, by map or by its packages."""
+        return max(self._mapped, self._covered.get(el, 0.0))
 
     def is_closed(self, el: int) -> bool:
         """Whether a major will get no further minor release."""
@@ -199,6 +216,13 @@ class Tables:
         """Until when the advisories of a major are in the table; None = it has none."""
         return self._covered.get(el)
 
+    def aged(self, el: int, at: float) -> str:
+        """A sentence, with a space before it, where the advisories of a major are stale; or ""."""
+        until = self._covered.get(el)
+        if until is None or at - until <= ADVISORIES_STALE_DAYS * DAY:
+            return ""
+        return f" The advisories known end on {iso(until)}; there may be more."
+
     def stale(self, at: float) -> tuple[str, ...]:
         """What of the tables is too old to rely on at a moment, a sentence each."""
         found = []
@@ -211,6 +235,11 @@ class Tables:
             names = ", ".join(sorted(name for name, _ in old))
             found.append(
                 f"The life cycles of {names} are older than {LIFE_CYCLES_STALE_DAYS} days."
+            )
+        if at - self._mapped > RELEASES_STALE_DAYS * DAY:
+            found.append(
+                f"The map of minor releases is of {iso(self._mapped)}, older than "
+                f"{RELEASES_STALE_DAYS} days."
             )
         for el, until in sorted(self._covered.items()):
             if at - until > ADVISORIES_STALE_DAYS * DAY:
@@ -267,24 +296,28 @@ def stored(state: str) -> Bundle | None:
 
 
 def load(state: str | None = None) -> Tables:
-    """The shipped tables, each replaced by the stored one where that is no older."""
+    """The shipped tables, each replaced by the one kept below `state`, if any."""
     ours = shipped()
     kept = stored(state) if state is not None else None
     return ours if kept is None else combined(ours, kept)
 
 
 def combined(ours: Tables, kept: Bundle) -> Tables:
-    """`ours` with the tables of `kept` that are no older: an upgrade brings newer ones."""
+    """`ours` with the tables of `kept`, unless an upgrade has brought newer ones since."""
     bundle = ours.bundle
-    changes = {}
-    for name in ("life_cycles", "releases", "advisories"):
-        theirs, mine = getattr(kept, name), getattr(bundle, name)
-        if theirs is not None and newest(theirs) >= newest(mine):
-            changes[name] = theirs
-    merged = replace(bundle, **changes)
-    if merged.life_cycles is None or merged.releases is None or merged.advisories is None:
-        raise AssertionError("the shipped tables are whole")
-    return Tables(merged.life_cycles, merged.releases, merged.advisories)
+    life_cycles, releases, advisories = ours.life_cycles, ours.releases, ours.advisories
+    if kept.life_cycles is not None and _stays(kept, bundle, "life_cycles"):
+        life_cycles = kept.life_cycles
+    if kept.releases is not None and _stays(kept, bundle, "releases"):
+        releases = kept.releases
+    if kept.advisories is not None and _stays(kept, bundle, "advisories"):
+        advisories = kept.advisories
+    return Tables(life_cycles, releases, advisories)
+
+
+def _stays(kept: Bundle, ours: Bundle, name: str) -> bool:
+    mine, theirs = newest(getattr(ours, name)), newest(getattr(kept, name))
+    return theirs >= mine or kept.beside.get(name) == mine
 
 
 def newest(table: LifeCycles | Releases | Advisories) -> str:
