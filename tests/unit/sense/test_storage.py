@@ -75,8 +75,8 @@ def test_no_remote_file_system_is_waited_for(tmp_path):
         "proc/self/mountinfo",
         MOUNTS
         + "46 44 8:2 / /net/local rw - xfs /dev/sdc1 rw\n"
-        + "47 40 0:60 / /home rw - autofs auto.home rw\n"
-        + "48 47 8:3 / /home/x rw - ext4 /dev/sdd1 rw\n"
+        + "47 40 0:60 / /auto rw - autofs auto.master rw\n"
+        + "48 47 8:3 / /auto/x rw - ext4 /dev/sdd1 rw\n"
         + "49 40 0:61 / /fuse rw - fuse.sshfs u@h:/ rw\n",
     )
     host = _Live(tmp_path)
