@@ -16,7 +16,6 @@ import time
 import tracemalloc
 
 from agent import sleepers
-
 from forestall.clock import SystemClock
 from forestall.sense import systemd
 from forestall.sense.facts import read_facts
