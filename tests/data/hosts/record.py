@@ -40,15 +40,7 @@ def main() -> None:
     for source in sources.SOURCES:
         if "*" in source.path or source.what == sources.LINK or source.path in OWN_WAY:
             continue
-        if source.what == sources.NAME:
-            there = host.exists(source.path) and not host.is_folder(source.path)
-            keep(source.path, b"" if there else None)
-            continue
-        data = host.read_bytes(source.path, source.limit_bytes)
-        if source.lines is not None and data is not None:
-            wanted = re.compile(source.lines.replace("[:space:]", r"\s").encode())
-            data = b"".join(line for line in data.splitlines(keepends=True) if wanted.search(line))
-        keep(source.path, data)
+        keep(source.path, _taken(host, source))
     keep("proc/stat", _lines(host.read_bytes("proc/stat"), b"btime", b"processes"))
     keep("proc/cpuinfo", _lines(host.read_bytes("proc/cpuinfo"), b"model name", b"flags"))
     keep("proc/self/mountinfo", _mounts(host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)))
@@ -63,6 +55,17 @@ def main() -> None:
             for name in CGROUP_FILES:
                 file = point + path.rstrip("/") + "/" + name
                 keep(file, host.read_bytes(file))
+
+
+def _taken(host: Host, source: sources.Source) -> bytes | None:
+    """What the table says is needed: a name, or the lines of a file that are read."""
+    if source.what == sources.NAME:
+        return b"" if host.exists(source.path) and not host.is_folder(source.path) else None
+    data = host.read_bytes(source.path, source.limit_bytes)
+    if source.lines is None or data is None:
+        return data
+    wanted = re.compile(source.lines.replace("[:space:]", r"\s").encode())
+    return b"".join(line for line in data.splitlines(keepends=True) if wanted.search(line))
 
 
 def _lines(data: bytes | None, *starts: bytes) -> bytes | None:
