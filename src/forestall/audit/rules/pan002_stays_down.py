@@ -22,8 +22,10 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return IN_CONTAINER
+    action = facts.kdump.final_action if facts.kdump is not None else None
+    if facts.crash_kernel_loaded is None and action in STAYS_DOWN:
+        return unknown(f"kdump is told to {action}, and whether it is armed is unknown.")
     if facts.crash_kernel_loaded:
-        action = facts.kdump.final_action if facts.kdump is not None else None
         if action not in STAYS_DOWN:
             return PASS
         return fail(

@@ -55,6 +55,8 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
         ("0", True, "reboot", PASS),
         ("0", True, "halt", FAIL),
         ("10", True, "poweroff", FAIL),
+        ("10", None, "poweroff", UNKNOWN),
+        ("10", False, "poweroff", PASS),
         ("10", False, None, PASS),
         ("-1", False, None, PASS),
         (None, False, None, UNKNOWN),
