@@ -253,6 +253,7 @@ def test_any_host_is_judged_and_every_pointer_leads_somewhere(facts, roles):
         one = finding(posture, rule, rule.judge(posture))
         assert one.state in FindingState
         assert one.text or one.state is FindingState.PASS
+        assert all(fact.source for fact in one.observed), one.observed
         if one.state is FindingState.FAIL:
             assert one.expected
             assert one.remedy

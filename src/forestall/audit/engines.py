@@ -25,7 +25,7 @@ NAMES = {
     "mssql": "SQL Server",
     "mongodb": "MongoDB",
     "redis": "Redis",
-    "mysql": "MySQL",
+    "mysql": "MySQL or MariaDB",
 }
 
 

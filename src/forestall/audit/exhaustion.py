@@ -77,7 +77,7 @@ def cgroup_exhaustion(
 
 
 def host_outcome(facts: HostFacts) -> Outcome:
-    """The outcome alone, without the sentences: a fleet is judged by it."""
+    """What exhaustion of the whole host ends in, without the words for it."""
     panic_on_oom = sysctl_number(facts, "vm.panic_on_oom")
     if panic_on_oom is None:
         return Outcome.UNKNOWN
