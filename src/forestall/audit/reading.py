@@ -56,7 +56,7 @@ SOURCES = {
     "/kdump/filtered": ("dump filtered", "/etc/kdump.conf"),
     "/kdump/final_action": ("final_action", "/etc/kdump.conf"),
     "/fstab_swaps": ("swap at boot", "/etc/fstab"),
-    "/mounts": ("mounts", "/proc/mounts"),
+    "/mounts": ("mounts", "/proc/self/mountinfo"),
     "/block_devices": ("block devices", "/sys/class/block"),
     "/postgres": ("PostgreSQL servers", "postgresql.conf"),
     "/baseline": ("hardening baseline", "the installer's or a scanner's traces"),
@@ -120,7 +120,7 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
         shown = file if field in _PROCESS_FILES else last
         return f"{one.process.name} {shown}", f"/proc/{one.process.key.pid}/{file}"
     if isinstance(one, MountFacts):
-        return f"{one.path} {field}", "/proc/mounts"
+        return f"{one.path} {field}", "/proc/self/mountinfo"
     if isinstance(one, SwapDevice):
         return f"swap {field}", "/proc/swaps"
     if isinstance(one, PostgresFacts):
