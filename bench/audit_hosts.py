@@ -391,8 +391,9 @@ class _Machine:
             main_pid=900,
             memory_current_bytes=held,
             memory_max_bytes=int(1.3 * held),
-            memory_high_bytes=int(1.2 * held),
-            swap_max_bytes=GIB,
+            # systemd.resource-control(5): both only with control groups of version 2.
+            memory_high_bytes=int(1.2 * held) if self.cgroup == 2 else None,
+            swap_max_bytes=GIB if self.cgroup == 2 else None,
             limit_known=True,
             restart="on-failure",
             oom_policy="stop",
@@ -419,13 +420,16 @@ def _container(chance: random.Random, seed: int) -> HostFacts:
     """What a container sees: the host's /proc with the host's settings, its own processes."""
     beside = _Machine(chance, seed, chance.choice(("node", "batch", "web")))
     outside = beside.facts()
+    image, version = chance.choice(
+        (("debian", "13"), ("alpine", "3.23.1"), ("ubuntu", "24.04"), ("rhel", "9.8"))
+    )
     return HostFacts(
         at=AT,
         hostname=f"pod{seed:04}",
         kernel_release=outside.kernel_release,
         machine=outside.machine,
-        os_id=chance.choice(("debian", "alpine", "ubuntu", "rhel")),
-        os_version_id="12",
+        os_id=image,
+        os_version_id=version,
         container=chance.choice(("docker", "podman", "containerd")),
         effective_uid=chance.choice((0, 1000)),
         memory=outside.memory,
