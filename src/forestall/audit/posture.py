@@ -7,7 +7,7 @@ from forestall.audit import holders as held
 from forestall.audit import services as told
 from forestall.audit.baselines import Baseline
 from forestall.audit.engines import ENGINES
-from forestall.audit.exhaustion import host_exhaustion
+from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import zram_bytes
 from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, KUBERNETES, Terms
@@ -129,4 +129,4 @@ class Posture:
     @cached_property
     def outcome(self) -> Outcome:
         """What memory exhaustion of the whole host ends in."""
-        return host_exhaustion(self.facts).outcome
+        return host_outcome(self.facts)
