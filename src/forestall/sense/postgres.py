@@ -12,7 +12,7 @@ from forestall.units import GIB, KIB, MIB, TIB
 
 FILE_LIMIT_BYTES = 256 * 1024
 FILE_LIMIT = 64
-TOTAL_LIMIT_BYTES = 1024 * 1024
+TOTAL_LIMIT_BYTES = 512 * 1024
 DEPTH_LIMIT = 10
 """PostgreSQL's own limit of includes within includes."""
 
@@ -198,7 +198,9 @@ def parse(data: bytes) -> Iterator[tuple[str, str]]:
         if name not in SETTINGS and name not in INCLUDES:
             continue
         if value.startswith("'"):
-            value = re.sub(r"\\(.)", r"\1", value[1:-1].replace("''", "'"))
+            value = value[1:-1].replace("''", "'")
+            if "\\" in value:
+                value = re.sub(r"\\(.)", r"\1", value)
         yield name, value[:1000]
 
 
