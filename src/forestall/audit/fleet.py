@@ -148,9 +148,7 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
         posture = Posture(seen.facts, policy.terms_of(seen.name))
         judged = [_judged(rule, posture) for rule in rules]
     waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
-    return HostAudit(
-        seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired
-    )
+    return HostAudit(seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired)
 
 
 def _judged(rule: Rule, posture: Posture) -> Judgement:
@@ -170,7 +168,8 @@ def _waive(
     mine = waivers.of_host(name) if waivers.listed else {}
     if not mine:
         return None, None
-    waived, expired = {}, {}
+    waived: dict[int, Waiver] = {}
+    expired: dict[int, Waiver] = {}
     for index, rule in enumerate(rules):
         if rule.id in mine and judged[index].state in _OPEN:
             waiver, holds = waivers.pick(mine[rule.id], at)
@@ -265,4 +264,3 @@ def exit_code(fleet: Fleet, fail_on: Severity | None) -> int:
     if fleet.unread or (fail_on is not None and fleet.total(FindingState.UNKNOWN, fail_on)):
         return 3
     return 0
-
