@@ -4,7 +4,7 @@ from functools import cached_property
 
 from forestall.audit import holders as held
 from forestall.audit import services as told
-from forestall.audit.exhaustion import host_exhaustion
+from forestall.audit.exhaustion import host_outcome
 from forestall.audit.terms import DATABASE, Terms
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Outcome, Service
@@ -41,7 +41,7 @@ class Posture:
     @cached_property
     def own_services(self) -> tuple[Service, ...]:
         """The running services that the site wrote itself, the databases left out."""
-        return tuple(one for one in self.services if one.own and not one.database)
+        return told.own_services(self.facts)
 
     @cached_property
     def main_database(self) -> int | None:
@@ -79,4 +79,4 @@ class Posture:
     @cached_property
     def outcome(self) -> Outcome:
         """What memory exhaustion of the whole host ends in."""
-        return host_exhaustion(self.facts).outcome
+        return host_outcome(self.facts)
