@@ -8,6 +8,7 @@ process holds.
 
 import re
 
+from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
 from forestall.audit.cores import PATTERN, lost_everywhere, lost_for
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
@@ -67,14 +68,15 @@ def _python_services(host: Posture) -> list[tuple[Service, UnitFacts, int]]:
 
 def _lost(host: Posture, found: list[Service], why: str, reads: tuple[str, ...]) -> Judgement:
     text = f"A leak in {named(found)} would leave no whole core: {why}."
-    baseline = host.terms.baseline or host.facts.baseline
-    if baseline is None:
+    baseline = host.baseline
+    if baseline is None or not (host.forbids(CORES_NOT_STORED) or host.forbids(USER_CORES_OFF)):
         return fail(text, *reads)
     return fail(
-        f"{text} The baseline {baseline} may ask for that: see KDP-004.",
+        f"{text} {baseline.name} asks for that (KDP-004).",
         *reads,
-        remedy="keep cores on an encrypted file system, for the services that need them alone, "
-        "under an exception to the baseline with owner and expiry",
+        remedy="do not keep cores against the baseline: ask its authority for an exception with a "
+        "reason, an owner and an end, keep them on an encrypted file system for this service "
+        "alone, and record it as a waiver of this rule",
     )
 
 
