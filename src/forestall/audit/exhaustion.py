@@ -28,7 +28,7 @@ def exhaustion(facts: HostFacts) -> Exhaustion:
 
 def host_exhaustion(facts: HostFacts) -> Exhaustion:
     """What happens when the whole host runs out of memory, whatever cgroup limits there are."""
-    outcome = _host_outcome(facts)
+    outcome = host_outcome(facts)
     index = None if outcome is Outcome.PANIC else _victim_index(facts)
     victim = None if index is None else held.first_pick(facts, index)
     stays_down, reboot_seconds = _after_panic(facts) if outcome.takes_host_down else (None, None)
@@ -76,7 +76,8 @@ def cgroup_exhaustion(
     )
 
 
-def _host_outcome(facts: HostFacts) -> Outcome:
+def host_outcome(facts: HostFacts) -> Outcome:
+    """What exhaustion of the whole host ends in, without the words for it."""
     panic_on_oom = sysctl_number(facts, "vm.panic_on_oom")
     if panic_on_oom is None:
         return Outcome.UNKNOWN

@@ -95,6 +95,16 @@ def heaviest_killable(facts: HostFacts, database: HolderFacts) -> HolderFacts | 
     return max(killable, key=lambda holder: weight_bytes(facts, holder) or 0, default=None)
 
 
+def sessions(facts: HostFacts, database: HolderFacts) -> tuple[int, ...]:
+    """Indexes of the database's seen processes other than its main one."""
+    return tuple(
+        index
+        for index, holder in enumerate(facts.holders)
+        if holder.process.name == database.process.name
+        and holder.process.key.pid != database.process.key.pid
+    )
+
+
 def weight_bytes(facts: HostFacts, holder: HolderFacts) -> float | None:
     """What the OOM killer compares: memory held, moved by oom_score_adj (oom_badness).
 

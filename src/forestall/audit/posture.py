@@ -2,10 +2,14 @@
 
 from functools import cached_property
 
+from forestall.audit import baselines
 from forestall.audit import holders as held
 from forestall.audit import services as told
-from forestall.audit.exhaustion import host_exhaustion
-from forestall.audit.terms import DATABASE, Terms
+from forestall.audit.baselines import Baseline
+from forestall.audit.engines import ENGINES
+from forestall.audit.exhaustion import host_outcome
+from forestall.audit.headroom import zram_bytes
+from forestall.audit.terms import DATABASE, KUBERNETES, Terms
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Outcome, Service
 
@@ -41,7 +45,7 @@ class Posture:
     @cached_property
     def own_services(self) -> tuple[Service, ...]:
         """The running services that the site wrote itself, the databases left out."""
-        return tuple(one for one in self.services if one.own and not one.database)
+        return told.own_services(self.facts)
 
     @cached_property
     def main_database(self) -> int | None:
@@ -77,6 +81,39 @@ class Posture:
         return any(one.process.name in names for one in self.facts.databases or ())
 
     @cached_property
+    def engine(self) -> str | None:
+        """Which database product the largest database is (`audit.engines`), None without one."""
+        database = self.database
+        if database is None:
+            return None
+        name = database.process.name
+        known = ENGINES.get(name)
+        # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
+        return known or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
+
+    @cached_property
+    def kubernetes(self) -> bool | None:
+        """Whether a kubelet manages this host, by its role or by what runs."""
+        if self.terms.roles is not None and not KUBERNETES.isdisjoint(self.terms.roles):
+            return True
+        return self.facts.kubernetes
+
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """The hardening baseline that this host must follow, if it is a known one."""
+        return baselines.named(self.terms.baseline or self.facts.baseline)
+
+    def forbids(self, order: str) -> bool:
+        """Whether this host's baseline gives one of the orders in `audit.baselines`."""
+        return self.baseline is not None and order in self.baseline.orders
+
+    @cached_property
+    def disk_swap_bytes(self) -> int | None:
+        """Swap that is not itself kept in memory, as zram is."""
+        total = self.facts.memory.swap_total_bytes
+        return None if total is None else max(0, total - zram_bytes(self.facts))
+
+    @cached_property
     def outcome(self) -> Outcome:
         """What memory exhaustion of the whole host ends in."""
-        return host_exhaustion(self.facts).outcome
+        return host_outcome(self.facts)

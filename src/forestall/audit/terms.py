@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 DATABASE = "db"
+KUBERNETES = frozenset(("k8s", "kubernetes"))
+"""The roles of a host, by name, that the rules know."""
+
 DAYS_PER_YEAR = 365
 
 

@@ -1,0 +1,121 @@
+"""Where hardening baselines order the opposite of forensics, and the way out of it.
+
+A kernel dump or a core is a copy of memory, secrets included, so several baselines switch both
+off; others turn an oops into a panic. A host that must follow one cannot simply be told to arm
+kdump: the rules name the conflict and what its own authority accepts instead, an encrypted target
+away from the host and an exception with an owner and an end.
+"""
+
+from dataclasses import dataclass
+
+KDUMP_OFF = "kdump-off"
+CORES_NOT_STORED = "cores-not-stored"
+USER_CORES_OFF = "user-cores-off"
+PANIC_ON_OOPS = "panic-on-oops"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One demand that a rule of the audit stands against.
+
+    `rules` are those of the audit that it touches, `check` is its name in ComplianceAsCode.
+    """
+
+    id: str
+    text: str
+    check: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """One family of hardening profiles and which of the orders it gives."""
+
+    id: str
+    name: str
+    orders: frozenset[str]
+
+    def demands(self, order: str) -> bool:
+        """Whether the baseline gives this order."""
+        return order in self.orders
+
+
+ORDERS = {
+    one.id: one
+    for one in (
+        Order(
+            id=KDUMP_OFF,
+            text="the kdump service disabled",
+            check="service_kdump_disabled",
+            rules=("KDP-001", "KDP-004", "PAN-002", "PAN-003"),
+        ),
+        Order(
+            id=CORES_NOT_STORED,
+            text="Storage=none in coredump.conf",
+            check="coredump_disable_storage",
+            rules=("COR-001",),
+        ),
+        Order(
+            id=USER_CORES_OFF,
+            text="`* hard core 0` in limits.conf",
+            check="disable_users_coredumps",
+            rules=("COR-001",),
+        ),
+        Order(
+            id=PANIC_ON_OOPS,
+            text="kernel.panic_on_oops=1",
+            check="sysctl_kernel_panic_on_oops",
+            rules=("PAN-003",),
+        ),
+    )
+}
+"""The four families of demands in conflict with the audit, by id."""
+
+BASELINES = (
+    Baseline(
+        id="stig",
+        name="DISA STIG",
+        orders=frozenset((KDUMP_OFF, CORES_NOT_STORED, USER_CORES_OFF)),
+    ),
+    Baseline(
+        id="ospp",
+        name="OSPP",
+        orders=frozenset((KDUMP_OFF, CORES_NOT_STORED, USER_CORES_OFF)),
+    ),
+    Baseline(id="hipaa", name="HIPAA", orders=frozenset((KDUMP_OFF,))),
+    Baseline(id="cis", name="CIS Benchmark", orders=frozenset((CORES_NOT_STORED, USER_CORES_OFF))),
+    Baseline(id="anssi", name="ANSSI BP-028", orders=frozenset((PANIC_ON_OOPS,))),
+)
+"""From the profiles and control files of ComplianceAsCode (2026-08); single products differ.
+
+panic_on_oops is ANSSI's R9 from level intermediary on; OSPP for RHEL 8 and 9 does not order it.
+"""
+
+ALIASES = {"disa": "stig", "bp028": "anssi", "bp-028": "anssi"}
+
+THIRD_WAY = (
+    "do not arm it against the baseline: ask its authority for an exception with a reason, an "
+    "owner and an end (the baseline allows what is documented as an operational need), dump over "
+    "ssh to a host with encrypted disks that only responders may read (ssh, path and sshkey in "
+    "kdump.conf), and record the exception as a waiver of this rule; or record that a panic here "
+    "stays unexplained"
+)
+"""The remedy where a baseline forbids the usual one."""
+
+
+def named(text: str | None) -> Baseline | None:
+    """The baseline that a profile's name speaks of; None where it is none that is known here.
+
+    Scanners write `xccdf_org.ssgproject.content_profile_stig_gui`, people `DISA STIG`.
+    """
+    if not text:
+        return None
+    lowered = text.lower()
+    for baseline in BASELINES:
+        if baseline.id in lowered:
+            return baseline
+    return next((_by_id(one) for alias, one in ALIASES.items() if alias in lowered), None)
+
+
+def _by_id(wanted: str) -> Baseline:
+    return next(one for one in BASELINES if one.id == wanted)
