@@ -1,0 +1,172 @@
+"""Where a sosreport keeps what: the files that are taken, and what its commands' files are called.
+
+sos copies a host's files under their own paths and keeps a command's output below
+`sos_commands/PLUGIN/`, named after the command with every other character as `_`. Commands and
+their options changed from sos 3.2 (RHEL 7.1) to 4.x, so they are matched by what stayed.
+"""
+
+import re
+from functools import lru_cache
+
+from forestall.units import KIB, MIB
+
+TOP_FOLDERS = frozenset(
+    "boot data dev etc home lib mnt opt proc root run sos_commands sos_logs sos_reports "
+    "sos_strings srv sys tmp usr var".split()
+)
+"""What stands at the root of a report; a first name that is none of these is the report's own."""
+
+_SMALL = 256 * KIB
+_LARGE = 16 * MIB
+
+_EXACT = {
+    "proc/meminfo": _SMALL,
+    "proc/vmstat": _SMALL,
+    "proc/swaps": _SMALL,
+    "proc/stat": 4 * MIB,
+    "proc/cmdline": _SMALL,
+    "proc/modules": MIB,
+    "proc/cpuinfo": MIB,
+    "proc/mounts": 4 * MIB,
+    "proc/zoneinfo": 4 * MIB,
+    "proc/uptime": _SMALL,
+    "proc/cgroups": _SMALL,
+    "proc/filesystems": _SMALL,
+    "usr/lib/os-release": _SMALL,
+    "root/anaconda-ks.cfg": MIB,
+    "sys/hypervisor/type": _SMALL,
+    "hostname": _SMALL,
+    "date": _SMALL,
+    "uname": _SMALL,
+    "uptime": _SMALL,
+    "lsmod": MIB,
+    "df": 4 * MIB,
+    "mount": 4 * MIB,
+    "ps": _LARGE,
+    "installed-rpms": 4 * MIB,
+    "installed-debs": 4 * MIB,
+    "version.txt": _SMALL,
+    "sos_reports/manifest.json": 4 * MIB,
+}
+
+_COPIED = (
+    (
+        r"proc/(?:self|\d+)/(?:status|stat|statm|cgroup|cmdline|comm|oom_score|oom_score_adj|limits)",
+        _SMALL,
+    ),
+    (r"proc/(?:self|1)/(?:mountinfo|mounts|environ)", 4 * MIB),
+    (r"proc/\d+/mountinfo", _SMALL),
+    (r"proc/pressure/\w+", _SMALL),
+    (r"proc/sys/(?:vm|kernel|fs)/[\w./-]+", _SMALL),
+    (r"sys/kernel/(?:kexec_\w+|mm/transparent_hugepage/\w+|mm/hugepages/[\w./-]+)", _SMALL),
+    (r"sys/kernel/livepatch/[\w.-]+/\w+", _SMALL),
+    (r"sys/module/(?:zswap|kpatch\w*|klp\w*|livepatch\w*)/[\w./-]+", _SMALL),
+    (r"sys/fs/cgroup/(?:[^\0]*/)?(?:memory\.[\w.]+|cgroup\.controllers)", _SMALL),
+    (r"sys/class/dmi/id/(?:sys_vendor|product_name)", _SMALL),
+    (r"sys/devices/virtual/dmi/id/(?:sys_vendor|product_name)", _SMALL),
+    (r"sys/block/[\w!.-]+/(?:queue/rotational|size|dev)", _SMALL),
+    (r"sys/devices/system/node/(?:online|possible|has_memory|node\d+/\w+)", _SMALL),
+    (r"etc/(?:[\w.-]+-release|fstab|kdump\.conf|hostname|machine-id|sysconfig/kdump)", _SMALL),
+    (r"etc/(?:default/(?:kdump-tools|grub|earlyoom)|sysctl\.conf|sysctl\.d/[^/]+)", _SMALL),
+    (r"etc/security/limits(?:\.conf|\.d/[^/]+)", _SMALL),
+    (r"etc/tuned/(?:active_profile|profile_mode)", _SMALL),
+    (r"etc/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
+    (r"(?:usr/)?lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
+    (r"run/systemd/[\w.-]+\.conf\.d/[^/]+", _SMALL),
+    (r"(?:etc|run)/systemd/(?:system|generator[\w.]*)/[^\0]+", _SMALL),
+    (r"(?:usr/)?lib/systemd/system/[^/]+\.(?:service|slice|swap)", _SMALL),
+    (r"etc/postgresql/[^\0]+\.conf", _SMALL),
+    (
+        r"var/(?:lib|opt)/[^\0]*(?:pgsql|postgres)[^\0]*/(?:postgresql[\w.]*\.conf|postmaster\.opts)",
+        _SMALL,
+    ),
+    (r"var/lib/(?:pgsql|postgresql)/[^\0]+\.conf", _SMALL),
+    (r"opt/rh/[^\0]+/(?:postgresql[\w.]*\.conf|postmaster\.opts)", _SMALL),
+    (r"var/lib/kdump/[^/]+", _SMALL),
+)
+
+COMMANDS = {
+    "sysctl": r"sysctl_-a\w*",
+    "services": r"systemctl_show_\.?service.*",
+    "manager": r"systemctl_show_--all",
+    "status": r"systemctl_status(?:_--full)?_--all",
+    "units": r"systemctl_list-units(?:_--all)?",
+    "ps-aux": r"ps_aux\w*",
+    "ps-long": r"ps_alxw*",
+    "ps-full": r"ps_-elfL?",
+    "ps-cgroup": r"ps_axo_pid\w*cgroup",
+    "df": r"df_-alP?(?:_.*)?",
+    "mount": r"mount_-l",
+    "lsblk": r"lsblk_-O_-P",
+    "lsblk-plain": r"lsblk",
+    "boot": r"ls_-\w+_\.boot",
+    "disks": r"ls_-\w+_\.sys\.block",
+    "rpms": r"(?:sh_-c_)?rpm_.*-qa_.*|package-data",
+    "debs": r"dpkg_-l",
+    "date": r"date",
+    "date-utc": r"date_--utc",
+    "timedatectl": r"timedatectl(?:_status)?",
+    "uname": r"uname_-a",
+    "hostname": r"hostname(?:_-f)?",
+    "hostnamectl": r"hostnamectl(?:_status)?",
+    "uptime": r"uptime",
+    "lsmod": r"lsmod",
+    "free": r"free",
+    "swapon": r"swapon_--bytes_--show|swapon_-s|swapon_--summary_--verbose",
+    "kpatch": r"kpatch_list",
+    "livepatch": r"canonical-livepatch_status\w*",
+    "kcare": r"kcarectl_.*",
+    "numa": r"numactl_--hardware|numactl_-H",
+    "sestatus": r"oscap.*",
+}
+"""What each command's file is called, by the word that the rest of the reader uses for it."""
+
+_LARGE_COMMANDS = {"services": 64 * MIB, "status": 32 * MIB, "ps-aux": _LARGE, "ps-long": _LARGE}
+_LARGE_COMMANDS |= {"ps-full": _LARGE, "ps-cgroup": _LARGE}
+
+_COPIED_PATTERN = re.compile("|".join(f"({pattern})" for pattern, _ in _COPIED))
+_COPIED_LIMITS = [limit for _, limit in _COPIED]
+_COMMAND_PATTERN = re.compile("|".join(f"({pattern})" for pattern in COMMANDS.values()))
+_COMMAND_WORDS = list(COMMANDS)
+_FIRST = frozenset(("proc", "sys", "etc", "usr", "lib", "run", "var", "opt", "root"))
+
+
+def command_of(path: str) -> str | None:
+    """Which command's output the file at `path` holds; None if it is none of ours."""
+    if not path.startswith("sos_commands/"):
+        return None
+    match = _COMMAND_PATTERN.fullmatch(path[path.rfind("/") + 1 :])
+    return None if match is None or match.lastindex is None else _COMMAND_WORDS[match.lastindex - 1]
+
+
+def limit_of(path: str) -> int:
+    """How many bytes of the file at `path` are wanted; 0 = none."""
+    exact = _EXACT.get(path)
+    if exact is not None:
+        return exact
+    first = path.partition("/")[0]
+    if first == "sos_commands":
+        word = command_of(path)
+        return 0 if word is None else _LARGE_COMMANDS.get(word, 4 * MIB)
+    if first not in _FIRST:
+        return 0
+    match = _COPIED_PATTERN.fullmatch(path)
+    return 0 if match is None or match.lastindex is None else _COPIED_LIMITS[match.lastindex - 1]
+
+
+_NO_FOLDERS = frozenset(
+    "dev home proc/fs proc/irq proc/net sos_logs sos_strings sys/bus sys/devices/pci0000:00 "
+    "sys/devices/platform sys/firmware sys/kernel/debug sys/kernel/slab usr/share var/crash "
+    "var/log".split()
+)
+
+
+def wants_folder(path: str) -> bool:
+    """Whether an unpacked report's folder may hold anything that is taken."""
+    return path not in _NO_FOLDERS
+
+
+@lru_cache(maxsize=4096)
+def report_of(first: str) -> str:
+    """The name of the report that a member below `first` belongs to; empty for one without."""
+    return "" if first in TOP_FOLDERS or first in _EXACT else first
