@@ -11,8 +11,9 @@ from functools import lru_cache
 from forestall.units import KIB, MIB
 
 TOP_FOLDERS = frozenset(
-    "boot data dev etc home lib mnt opt proc root run sos_commands sos_logs sos_reports "
-    "sos_strings srv sys tmp usr var".split()
+    ("boot", "data", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "srv")
+) | frozenset(
+    ("sos_commands", "sos_logs", "sos_reports", "sos_strings", "sys", "tmp", "usr", "var")
 )
 """What stands at the root of a report; a first name that is none of these is the report's own."""
 
@@ -154,10 +155,14 @@ def limit_of(path: str) -> int:
     return 0 if match is None or match.lastindex is None else _COPIED_LIMITS[match.lastindex - 1]
 
 
-_NO_FOLDERS = frozenset(
-    "dev home proc/fs proc/irq proc/net sos_logs sos_strings sys/bus sys/devices/pci0000:00 "
-    "sys/devices/platform sys/firmware sys/kernel/debug sys/kernel/slab usr/share var/crash "
-    "var/log".split()
+_NO_FOLDERS = (
+    frozenset(
+        ("dev", "home", "proc/fs", "proc/irq", "proc/net", "sos_logs", "sos_strings", "sys/bus")
+    )
+    | frozenset(
+        ("sys/devices/pci0000:00", "sys/devices/platform", "sys/firmware", "sys/kernel/debug")
+    )
+    | frozenset(("sys/kernel/slab", "usr/share", "var/crash", "var/log"))
 )
 
 
