@@ -134,7 +134,7 @@ def take(found: Gathered, path: str, member: Member, body: Body, limit_of: Limit
     if member.kind != "file" or not found.room_for(path, min(limit, member.size)):
         return
     data = body.read(limit)
-    if member.size > limit:
+    if member.size > limit > 1:
         found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, member.modified_at)
@@ -200,7 +200,7 @@ def _take_file(found: Gathered, path: str, real: str, limit: int) -> None:
         if not stat.S_ISREG(about.st_mode) or not found.room_for(path, min(limit, about.st_size)):
             return
         data = file.read(limit)
-    if about.st_size > limit:
+    if about.st_size > limit > 1:
         found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, about.st_mtime)

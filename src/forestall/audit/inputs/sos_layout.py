@@ -8,6 +8,7 @@ their options changed from sos 3.2 (RHEL 7.1) to 4.x, so they are matched by wha
 import re
 from functools import lru_cache
 
+from forestall.sense.sources import CONTENT, SOURCES
 from forestall.units import KIB, MIB
 
 TOP_FOLDERS = frozenset(
@@ -21,77 +22,44 @@ _SMALL = 256 * KIB
 _LARGE = 16 * MIB
 
 _EXACT = {
-    "proc/meminfo": _SMALL,
-    "proc/vmstat": _SMALL,
-    "proc/swaps": _SMALL,
-    "proc/stat": 4 * MIB,
-    "proc/cmdline": _SMALL,
-    "proc/modules": MIB,
-    "proc/cpuinfo": MIB,
     "proc/mounts": 4 * MIB,
-    "proc/zoneinfo": 4 * MIB,
-    "proc/uptime": _SMALL,
-    "proc/cgroups": _SMALL,
-    "proc/filesystems": _SMALL,
-    "usr/lib/os-release": _SMALL,
-    "root/anaconda-ks.cfg": MIB,
-    "sys/hypervisor/type": _SMALL,
     "hostname": _SMALL,
-    "date": _SMALL,
     "uname": _SMALL,
-    "uptime": _SMALL,
     "lsmod": MIB,
     "df": 4 * MIB,
     "mount": 4 * MIB,
     "ps": _LARGE,
     "installed-rpms": 4 * MIB,
     "installed-debs": 4 * MIB,
-    "version.txt": _SMALL,
-    "sos_reports/manifest.json": 4 * MIB,
 }
 
 _COPIED = (
     (
-        r"proc/(?:self|\d+)/(?:status|stat|statm|cgroup|cmdline|comm|oom_score|oom_score_adj|limits)",
+        r"proc/(?:self|\d+)/(?:status|stat|statm|cgroup|cmdline|comm|oom_score|oom_score_adj)",
         _SMALL,
     ),
     (r"proc/(?:self|1)/(?:mountinfo|mounts|environ)", 4 * MIB),
     (r"proc/\d+/mountinfo", _SMALL),
-    (r"proc/pressure/\w+", _SMALL),
-    (r"proc/sys/(?:vm|kernel|fs)/[\w./-]+", _SMALL),
-    (r"sys/kernel/(?:kexec_\w+|mm/transparent_hugepage/\w+|mm/hugepages/[\w./-]+)", _SMALL),
-    (r"sys/kernel/livepatch/[\w.-]+/\w+", _SMALL),
-    (r"sys/module/(?:zswap|kpatch\w*|klp\w*|livepatch\w*)/[\w./-]+", _SMALL),
-    (r"sys/fs/cgroup/(?:[^\0]*/)?(?:memory\.[\w.]+|cgroup\.controllers)", _SMALL),
-    (r"sys/class/dmi/id/(?:sys_vendor|product_name)", _SMALL),
+    (r"sys/fs/cgroup/(?:[^\0]*/)?memory\.[\w.]+", _SMALL),
     (r"sys/devices/virtual/dmi/id/(?:sys_vendor|product_name)", _SMALL),
-    (r"sys/block/[\w!.-]+/(?:queue/rotational|size|dev)", _SMALL),
-    (r"sys/devices/system/node/(?:online|possible|has_memory|node\d+/\w+)", _SMALL),
-    (r"etc/(?:[\w.-]+-release|fstab|kdump\.conf|hostname|machine-id|sysconfig/kdump)", _SMALL),
-    (r"etc/(?:default/(?:kdump-tools|grub|earlyoom)|sysctl\.conf|sysctl\.d/[^/]+)", _SMALL),
-    (r"etc/security/limits(?:\.conf|\.d/[^/]+)", _SMALL),
-    (r"etc/tuned/(?:active_profile|profile_mode)", _SMALL),
-    (r"etc/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
+    (r"sys/block/[\w!.-]+/queue/rotational", _SMALL),
+    (r"sys/module/\w+/parameters/enabled", _SMALL),
+    (r"etc/(?:[\w.-]+-release|hostname)", _SMALL),
     (r"(?:usr/)?lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
-    (r"run/systemd/[\w.-]+\.conf\.d/[^/]+", _SMALL),
-    (r"(?:etc|run)/systemd/(?:system|generator[\w.]*)/[^\0]+", _SMALL),
-    (r"(?:usr/)?lib/systemd/system/[^/]+\.(?:service|slice|swap)", _SMALL),
+    (r"(?:etc|run)/systemd/(?:system|generator[\w.]*)/(?:[^/]+/)?[^/]+\.swap", _SMALL),
+    (r"run/systemd/system/[^\0]+", 1),
     (r"etc/postgresql/[^\0]+\.conf", _SMALL),
-    (
-        r"var/(?:lib|opt)/[^\0]*(?:pgsql|postgres)[^\0]*/(?:postgresql[\w.]*\.conf|postmaster\.opts)",
-        _SMALL,
-    ),
-    (r"var/lib/(?:pgsql|postgresql)/[^\0]+\.conf", _SMALL),
-    (r"opt/rh/[^\0]+/(?:postgresql[\w.]*\.conf|postmaster\.opts)", _SMALL),
-    (r"var/lib/kdump/[^/]+", _SMALL),
+    (r"var/lib/(?:pgsql|postgresql)/[^\0]+(?:\.conf|/postmaster\.opts)", _SMALL),
+    (r"var/opt/rh/[^\0]+/pgsql/[^\0]+(?:\.conf|/postmaster\.opts)", _SMALL),
+    (r"opt/rh/[^\0]+(?:/postgresql[\w.]*\.conf|/postmaster\.opts)", _SMALL),
 )
+"""Beside the places of `sense.sources`: what stands in for one of them, or lies deeper."""
 
 COMMANDS = {
     "sysctl": r"sysctl_-a\w*",
     "services": r"systemctl_show_\.?service.*",
     "manager": r"systemctl_show_--all",
     "status": r"systemctl_status(?:_--full)?_--all",
-    "units": r"systemctl_list-units(?:_--all)?",
     "ps-aux": r"ps_aux\w*",
     "ps-long": r"ps_alxw*",
     "ps-full": r"ps_-elfL?",
@@ -101,7 +69,6 @@ COMMANDS = {
     "lsblk": r"lsblk_-O_-P",
     "lsblk-plain": r"lsblk",
     "boot": r"ls_-\w+_\.boot",
-    "disks": r"ls_-\w+_\.sys\.block",
     "rpms": r"(?:sh_-c_)?rpm_.*-qa_.*|package-data",
     "debs": r"dpkg_-l",
     "date": r"date",
@@ -109,27 +76,32 @@ COMMANDS = {
     "timedatectl": r"timedatectl(?:_status)?",
     "uname": r"uname_-a",
     "hostname": r"hostname(?:_-f)?",
-    "hostnamectl": r"hostnamectl(?:_status)?",
-    "uptime": r"uptime",
     "lsmod": r"lsmod",
-    "free": r"free",
-    "swapon": r"swapon_--bytes_--show|swapon_-s|swapon_--summary_--verbose",
     "kpatch": r"kpatch_list",
-    "livepatch": r"canonical-livepatch_status\w*",
-    "kcare": r"kcarectl_.*",
-    "numa": r"numactl_--hardware|numactl_-H",
-    "sestatus": r"oscap.*",
 }
 """What each command's file is called, by the word that the rest of the reader uses for it."""
 
 _LARGE_COMMANDS = {"services": 64 * MIB, "status": 32 * MIB, "ps-aux": _LARGE, "ps-long": _LARGE}
 _LARGE_COMMANDS |= {"ps-full": _LARGE, "ps-cgroup": _LARGE}
 
-_COPIED_PATTERN = re.compile("|".join(f"({pattern})" for pattern, _ in _COPIED))
-_COPIED_LIMITS = [limit for _, limit in _COPIED]
+
+def _of_the_host() -> dict[str, int]:
+    """The places that facts are read from, as patterns; of a mere name one byte is enough."""
+    found = {}
+    for source in SOURCES:
+        pattern = re.escape(source.path).replace(r"\*", "[^/]*")
+        # Brackets are a glob's too, and the only other thing of one that is used there.
+        pattern = pattern.replace(r"\[", "[").replace(r"\]", "]")
+        found[pattern] = max(_SMALL, source.limit_bytes) if source.what == CONTENT else 1
+    return found
+
+
+_PLACES = {**_of_the_host(), **dict(_COPIED)}
+_COPIED_PATTERN = re.compile("|".join(f"({pattern})" for pattern in _PLACES))
+_COPIED_LIMITS = list(_PLACES.values())
 _COMMAND_PATTERN = re.compile("|".join(f"({pattern})" for pattern in COMMANDS.values()))
 _COMMAND_WORDS = list(COMMANDS)
-_FIRST = frozenset(("proc", "sys", "etc", "usr", "lib", "run", "var", "opt", "root"))
+_FIRST = frozenset(("proc", "sys", "etc", "usr", "lib", "run", "var", "opt", "root", "boot"))
 
 
 def command_of(path: str) -> str | None:

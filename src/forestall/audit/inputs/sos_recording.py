@@ -71,11 +71,12 @@ def recording_of(report: SosReport, name: str) -> Recording:
     _put_mounts(report)
     _put_blocks(report)
     _put_processes(report)
+    commands = _commands(report)
     files = {path: data for path, data in report.found.files.items() if _is_the_hosts(path)}
     return Recording(
         files=files | report.made,
         links={**_links(report.found), **report.links},
-        commands=_commands(report),
+        commands=commands,
         denied=denied,
         hostname=hostname(report) or name,
         machine=machine,
@@ -120,7 +121,7 @@ def collected_at(report: SosReport) -> float | None:
             if moment is not None:
                 return moment
     times = report.found.times
-    for word in ("date", "uname", "hostname", "uptime", "sysctl"):
+    for word in ("date", "uname", "hostname", "sysctl"):
         for path in report.by_command.get(word, ()):
             if times.get(path, 0) > 0:
                 return times[path]
@@ -151,6 +152,8 @@ def _put_kernel(report: SosReport) -> str | None:
         )
         if text:
             report.put("proc/modules", text, "/modules", "lsmod")
+    for name in re.findall(r"^(\w+) \[enabled\]", report.answer("kpatch") or "", re.MULTILINE):
+        report.put(f"sys/kernel/livepatch/{name}/enabled", "1\n", "/livepatches", "kpatch")
     for path in report.by_command.get("boot", ()):
         names = sos_text.listed_names(report.text(path) or "", "/boot")
         for name in names:
