@@ -45,8 +45,10 @@ _COPIED = (
     (r"sys/block/[\w!.-]+/queue/rotational", _SMALL),
     (r"sys/module/\w+/parameters/enabled", _SMALL),
     (r"etc/(?:[\w.-]+-release|hostname)", _SMALL),
-    (r"(?:usr/)?lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
-    (r"(?:etc|run)/systemd/(?:system|generator[\w.]*)/(?:[^/]+/)?[^/]+\.swap", _SMALL),
+    (r"lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
+    (r"usr/lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
+    (r"etc/systemd/system/(?:[^/]+/)?[^/]+\.swap", _SMALL),
+    (r"run/systemd/generator[\w.]*/(?:[^/]+/)?[^/]+\.swap", _SMALL),
     (r"run/systemd/system/[^\0]+", 1),
     (r"etc/postgresql/[^\0]+\.conf", _SMALL),
     (r"var/lib/(?:pgsql|postgresql)/[^\0]+(?:\.conf|/postmaster\.opts)", _SMALL),
@@ -96,12 +98,28 @@ def _of_the_host() -> dict[str, int]:
     return found
 
 
-_PLACES = {**_of_the_host(), **dict(_COPIED)}
-_COPIED_PATTERN = re.compile("|".join(f"({pattern})" for pattern in _PLACES))
-_COPIED_LIMITS = list(_PLACES.values())
+class _Places:
+    """The patterns below one first folder, asked in one match: a report has 100,000 members."""
+
+    def __init__(self, places: list[tuple[str, int]]) -> None:
+        self._pattern = re.compile("|".join(f"({pattern})" for pattern, _ in places))
+        self._limits = [limit for _, limit in places]
+
+    def limit_of(self, path: str) -> int:
+        match = self._pattern.fullmatch(path)
+        return 0 if match is None or match.lastindex is None else self._limits[match.lastindex - 1]
+
+
+def _by_first_folder(places: dict[str, int]) -> dict[str, _Places]:
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for pattern, limit in places.items():
+        groups.setdefault(pattern.partition("/")[0].replace("\\", ""), []).append((pattern, limit))
+    return {first: _Places(group) for first, group in groups.items()}
+
+
+_COPIED_BY_FOLDER = _by_first_folder({**_of_the_host(), **dict(_COPIED)})
 _COMMAND_PATTERN = re.compile("|".join(f"({pattern})" for pattern in COMMANDS.values()))
 _COMMAND_WORDS = list(COMMANDS)
-_FIRST = frozenset(("proc", "sys", "etc", "usr", "lib", "run", "var", "opt", "root", "boot"))
 
 
 def command_of(path: str) -> str | None:
@@ -121,10 +139,8 @@ def limit_of(path: str) -> int:
     if first == "sos_commands":
         word = command_of(path)
         return 0 if word is None else _LARGE_COMMANDS.get(word, 4 * MIB)
-    if first not in _FIRST:
-        return 0
-    match = _COPIED_PATTERN.fullmatch(path)
-    return 0 if match is None or match.lastindex is None else _COPIED_LIMITS[match.lastindex - 1]
+    places = _COPIED_BY_FOLDER.get(first)
+    return 0 if places is None else places.limit_of(path)
 
 
 _NO_FOLDERS = (
