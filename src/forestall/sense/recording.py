@@ -16,7 +16,8 @@ from forestall.sense.host import FILE_LIMIT_BYTES, LIST_LIMIT, CommandResult, Ho
 class Recording:
     """What was taken from one host; every path is relative to its root (`proc/meminfo`).
 
-    `commands` holds standard output by `command_name`; `denied` the paths that lacked rights;
+    A name whose content does not matter is a file without bytes; a path that ends in `/` is a
+    folder that may be empty (`run/systemd/system/`). `commands` holds standard output by `command_name`; `denied` the paths that lacked rights;
     `problems` why a command has no answer, by its name. `origin` and `collected_at` (epoch
     seconds of the host's own clock) go into the facts.
     """
@@ -115,7 +116,12 @@ def _folders(recording: Recording) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in (*recording.files, *recording.links, *recording.denied):
         parent, _, name = path.rpartition("/")
-        while parent and name not in found.setdefault(parent, set()):
-            found[parent].add(name)
+        while parent:
+            known = found.setdefault(parent, set())
+            if name in known:
+                break
+            # No name is left behind the `/` of a folder that is recorded for itself.
+            if name:
+                known.add(name)
             parent, _, name = parent.rpartition("/")
     return found

@@ -18,14 +18,39 @@ PROPERTIES = (
     "MemoryMax",
     "MemoryHigh",
     "MemoryLimit",
+    "MemorySwapMax",
     "MemoryCurrent",
+    "TasksCurrent",
     "Restart",
+    "RestartUSec",
+    "NRestarts",
+    "StartLimitBurst",
+    "StartLimitIntervalUSec",
+    "StartLimitIntervalSec",
+    "StartLimitInterval",
     "OOMScoreAdjust",
     "OOMPolicy",
+    "LimitCORE",
+    "Slice",
     "ControlGroup",
     "FragmentPath",
+    "Environment",
 )
-"""MemoryLimit= is what systemd before 231 has in place of MemoryMax= and MemoryHigh=."""
+"""MemoryLimit= is what systemd before 231 has in place of MemoryMax= and MemoryHigh=.
+
+The interval of the start limit changed its name twice (219, 229, 230). Of Environment only
+PG_OOM_ADJUST_VALUE and PGDATA are kept, and the rest never leaves the parser.
+"""
+
+SHOW_UNITS = (
+    "systemctl",
+    "show",
+    "--no-pager",
+    f"--property={','.join(PROPERTIES)}",
+    "*.service",
+    "*.slice",
+)
+SHOW_VERSION = ("systemctl", "--version")
 
 
 class Units(NamedTuple):
@@ -41,12 +66,13 @@ def read_units(host: Host) -> Units:
     if not host.is_folder("run/systemd/system"):
         return Units(None, None, "systemd does not run here")
     version = _version(host)
-    words = ["systemctl", "show", "--no-pager", f"--property={','.join(PROPERTIES)}", "*.service"]
-    answer = host.run_command(words, TIMEOUT_SECONDS)
+    answer = host.run_command(SHOW_UNITS, TIMEOUT_SECONDS)
     if answer.exit_code != 0:
         problem = answer.problem or f"systemctl show ended with exit code {answer.exit_code}"
         return Units(None, version, problem)
-    units = tuple(unit_facts(block) for block in parse_show(answer.stdout))[:UNIT_LIMIT]
+    units = tuple(
+        unit_facts(block) for block in parse_show(answer.stdout) if block["Id"].endswith(".service")
+    )[:UNIT_LIMIT]
     if not units:
         return Units(None, version, "systemctl show named no service")
     return Units(units, version)
@@ -54,7 +80,7 @@ def read_units(host: Host) -> Units:
 
 def _version(host: Host) -> int | None:
     """The number in `systemd 219`, the first line of `systemctl --version`."""
-    words = host.run_command(["systemctl", "--version"], TIMEOUT_SECONDS).stdout.split()
+    words = host.run_command(SHOW_VERSION, TIMEOUT_SECONDS).stdout.split()
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 

@@ -72,7 +72,7 @@ def test_all_services_are_asked_for_in_one_question(tmp_path):
     shows = [words for words in fake.asked if words[1] == "show"]
     assert len(shows) == 1
     assert f"--property={','.join(PROPERTIES)}" in shows[0]
-    assert shows[0][-1] == "*.service"
+    assert shows[0][-2:] == ["*.service", "*.slice"]
 
 
 def test_without_systemd_nothing_is_asked(tmp_path):
