@@ -22,12 +22,19 @@ _UNIT_KINDS = (".service", ".scope", ".socket", ".mount", ".swap", ".automount",
 
 
 class Mount(NamedTuple):
-    """One line of mountinfo: `root` is the folder of the file system that is seen at `point`."""
+    """One line of mountinfo: `root` is the folder of the file system that is seen at `point`.
+
+    `options` are the file system's, `flags` those of this mount of it (ro, noexec, ...), and
+    `number` is its device's, `major:minor`.
+    """
 
     point: str
     root: str
     kind: str
     options: frozenset[str]
+    device: str = ""
+    flags: tuple[str, ...] = ()
+    number: str = ""
 
 
 class Hierarchy(NamedTuple):
@@ -62,10 +69,27 @@ def parse_mountinfo(data: bytes, path: str = "proc/self/mountinfo") -> Iterator[
         try:
             dash = fields.index("-", 6)
             root, point = _unescape(fields[3]), _unescape(fields[4])
-            kind, options = fields[dash + 1], fields[dash + 3]
+            kind, device, options = fields[dash + 1 : dash + 4]
         except (ValueError, IndexError):
             raise InputError(f"{path} line {number}: no mount in {line!r}") from None
-        yield Mount(point, root, kind, frozenset(options.split(",")))
+        yield Mount(
+            point,
+            root,
+            kind,
+            frozenset(options.split(",")),
+            _unescape(device),
+            tuple(fields[5].split(",")),
+            fields[2],
+        )
+
+
+def read_mounts(host: Host) -> list[Mount] | None:
+    """The mounts that this process sees; None where they cannot be read."""
+    data = host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)
+    if data is None:
+        return None
+    # The limit can cut the last line of a very long file.
+    return list(parse_mountinfo(data[: data.rfind(b"\n") + 1]))
 
 
 def _unescape(text: str) -> str:
@@ -197,13 +221,10 @@ class Cgroups:
         return tuple(found for at in ancestors(path) if (found := self.read(at)) is not None)
 
     def _find(self) -> Hierarchy | None:
-        data = self._host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)
-        if data is None:
+        mounts = read_mounts(self._host)
+        if mounts is None:
             self.problem = "proc/self/mountinfo cannot be read"
             return None
-        # The limit can cut the last line of a very long file.
-        whole = data[: data.rfind(b"\n") + 1]
-        mounts = list(parse_mountinfo(whole))
         for mount in reversed(mounts):
             if mount.kind == "cgroup" and "memory" in mount.options:
                 return Hierarchy(1, mount)

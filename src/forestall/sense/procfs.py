@@ -14,6 +14,8 @@ from forestall.sense.host import Host, decode
 from forestall.units import KIB
 
 PF_KTHREAD = 0x00200000
+DIGITS_LIMIT = 20
+"""Of the largest number that a kernel prints; nothing grows from a damaged file."""
 CMDLINE_LIMIT_BYTES = 16 * 1024
 ENVIRON_LIMIT_BYTES = 64 * 1024
 
@@ -106,6 +108,13 @@ class Rollup(NamedTuple):
     swap_bytes: int | None
 
 
+def whole_number(text: str | bytes) -> int:
+    """`int`, but not of a page of digits. Raises ValueError."""
+    if len(text) > DIGITS_LIMIT:
+        raise ValueError(text)
+    return int(text)
+
+
 def parse_meminfo(data: bytes, path: str = "proc/meminfo") -> dict[str, int]:
     """`Name: N kB` lines to bytes by name; lines without kB (huge page counts) stay counts."""
     values: dict[str, int] = {}
@@ -115,7 +124,7 @@ def parse_meminfo(data: bytes, path: str = "proc/meminfo") -> dict[str, int]:
         name, _, rest = line.partition(b":")
         words = rest.split()
         try:
-            amount = int(words[0])
+            amount = whole_number(words[0])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no amount in {decode(line)!r}") from None
         values[decode(name.strip())] = amount * (KIB if words[1:] == [b"kB"] else 1)
@@ -130,7 +139,7 @@ def parse_vmstat(data: bytes, path: str = "proc/vmstat") -> dict[str, int]:
         if not words:
             continue
         try:
-            values[decode(words[0])] = int(words[1])
+            values[decode(words[0])] = whole_number(words[1])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no number in {decode(line)!r}") from None
     return values
@@ -153,7 +162,7 @@ def parse_stat(data: bytes, path: str = "proc/PID/stat") -> ProcessStat:
             parent_pid=int(rest[1]),
             flags=int(rest[6]),
             fault_count=int(rest[7]) + int(rest[9]),
-            cpu_ticks=int(rest[11]) + int(rest[12]),
+            cpu_ticks=whole_number(rest[11]) + whole_number(rest[12]),
             thread_count=int(rest[17]),
             start_ticks=int(rest[19]),
         )
@@ -170,8 +179,8 @@ def parse_statm(data: bytes, page_bytes: int, path: str = "proc/PID/statm") -> t
     """
     fields = data.split()
     try:
-        resident = int(fields[1])
-        shared = int(fields[2])
+        resident = whole_number(fields[1])
+        shared = whole_number(fields[2])
     except (ValueError, IndexError):
         raise InputError(f"{path} line 1: no sizes in {decode(data[:120])!r}") from None
     # Both counters are gathered per thread and can pass each other for a moment.
@@ -203,7 +212,7 @@ def _field(data: bytes, name: bytes, path: str, factor: int = 1) -> int | None:
     end = data.find(b"\n", start)
     words = data[start : end if end >= 0 else len(data)].split(None, 1)
     try:
-        return int(words[0]) * factor
+        return whole_number(words[0]) * factor
     except (IndexError, ValueError):
         line = data.count(b"\n", 0, start) + 1
         raise InputError(f"{path} line {line}: no number after {decode(name)}") from None
@@ -257,8 +266,8 @@ def parse_swaps(data: bytes, path: str = "proc/swaps") -> tuple[SwapDevice, ...]
         if number == 1 or not words:
             continue
         try:
-            name, kind, size, used = words[0], words[1], int(words[2]), int(words[3])
-            priority = int(words[4])
+            name, kind = words[0], words[1]
+            size, used, priority = (whole_number(word) for word in words[2:5])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no swap device in {line!r}") from None
         name = name.replace("\\040", " ")
@@ -398,7 +407,7 @@ def read_number(host: Host, path: str) -> int | None:
     """A file that holds one whole number; None where it is absent or says something else."""
     text = host.read_text(path, 128)
     try:
-        return None if text is None else int(text)
+        return None if text is None else whole_number(text)
     except ValueError:
         return None
 

@@ -9,7 +9,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from forestall.sense.host import FILE_LIMIT_BYTES, LIST_LIMIT, CommandResult, Host
+from forestall.sense.host import (
+    COMMAND_OUTPUT_LIMIT_BYTES,
+    FILE_LIMIT_BYTES,
+    LIST_LIMIT,
+    CommandResult,
+    Host,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +23,10 @@ class Recording:
     """What was taken from one host; every path is relative to its root (`proc/meminfo`).
 
     A name whose content does not matter is a file without bytes; a path that ends in `/` is a
-    folder that may be empty (`run/systemd/system/`). `commands` holds standard output by `command_name`; `denied` the paths that lacked rights;
-    `problems` why a command has no answer, by its name. `origin` and `collected_at` (epoch
-    seconds of the host's own clock) go into the facts.
+    folder that may be empty (`run/systemd/system/`). `commands` holds standard output by
+    `command_name`; `denied` the paths that lacked rights; `problems` why a command has no answer,
+    by its name. `origin` and `collected_at` (epoch seconds of the host's own clock) go into the
+    facts.
     """
 
     files: Mapping[str, bytes]
@@ -53,6 +60,8 @@ class RecordedHost(Host):
             effective_uid=recording.effective_uid,
             page_bytes=recording.page_bytes,
         )
+        self.origin = recording.origin
+        self.collected_at = recording.collected_at
         self.recording = recording
         self._folders = _folders(recording)
 
@@ -109,6 +118,24 @@ class RecordedHost(Host):
             problem = self.recording.problems.get(name, f"{' '.join(words[:2])} was not recorded")
             return CommandResult(None, b"", problem)
         return CommandResult(0, output)
+
+
+def copied_host(tree: str) -> Host:
+    """The host whose files lie below the folder `tree`, and what its commands answered there too.
+
+    `systemctl show ...` is the file commands/systemctl-show, by `command_name`.
+    """
+
+    def answer(words: Sequence[str], _timeout_seconds: float) -> CommandResult:
+        try:
+            with open(os.path.join(tree, "commands", command_name(words)), "rb") as file:
+                return CommandResult(0, file.read(COMMAND_OUTPUT_LIMIT_BYTES))
+        except OSError:
+            return CommandResult(None, b"", f"{' '.join(words[:2])} was not recorded")
+
+    host = Host.from_tree(tree, run_command=answer)
+    host.origin = "facts"
+    return host
 
 
 def _folders(recording: Recording) -> dict[str, set[str]]:

@@ -8,15 +8,18 @@ in a shell. What no glob can name (a PostgreSQL's own folders, a process's cgrou
 
 from typing import NamedTuple
 
+from forestall.sense.configured import ROOTS
+from forestall.sense.kernel import DPKG_LIST, DPKGS, KERNELCARE, KSPLICE, RPMS
+from forestall.sense.postgres import INCLUDES, SETTINGS
 from forestall.sense.procfs import SYSCTLS
+from forestall.sense.running import COMMAND_LINE_NAMES, POSTGRES_NAMES
+from forestall.sense.storage import SPACE
 from forestall.sense.systemd import SHOW_UNITS, SHOW_VERSION
+from forestall.units import KIB, MIB
 
 CONTENT = "content"
 NAME = "name"
 LINK = "link"
-
-KIB = 1024
-MIB = 1024 * KIB
 
 
 class Source(NamedTuple):
@@ -32,22 +35,7 @@ class Source(NamedTuple):
     lines: str | None = None
 
 
-POSTGRES_SETTINGS = (
-    "autovacuum_max_workers",
-    "autovacuum_work_mem",
-    "data_directory",
-    "huge_pages",
-    "include",
-    "include_dir",
-    "include_if_exists",
-    "maintenance_work_mem",
-    "max_connections",
-    "shared_buffers",
-    "work_mem",
-)
-"""All that is read of a PostgreSQL's files; other lines may hold passwords (primary_conninfo)."""
-
-POSTGRES_LINES = rf"^[[:space:]]*({'|'.join(POSTGRES_SETTINGS)})([[:space:]=]|$)"
+POSTGRES_LINES = rf"^[[:space:]]*({'|'.join((*SETTINGS, *INCLUDES))})([[:space:]=]|$)"
 
 POSTGRES_FILES = ("postgresql.conf", "postgresql.auto.conf", "conf.d/*.conf")
 """Below each server's data directory and beside its config_file.
@@ -74,26 +62,14 @@ PROCESS_OF_THE_READER = (Source("io", limit_bytes=4096),)
 """Read where it is allowed (the same user); not worth a collector's time."""
 
 COMMAND_LINE = Source("cmdline", limit_bytes=16 * KIB)
-COMMAND_LINE_NAMES = (
-    "agent",
-    "earlyoom",
-    "forestall",
-    "k3s-server",
-    "nohang",
-    "oomd",
-    "otelcol*",
-    "postgres",
-    "postmaster",
-    "python*",
-    "systemd-oomd",
-)
+COMMAND_LINES = (*COMMAND_LINE_NAMES, "python*")
 """The names (proc/PID/comm) of the processes whose `cmdline` is read, and of no other.
 
 For `python*` only the last parts of the first four words matter.
 """
 
 WORKING_DIRECTORY = Source("cwd", LINK)
-WORKING_DIRECTORY_NAMES = ("postgres", "postmaster")
+WORKING_DIRECTORIES = POSTGRES_NAMES
 """Of these the link proc/PID/cwd is read; it needs root or the same user."""
 
 CGROUP_FILES = (
@@ -112,12 +88,10 @@ CGROUP_FILES = (
 )
 """In the reader's own memory cgroup and each above it; what matters inside a container."""
 
-_DROP_IN_ROOTS = ("etc", "run", "usr/local/lib", "usr/lib")
-
 _DROP_INS = tuple(
     Source(path)
     for name in ("systemd/coredump.conf", "systemd/journald.conf", "systemd/zram-generator.conf")
-    for root in _DROP_IN_ROOTS
+    for root in ROOTS
     for path in (f"{root}/{name}", f"{root}/{name}.d/*.conf")
 )
 
@@ -199,6 +173,7 @@ STORAGE = (
         for by in ("by-uuid", "by-label", "by-partuuid", "by-partlabel", "by-id", "by-path")
     ),
     Source("dev/mapper/*", LINK),
+    Source("sys/dev/block/*", LINK),
     Source("sys/class/block/*", LINK),
     Source("sys/class/block/*/dm/name", limit_bytes=256),
     Source("sys/class/block/*/partition", NAME),
@@ -206,7 +181,7 @@ STORAGE = (
     Source("sys/class/block/*/queue/rotational", limit_bytes=16),
 )
 
-SETTINGS = (
+CONFIGURED = (
     Source("etc/kdump.conf"),
     Source("etc/sysconfig/kdump"),
     Source("etc/default/kdump-tools"),
@@ -215,15 +190,8 @@ SETTINGS = (
     Source("etc/security/limits.d/*.conf"),
 )
 
-SOURCES = (*KERNEL, *MEMORY, *SYSTEM, *STORAGE, *SETTINGS)
+SOURCES = (*KERNEL, *MEMORY, *SYSTEM, *STORAGE, *CONFIGURED)
 """All places but those below proc/PID, in a cgroup, and a PostgreSQL's."""
-
-SPACE = ("df", "-P", "-k")
-KERNELCARE = ("kcarectl", "--uname")
-KSPLICE = ("uptrack-uname", "-r")
-RPMS = ("rpm", "-qa")
-DPKGS = ("dpkg-query", "-W", "-f=${db:Status-Abbrev} ${Package} ${Version}\\n")
-DPKG_LIST = ("dpkg", "-l")
 
 COMMANDS = (SHOW_VERSION, SHOW_UNITS, KERNELCARE, KSPLICE)
 """Asked on a live host too; the last two only where their program is there."""
