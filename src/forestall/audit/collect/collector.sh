@@ -26,6 +26,7 @@ sections=0
 batch=
 batch_count=0
 batch_pattern=
+empty=
 
 # Begins a section. The line end before it closes what stood there, whatever its last byte was.
 section() {
@@ -96,7 +97,11 @@ look() {
         # shellcheck disable=SC2086 # a pattern
         set -- $1
         set -f
-        [ $# -gt 1 ] || [ -e "$1" ] || [ -L "$1" ] || absent "$folder/" || return 1
+        if [ $# -eq 1 ] && [ ! -e "$1" ] && [ ! -L "$1" ]; then
+            # That the folder is there, and holds nothing of the kind, is an answer too.
+            if [ -d "$folder" ]; then empty=$empty$folder/$newline; else absent "$folder/"; fi
+            return 1
+        fi
         found="$*"
         ;;
     *)
@@ -221,11 +226,11 @@ processes() {
     [ -z "$homes" ] || reading links ls -ldn $homes
 }
 
-# Command lines may hold passwords: of the words only paths, a database's place, and what tells a
-# guard or a monitor from others is kept; any other word is a dash. Words end in a byte 31.
+# Command lines may hold passwords: of the words only paths, numbers, a database's own settings, and
+# what tells a guard or a monitor from others are kept; any other is a dash. Words end in a byte 31.
 command_lines() {
     echo "$named" | sed 's,/comm:.*,/cmdline,' | xargs head -v -c 4096 2>/dev/null | tr '\000' '\037' |
-        awk -v wanted="^($command_words)\$" '
+        awk -v wanted="^($command_words)\$" -v settings="$server_words" '
             /^==> \/proc\/[0-9]+\/cmdline <==$/ { path = $2; fresh = 1; next }
             fresh {
                 fresh = 0; kept = ""
@@ -233,7 +238,7 @@ command_lines() {
                 if (count > 1 && word[count] == "") count--
                 for (i = 1; i <= count && i <= 64; i++) {
                     last = word[i]; sub(/^.*\//, "", last)
-                    if (word[i] ~ /[@\\]/ || !(last ~ wanted || word[i] ~ /^(-D)?\/[^=]*$/ || word[i] ~ /^(--)?(config_file|data_directory|config-file|data-directory)=/))
+                    if (word[i] ~ /\\/ || !(last ~ wanted || word[i] ~ /^\/[^=@]*$/ || word[i] ~ settings || word[i] ~ /^[0-9]+$/))
                         word[i] = "-"
                     kept = kept word[i] "\037"
                 }
@@ -241,8 +246,11 @@ command_lines() {
             }'
 }
 
-# The memory cgroup of the reader and each above it, which is what binds inside a container.
-own_cgroup() {
+# The memory cgroup of the reader and each above it, which is what binds inside a container; and the
+# names of the groups that processes are in.
+cgroups() {
+    groups=$(echo "$sizes" | awk -F/ '{ print "/proc/" $3 "/cgroup" }' |
+        xargs grep -ahsE '^[0-9]+:(.*,)?memory[,:]|^0::' | sort -u)
     mounts=$(awk '{
         for (i = 7; i < NF; i++) if ($i == "-") break
         if ($(i + 1) == "cgroup2") print "v2:" $4 ":" $5
@@ -268,6 +276,17 @@ own_cgroup() {
             path=${path%/*}
             depth=$((depth + 1))
         done
+        # Which of the other processes' groups can be seen from here.
+        section names
+        for path in $groups; do
+            case $version:$path in
+            v1:0::* | v2:[1-9]*) continue ;;
+            esac
+            path=${path#*:}
+            path=${path#*:}
+            [ "${mount%%:*}" = / ] || path=${path#"${mount%%:*}"}
+            [ ! -d "$point$path" ] || echo "$point$path/"
+        done
     done
     flush
 }
@@ -291,9 +310,10 @@ postgres() {
         files="$files$newline${path%/*}/conf.d/*.conf"
     done
     level=0
-    while [ -n "$files" ] && [ $level -lt 5 ]; do
+    while [ -n "$files" ] && [ $level -lt 10 ]; do
         included=
         for place in $(echo "$files" | grep '^/' | sort -u | head -n 60); do
+            case $place in */conf.d/*) ;; *'/*.conf') names "${place%/*}" ;; esac
             look "$place" || continue
             for path in $found; do
                 lines "$postgres_lines" "$path"
@@ -328,8 +348,8 @@ question() {
 # The sizes of file systems on this host's own disks and in its memory; a network's may hang.
 file_systems() {
     # shellcheck disable=SC2046 # a list, one path a line
-    set -- $(awk '
-        $3 ~ /^(ext[234]|xfs|btrfs|vfat|f2fs|jfs|reiserfs|zfs|tmpfs|ramfs|overlay)$/ && $2 !~ /\\/ { print $2 }
+    set -- $(awk -v kinds="^($local_kinds)\$" '
+        $3 ~ kinds && $2 !~ /\\/ && ($3 != "overlay" || $2 == "/") { print $2 }
     ' /proc/self/mounts | sort -u | head -n 500)
     [ $# -eq 0 ] || question 5 262144 cat df -P -k "$@"
 }
@@ -348,6 +368,7 @@ host() {
     section host
     echo "at $(date +%s)"
     echo "uid $(id -u)"
+    echo "shell $$"
     echo "machine $(uname -m)"
     echo "page_kib $(grep -m 1 KernelPageSize /proc/self/smaps 2>/dev/null | tr -dc 0-9)"
 }
@@ -357,9 +378,11 @@ gather() {
     places
     flush
     processes
-    own_cgroup
+    cgroups
     postgres
     commands
+    section names
+    echo "$empty"
     section "end $sections"
 }
 

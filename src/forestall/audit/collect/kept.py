@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import stat
+import zlib
 from urllib.parse import quote
 
 from forestall.audit.collect.stream import STREAM_LIMIT_BYTES
@@ -60,7 +61,7 @@ class Kept:
             try:
                 with gzip.GzipFile(fileobj=file) as packed:
                     answer = packed.read(STREAM_LIMIT_BYTES + 1)
-            except (OSError, EOFError, ValueError):
+            except (OSError, EOFError, zlib.error):
                 return None
         return answer if len(answer) <= STREAM_LIMIT_BYTES else None
 

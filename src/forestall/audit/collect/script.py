@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 
 from forestall.sense import sources
+from forestall.sense.postgres import SETTINGS
 from forestall.sense.sources import CONTENT, LINK, Source
+from forestall.sense.storage import LOCAL_KINDS
 from forestall.sense.systemd import SHOW_UNITS
 
 SHELL_PART = "collector.sh"
@@ -36,12 +38,14 @@ _LAST = "forestall </dev/null\n"
 
 def _values() -> Iterator[str]:
     process = [source.lines for source in sources.PROCESS if source.lines]
-    names = [_glob_expression(name) for name in sources.COMMAND_LINE_NAMES]
+    names = [_glob_expression(name) for name in sources.COMMAND_LINES]
     yield f"process_lines={quoted('|'.join((*process, CGROUP_LINES)))}"
     yield f"command_names={quoted('|'.join(names))}"
     yield f"command_words={quoted('|'.join((*names, *GUARD_WORDS)))}"
-    yield f"home_names={quoted('|'.join(sources.WORKING_DIRECTORY_NAMES))}"
+    yield f"server_words={quoted(_server_words())}"
+    yield f"home_names={quoted('|'.join(sources.WORKING_DIRECTORIES))}"
     yield f"postgres_lines={quoted(sources.POSTGRES_LINES)}"
+    yield f"local_kinds={quoted('|'.join(sorted(LOCAL_KINDS)))}"
     cgroup_files = "\n".join((*sources.CGROUP_FILES, "cgroup.controllers"))
     yield f"cgroup_files={quoted(cgroup_files)}"
 
@@ -99,6 +103,12 @@ def _line(words: Sequence[str]) -> str:
 def quoted(text: str) -> str:
     """One word of a POSIX shell, whatever it holds."""
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _server_words() -> str:
+    """The words of a PostgreSQL's command line that its facts are made from."""
+    settings = "|".join((*SETTINGS, "config_file", "data_directory")).replace("_", "[-_]")
+    return f"^(-[cDBNS]|-D/[^=]*|-[BNS] ?[0-9]+|(-c ?|--)?({settings}) ?=.*)$"
 
 
 def _glob_expression(name: str) -> str:

@@ -4,6 +4,7 @@ A stream has an end that says how many sections there were; half a stream makes 
 what is missing in it would look like what a host does not have.
 """
 
+import posixpath
 import re
 import zlib
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from forestall.units import KIB, MIB, format_bytes
 STREAM_LIMIT_BYTES = 128 * MIB
 """Of the uncompressed answer: six times what a host with 30,000 processes says."""
 
+OWN_DEPTH_LIMIT = 8
 PATH_LIMIT_BYTES = 4 * KIB
 SAID_LIMIT_BYTES = 200
 VERSION = b"1"
+MODULES = "proc/modules"
 
 _DENIED = re.compile(
     rb"(?:^|[ '`\"])(/[^\n]*?)/?['\"]?(?: for reading|: cannot read link)?"
@@ -110,6 +113,10 @@ def _recording(parts: _Parts, origin: str) -> Recording:
     for path in parts.denied:
         if not parts.files.get(path, b"x"):
             del parts.files[path]
+    if MODULES not in parts.denied:
+        # A kernel that loads no modules has no such file, and says by this that none is loaded.
+        parts.files.setdefault(MODULES, b"")
+    _leave_out_collector(parts)
     page_kib = _whole(parts.host.get("page_kib"))
     return Recording(
         files=parts.files,
@@ -125,6 +132,27 @@ def _recording(parts: _Parts, origin: str) -> Recording:
     )
 
 
+def _leave_out_collector(parts: _Parts) -> None:
+    """The script's own processes are gone by now, and would stand in their own picture."""
+    parents: dict[int, int] = {}
+    for path, data in parts.files.items():
+        if path.endswith("/stat") and path.startswith("proc/"):
+            pid = _whole(path.split("/")[1])
+            words = data[data.rfind(b")") + 1 :].split(None, 2)
+            if pid is not None and len(words) > 1:
+                parents[pid] = _whole(decode(words[1])) or 0
+    ours = {_whole(parts.host.get("shell")) or -1}
+    # Children have mostly higher numbers than their parents, but numbers start anew.
+    for _ in range(OWN_DEPTH_LIMIT):
+        more = {pid for pid, parent in parents.items() if parent in ours} - ours
+        if not more:
+            break
+        ours |= more
+    gone = tuple(f"proc/{pid}/" for pid in ours)
+    for path in [path for path in parts.files if path.startswith(gone)]:
+        del parts.files[path]
+
+
 def _whole(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
@@ -133,8 +161,9 @@ def _path(path: bytes) -> str | None:
     """Relative to the root; None for what is no path of a file system."""
     if not path.startswith(b"/") or len(path) > PATH_LIMIT_BYTES or b"\0" in path:
         return None
-    name = decode(path[1:])
-    return None if not name or ".." in name.split("/") else name
+    # An included file may be named by way of its neighbours (../shared.conf).
+    name = posixpath.normpath(decode(path)).lstrip("/")
+    return name + "/" if name and path.endswith(b"/") else name or None
 
 
 def _host(parts: _Parts, _rest: str, body: bytes) -> None:
