@@ -122,17 +122,21 @@ def run(args: argparse.Namespace) -> int:
     fail_on = None if args.fail_on == "none" else Severity(args.fail_on or "high")
     about = About(at=clock.now(), version=__version__, fail_on=fail_on)
     fleet = Fleet(rules, keep=200 if args.html else 3)
+    shown = _on_streams(args, about)
     with contextlib.ExitStack() as files:
-        reports = _reports(args, about, files)
+        kept = _in_files(args, about, files)
         for seen in _shown(hosts(args, clock), clock):
             audit = judge_host(seen, policy, rules, about.at)
             fleet.add(audit)
-            for report in reports:
+            for report in (*kept, *shown):
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
         about.notices += _notices(fleet)
-        for report in reports:
+        for report in kept:
             report.end(fleet)
+    # After the files are safe: the reader of standard output may be gone.
+    for report in shown:
+        report.end(fleet)
     if args.json:
         for notice in about.notices:
             print(f"forestall: {notice}", file=sys.stderr)
@@ -170,13 +174,19 @@ def _rules(args: argparse.Namespace, policy: Policy) -> tuple[Rule, ...]:
     return chosen_rules(only, without, policy.optional, every=args.optional)
 
 
-def _reports(args: argparse.Namespace, about: About, files: contextlib.ExitStack) -> list[Report]:
-    """The reports that were asked for, each imported by need; the terminal's comes first."""
-    reports: list[Report] = [
+def _on_streams(args: argparse.Namespace, about: About) -> list[Report]:
+    """What goes to the terminal: the table or the lines, and what evidence is missing."""
+    shown: list[Report] = [
         Lines(sys.stdout, about) if args.json else Table(sys.stdout, about, _look())
     ]
     if args.list_unknown:
-        reports.append(Unknowns(sys.stderr if args.json else sys.stdout, about))
+        shown.append(Unknowns(sys.stderr if args.json else sys.stdout, about))
+    return shown
+
+
+def _in_files(args: argparse.Namespace, about: About, files: contextlib.ExitStack) -> list[Report]:
+    """The reports in files that were asked for, each imported by need."""
+    reports: list[Report] = []
     for name in REPORTS:
         path = getattr(args, name)
         if path is not None:

@@ -141,11 +141,11 @@ def _head(fleet: Fleet, about: About) -> Iterator[str]:
 
 
 def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
-    """A line per rule that is not fine everywhere, the most and gravest findings first."""
+    """A line per rule that is not fine on every host that was read, the gravest first."""
     lines = []
     for index, rule in enumerate(fleet.rules):
         failed = [fleet.count(index, FindingState.FAIL, severity) for severity in SEVERITIES]
-        unknown = fleet.count(index, FindingState.UNKNOWN)
+        unknown = fleet.count(index, FindingState.UNKNOWN) - fleet.unread
         waived = fleet.count(index, FindingState.WAIVED)
         if sum(failed) or unknown or waived:
             gravest = next(

@@ -22,7 +22,9 @@ class Unknowns:
         self._first: dict[tuple[str, str, str], str] = {}
 
     def host(self, audit: HostAudit) -> None:
-        """The reasons of one host."""
+        """The reasons of one host; one that was not read is named elsewhere, with the reason."""
+        if audit.posture is None:
+            return
         for index, judged in enumerate(audit.judged):
             if audit.state(index) is FindingState.UNKNOWN:
                 key = (audit.rules[index].id, judged.text, judged.remedy or "")
