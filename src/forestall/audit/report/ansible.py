@@ -16,12 +16,18 @@ from typing import TextIO
 from forestall.audit.fleet import RANK, Fleet, HostAudit
 from forestall.audit.report import About
 from forestall.audit.report.words import moment, observed, printable
-from forestall.model.facts import UnitFacts
+from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Cost, Finding, FindingState
 
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 PLAIN_UNIT = re.compile(r"[A-Za-z0-9_.@-]{1,200}\.service")
 SYSCTL = re.compile(r"sysctl -w (?P<name>[a-z0-9_]+(?:\.[a-z0-9_]+)+)=(?P<value>-?\d+)(?![^\s,;])")
+RESTART = "Restart=always\nRestartSec=5\n"
+PROTECTED = "OOMScoreAdjust=-900\n"
+OWN_CHILDREN = "Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0\n"
+"""Without it PostgreSQL's sessions would be as protected as its main process."""
+
+POSTGRES = ("postgres", "postmaster")
 GROUPS = frozenset(("all", "ungrouped", "localhost"))
 
 HEAD = """\
@@ -74,11 +80,10 @@ def _tasks(audit: HostAudit, finding: Finding) -> Iterator[str]:
     if setting:
         yield from _sysctl(audit, finding, setting["name"], setting["value"])
         return
-    section = {"SVC-001": "Restart=always\nRestartSec=5\n", "OOM-001": "OOMScoreAdjust=-900\n"}
-    units = _units(audit, finding) if finding.rule in section else []
-    for unit in units:
-        yield from _drop_in(finding, unit, section[finding.rule])
-    if not units:
+    settings = _settings(audit, finding)
+    for unit, lines in settings.items():
+        yield from _drop_in(finding, unit, lines)
+    if len(settings) < len({_place(fact.pointer) for fact in finding.observed}) or not settings:
         yield from _manual(finding)
 
 
@@ -125,21 +130,39 @@ def _manual(finding: Finding) -> Iterator[str]:
     yield f"        msg: !unsafe {_yaml(text)}"
 
 
-def _units(audit: HostAudit, finding: Finding) -> list[str]:
-    """The units that a finding is about, by its pointers; none where one has a strange name."""
+def _settings(audit: HostAudit, finding: Finding) -> dict[str, str]:
+    """The lines for each unit that a finding is about, where a drop-in is all that it takes.
+
+    A finding names three units at most, so the play ends with the same advice for the rest.
+    """
     assert audit.posture is not None
     facts = audit.posture.facts
-    found: list[str] = []
+    found: dict[str, str] = {}
     for fact in finding.observed:
-        parts = fact.pointer.split("/")
-        if len(parts) < 3 or not parts[2].isdigit():
-            return []
-        one = getattr(facts, parts[1], ())[int(parts[2])]
-        name = one.name if isinstance(one, UnitFacts) else getattr(one.process, "unit", None)
-        if name is None or not PLAIN_UNIT.fullmatch(name):
-            return []
-        found.append(name)
-    return list(dict.fromkeys(found))
+        one = _noun(facts, fact.pointer)
+        if finding.rule == "SVC-001" and fact.pointer.endswith("/restart"):
+            name, lines = getattr(one, "name", None), RESTART
+        elif finding.rule == "OOM-001" and isinstance(one, HolderFacts):
+            name = one.process.unit
+            lines = PROTECTED + (OWN_CHILDREN if one.process.name in POSTGRES else "")
+        else:
+            continue
+        if name is not None and PLAIN_UNIT.fullmatch(name):
+            found[name] = lines
+    return found
+
+
+def _place(pointer: str) -> str:
+    """`/units/3/restart` -> `/units/3`."""
+    return "/".join(pointer.split("/")[:3])
+
+
+def _noun(facts: HostFacts, pointer: str) -> object:
+    """The service or process that a pointer leads into, None where it leads elsewhere."""
+    parts = pointer.split("/")
+    if len(parts) < 4 or not parts[2].isdigit():
+        return None
+    return (getattr(facts, parts[1], None) or ())[int(parts[2])]
 
 
 def _task(name: str, module: str, *tags: str) -> Iterator[str]:

@@ -37,7 +37,8 @@ def shown(fact: Fact) -> str:
     """A value in words: bytes with their unit, None as what it is."""
     value = fact.value
     if value is None:
-        return "not seen"
+        # What a service or slice was asked for and lacks is a setting that nobody made.
+        return "not set" if fact.pointer.startswith(("/units/", "/slices/")) else "not seen"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and fact.pointer.endswith("_bytes"):
