@@ -36,11 +36,15 @@ members() {
         echo "supervisor supervisord"
         echo "podman podman"
         ;;
+    versions) # what compares package versions
+        echo "rpm rpm"
+        echo "libdpkg-perl /usr/share/perl5/Dpkg/Version.pm"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, versions, browser"
         exit 2
         ;;
     esac

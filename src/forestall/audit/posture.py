@@ -9,6 +9,7 @@ from forestall.audit.baselines import Baseline
 from forestall.audit.engines import ENGINES
 from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import zram_bytes
+from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, KUBERNETES, Terms
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Outcome, Service
@@ -25,6 +26,11 @@ class Posture:
     def at(self) -> float:
         """The moment of judgement, epoch seconds."""
         return self.facts.at if self.terms.at is None else self.terms.at
+
+    @property
+    def tables(self) -> Tables:
+        """The life cycles and advisories to judge by."""
+        return shipped() if self.terms.tables is None else self.terms.tables
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""

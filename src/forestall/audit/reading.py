@@ -89,6 +89,8 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
     if pointer.startswith("/sysctls/"):
         setting = pointer.removeprefix("/sysctls/")
         return setting, "/proc/sys/" + setting.replace(".", "/")
+    if pointer.startswith("/modules/"):
+        return "module loaded", "/proc/modules"
     match = _PARTS.fullmatch(pointer)
     if match is None:
         return "", ""
