@@ -55,7 +55,10 @@ SWAPPINESS = {
         "mssql (1)",
     ),
     "mongodb": Advice(
-        low=1, high=10, wanted="1", reference="MongoDB production notes (1); 1 to 10 accepted"
+        low=0,
+        high=10,
+        wanted="1",
+        reference="MongoDB production notes (1 or 0); up to 10 accepted",
     ),
     "mysql": Advice(
         low=1,
@@ -70,7 +73,8 @@ HUGE_PAGES = {
     "postgresql": Advice(
         allowed=("never", "madvise"),
         wanted="never",
-        reference="tuned's profile postgresql (never)",
+        reference="PostgreSQL documentation, huge_pages (transparent ones are discouraged); "
+        "tuned's profile postgresql (never)",
     ),
     "oracle": Advice(
         allowed=("never", "madvise"),

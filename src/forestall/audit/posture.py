@@ -114,10 +114,17 @@ class Posture:
         return self.baseline is not None and order in self.baseline.orders
 
     @cached_property
+    def has_zram(self) -> bool:
+        """Whether some swap is itself kept in memory."""
+        return any(swap.kind == "zram" for swap in self.facts.swaps or ())
+
+    @cached_property
     def disk_swap_bytes(self) -> int | None:
         """Swap that is not itself kept in memory, as zram is."""
         total = self.facts.memory.swap_total_bytes
-        return None if total is None else max(0, total - zram_bytes(self.facts))
+        if total is None or not self.has_zram:
+            return total
+        return max(0, total - zram_bytes(self.facts))
 
     @cached_property
     def outcome(self) -> Outcome:

@@ -2,8 +2,8 @@
 
 kernel.panic=0, the kernel's default, waits for ever: the outage lasts until someone finds the
 console. Ten seconds or more leave time for the console to be logged before the host reboots. With
-kdump armed a crash kernel takes over and reboots by itself, and the setting counts only if that
-fails.
+kdump armed a crash kernel takes over and reboots by itself, unless kdump.conf tells it to halt,
+and the setting counts only if that fails. A kubelet sets 10 on its node.
 """
 
 from forestall.audit.posture import Posture
@@ -11,21 +11,44 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.model.finding import Cost, Severity
 
 SETTING = "kernel.panic"
+STAYS_DOWN = ("halt", "poweroff", "shell")
+
+IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
+NOT_READ = unknown("Whether the host comes back is unknown: kernel.panic could not be read.")
 
 
 def judge(host: Posture) -> Judgement:
     """Graver where memory exhaustion itself would be the panic."""
-    if host.facts.container:
-        return not_applicable("The setting is the host's, not this container's.")
+    facts = host.facts
+    if facts.container:
+        return IN_CONTAINER
+    if facts.crash_kernel_loaded:
+        action = facts.kdump.final_action if facts.kdump is not None else None
+        if action not in STAYS_DOWN:
+            return PASS
+        return fail(
+            f"After a dump this host stays down until someone starts it: final_action {action}.",
+            "/kdump/final_action",
+            "/crash_kernel_loaded",
+            severity=_severity(host),
+            expected="final_action reboot",
+            remedy="final_action reboot in /etc/kdump.conf, then kdumpctl restart",
+            undo=f"final_action {action} in /etc/kdump.conf, then kdumpctl restart",
+            reference="kdump.conf(5)",
+        )
     value = host.number(SETTING)
     if value is None:
-        return unknown("Whether the host comes back is unknown: kernel.panic could not be read.")
-    if value != 0 or host.facts.crash_kernel_loaded:
+        return NOT_READ
+    if value != 0:
         return PASS
     return fail(
         "After any panic this host stays down until someone resets it: kernel.panic=0.",
-        severity=Severity.HIGH if host.outcome.takes_host_down else Severity.LOW,
+        severity=_severity(host),
     )
+
+
+def _severity(host: Posture) -> Severity:
+    return Severity.HIGH if host.outcome.takes_host_down else Severity.LOW
 
 
 RULE = Rule(
