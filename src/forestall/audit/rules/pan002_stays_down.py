@@ -20,8 +20,15 @@ def judge(host: Posture) -> Judgement:
     value = host.number(SETTING)
     if value is None:
         return unknown("Whether the host comes back is unknown: kernel.panic could not be read.")
-    if value != 0 or host.facts.crash_kernel_loaded:
+    if value != 0:
         return PASS
+    if host.facts.crash_kernel_loaded:
+        return fail(
+            "Only the crash kernel brings this host back after a panic; where that fails (kdump "
+            "stopped, its memory too small), it stays down until someone resets it: "
+            "kernel.panic=0.",
+            severity=Severity.MEDIUM if host.outcome.takes_host_down else Severity.LOW,
+        )
     return fail(
         "After any panic this host stays down until someone resets it: kernel.panic=0.",
         severity=Severity.HIGH if host.outcome.takes_host_down else Severity.LOW,
