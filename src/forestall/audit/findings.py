@@ -1,6 +1,7 @@
 """All rules over one host: facts -> Findings."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from forestall.audit.posture import Posture
 from forestall.audit.reading import fact
@@ -24,6 +25,7 @@ TONIGHT = (
     "OVC-003",
     "LIM-001",
     "OOM-001",
+    "OOM-002",
     "OOM-003",
     "SVC-001",
     "KRN-001",
@@ -34,14 +36,23 @@ TONIGHT = (
 The other rules are about the fleet's upkeep and are the audit's.
 """
 
+UPKEEP = ("KRN-001", "KRN-002")
+"""The rules of TONIGHT about what no one can repair tonight: `look` shows them last, as notes.
+
+A laptop of an old release is no reason to wake anybody; the audit calls it as grave as it is.
+"""
+
 DOUBTS = ("PAN-001", "SWP-005", "LIM-001", "OOM-001")
 """The rules of TONIGHT where not knowing is itself worth a line of `look`."""
 
 BY_ID = {rule.id: rule for rule in RULES}
+STANDARD = tuple(rule for rule in RULES if not rule.optional)
+"""The rules that run unless others are asked for."""
+
 GRAVITY = tuple(Severity)
 
 
-def judge(posture: Posture, rules: Iterable[Rule] = RULES) -> Iterator[tuple[Rule, Judgement]]:
+def judge(posture: Posture, rules: Iterable[Rule] = STANDARD) -> Iterator[tuple[Rule, Judgement]]:
     """What each rule says of the host, in the rules' order."""
     for rule in rules:
         yield rule, rule.judge(posture)
@@ -82,9 +93,9 @@ def finding(
 
 
 def audit(
-    facts: HostFacts, terms: Terms | None = None, rules: Iterable[Rule] = RULES
+    facts: HostFacts, terms: Terms | None = None, rules: Iterable[Rule] = STANDARD
 ) -> tuple[Finding, ...]:
-    """What every rule says of one host, whatever its state."""
+    """What every rule says of one host, whatever its state; the optional ones where asked for."""
     posture = Posture(facts, terms)
     return tuple(finding(posture, rule, judged) for rule, judged in judge(posture, rules))
 
@@ -93,7 +104,7 @@ def findings(facts: HostFacts) -> tuple[Finding, ...]:
     """What bears on tonight and is not fine, the gravest first, else in the order of TONIGHT."""
     found = audit(facts, rules=(BY_ID[name] for name in TONIGHT))
     troubles = [
-        one
+        replace(one, severity=Severity.LOW) if one.rule in UPKEEP else one
         for one in found
         if one.state is FindingState.FAIL
         or (one.state is FindingState.UNKNOWN and one.rule in DOUBTS)

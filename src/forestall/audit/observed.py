@@ -22,6 +22,46 @@ class Part:
     severity: Severity | None = None
 
 
+_ASK = "ask the Prometheus: forestall audit prometheus URL"
+
+# What is the same for every host is made once: a fleet is judged far more often than told about.
+_SCRAPE_UNASKED = Part(
+    text="whether its exporter is scraped", reads=("/scraped_at", "/monitors"), remedy=_ASK
+)
+_MONITORS_UNSEEN = Part(
+    text="whether an exporter runs", reads=("/monitors",), remedy="read its processes, as root"
+)
+_NO_MONITOR = Part(
+    text="no exporter or agent runs on it",
+    reads=("/monitors",),
+    remedy="enrol it: run an exporter, or forestall watch, and scrape it",
+    severity=Severity.HIGH,
+)
+_ALERTS_UNASKED = Part(
+    text="whether an alert watches its memory", reads=("/memory_alerts",), remedy=_ASK
+)
+_NO_ALERT = Part(
+    text="no alert watches its memory",
+    reads=("/memory_alerts",),
+    remedy="add an alert on its memory, such as MemAvailable below a tenth of MemTotal",
+    severity=Severity.HIGH,
+)
+_PRESSURE_UNSEEN = Part(
+    text="whether it tells pressure", reads=("/psi",), remedy="read /proc/pressure/memory"
+)
+_NO_PRESSURE = Part(
+    text="pressure (PSI) is switched off",
+    reads=("/psi",),
+    remedy='grubby --update-kernel=ALL --args="psi=1", then reboot',
+    severity=Severity.LOW,
+)
+_GATE_UNASKED = Part(
+    text="which services were tested for leaks",
+    reads=("/gated_services",),
+    remedy="give the records of forestall gate",
+)
+
+
 def scraped(host: Posture) -> Part | None:
     """(a) Whether anything takes samples of the host; None = yes."""
     facts = host.facts
@@ -30,46 +70,23 @@ def scraped(host: Posture) -> Part | None:
         if age <= STALE_SECONDS:
             return None
         return Part(
-            text=f"no sample of it since {format_duration(age)}",
+            text=f"no sample of it for {format_duration(age)}",
             reads=("/scraped_at",),
             remedy="see why Prometheus no longer scrapes it",
             severity=Severity.HIGH,
         )
     if facts.monitors or "forestall" in (facts.guards or ()):
-        return Part(
-            text="whether its exporter is scraped",
-            reads=("/monitors",),
-            remedy="ask the Prometheus: forestall audit prometheus URL",
-        )
+        return _SCRAPE_UNASKED
     if facts.monitors is None or facts.hidden_processes:
-        return Part(
-            text="whether an exporter runs", reads=("/monitors",), remedy="read its processes"
-        )
-    return Part(
-        text="no exporter or agent runs on it",
-        reads=("/monitors",),
-        remedy="enrol it: run an exporter, or forestall watch, and scrape it",
-        severity=Severity.HIGH,
-    )
+        return _MONITORS_UNSEEN
+    return _NO_MONITOR
 
 
 def alerted(host: Posture) -> Part | None:
     """(b) Whether an alert watches the host's memory."""
-    alerts = host.facts.memory_alerts
-    if alerts:
+    if host.facts.memory_alerts:
         return None
-    if alerts is None:
-        return Part(
-            text="whether an alert watches its memory",
-            reads=("/memory_alerts",),
-            remedy="ask the Prometheus: forestall audit prometheus URL",
-        )
-    return Part(
-        text="no alert watches its memory",
-        reads=("/memory_alerts",),
-        remedy="add an alert on its memory (deploy/prometheus has rules)",
-        severity=Severity.HIGH,
-    )
+    return _ALERTS_UNASKED if host.facts.memory_alerts is None else _NO_ALERT
 
 
 def pressure(host: Posture) -> Part | None:
@@ -77,29 +94,17 @@ def pressure(host: Posture) -> Part | None:
     facts = host.facts
     if facts.psi or not _could_tell_pressure(facts.kernel_release):
         return None
-    if facts.psi is None:
-        return Part(text="whether it tells pressure", reads=("/psi",), remedy="read /proc/pressure")
-    return Part(
-        text="pressure (PSI) is switched off",
-        reads=("/psi",),
-        remedy='grubby --update-kernel=ALL --args="psi=1", then reboot',
-        severity=Severity.LOW,
-    )
+    return _PRESSURE_UNSEEN if facts.psi is None else _NO_PRESSURE
 
 
 def gated(host: Posture) -> Part | None:
     """(d) Whether each service of the site's own was tested for leaks."""
-    facts = host.facts
     names = [one.name for one in host.own_services]
     if not names:
         return None
-    if facts.gated_services is None:
-        return Part(
-            text="which services were tested for leaks",
-            reads=("/gated_services",),
-            remedy="give the records of forestall gate",
-        )
-    known = {_bare(name) for name in facts.gated_services}
+    if host.facts.gated_services is None:
+        return _GATE_UNASKED
+    known = {_bare(name) for name in host.facts.gated_services}
     found = [name for name in names if _bare(name) not in known]
     if not found:
         return None

@@ -116,6 +116,11 @@ def _limit(facts: HostFacts, unit: UnitFacts) -> int | None:
     return None if facts.cgroup_version == 1 else unit.memory_high_bytes
 
 
+def unit_of(facts: HostFacts, service: Service) -> UnitFacts:
+    """The unit that a Service was made of."""
+    return (facts.units or ())[int(service.pointer.rpartition("/")[2])]
+
+
 def named(found: list[Service], most: int = NAMED_MOST) -> str:
     """The first names, and how many more."""
     more = len(found) - most

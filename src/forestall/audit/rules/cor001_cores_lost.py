@@ -13,7 +13,7 @@ from forestall.audit.cores import PATTERN, lost_everywhere, lost_for
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import NAMED_MOST, named
+from forestall.audit.services import NAMED_MOST, named, unit_of
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Service, Severity
 
@@ -58,9 +58,8 @@ def _python_services(host: Posture) -> list[tuple[Service, UnitFacts, int]]:
             held[unit] = max(held.get(unit, 0), counted_bytes(holder))
     if not held:
         return []
-    units = host.facts.units or ()
     return [
-        (one, units[int(one.pointer.rpartition("/")[2])], held[one.name])
+        (one, unit_of(host.facts, one), held[one.name])
         for one in host.own_services
         if one.name in held
     ]

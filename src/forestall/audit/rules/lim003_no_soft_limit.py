@@ -8,9 +8,9 @@ host loses that.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import named, pointers
+from forestall.audit.services import named, pointers, unit_of
 from forestall.model.facts import UnitFacts
-from forestall.model.finding import Cost, Service, Severity
+from forestall.model.finding import Cost, Severity
 
 NEEDS_MEMORY_HIGH = 231
 
@@ -29,11 +29,11 @@ def judge(host: Posture) -> Judgement:
         return not_applicable(f"systemd {facts.systemd_version} knows no MemoryHigh=.")
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
-    found = [one for one in host.own_services if _is_a_wall(_unit(host, one))]
+    found = [one for one in host.own_services if _is_a_wall(unit_of(facts, one))]
     if not found:
         return PASS
     swap = bool(facts.memory.swap_total_bytes) and any(
-        _unit(host, one).swap_max_bytes is None for one in found
+        unit_of(facts, one).swap_max_bytes is None for one in found
     )
     more = ", and swap without end (no MemorySwapMax=)" if swap else ""
     have = "has" if len(found) == 1 else "have"
@@ -45,10 +45,6 @@ def judge(host: Posture) -> Judgement:
         "its MemoryMax=",
         undo=f"systemctl set-property {found[0].name} MemoryHigh=infinity",
     )
-
-
-def _unit(host: Posture, service: Service) -> UnitFacts:
-    return (host.facts.units or ())[int(service.pointer.rpartition("/")[2])]
 
 
 def _is_a_wall(unit: UnitFacts) -> bool:

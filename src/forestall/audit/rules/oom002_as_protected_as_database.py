@@ -9,8 +9,7 @@ killed inside its own cgroup, long before it is compared with anybody.
 from forestall.audit.beside import gravity, no_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import NAMED_MOST, named
-from forestall.model.facts import UnitFacts
+from forestall.audit.services import NAMED_MOST, named, unit_of
 from forestall.model.finding import Cost, Outcome, Service, Severity
 
 
@@ -54,7 +53,7 @@ def _as_low(adjust: int | None, protected: int) -> bool:
 def _adjust(host: Posture, service: Service) -> tuple[int | None, str]:
     """The oom_score_adj of a service's main process, and where it was seen."""
     facts = host.facts
-    unit: UnitFacts = (facts.units or ())[int(service.pointer.rpartition("/")[2])]
+    unit = unit_of(facts, service)
     for index, holder in enumerate(facts.holders):
         if holder.process.key.pid == unit.main_pid and holder.oom_score_adjust is not None:
             return holder.oom_score_adjust, f"/holders/{index}/oom_score_adjust"

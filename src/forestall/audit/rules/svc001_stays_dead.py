@@ -8,7 +8,7 @@ host for as long as nobody looks.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import NAMED_MOST, named, pointers
+from forestall.audit.services import NAMED_MOST, named, pointers, unit_of
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Service, Severity
 
@@ -40,7 +40,7 @@ def judge(host: Posture) -> Judgement:
 
 def _unit(host: Posture, service: Service) -> UnitFacts | None:
     """The unit of a service that is meant to keep running."""
-    unit = (host.facts.units or ())[int(service.pointer.rpartition("/")[2])]
+    unit = unit_of(host.facts, service)
     return None if unit.service_type == "oneshot" else unit
 
 

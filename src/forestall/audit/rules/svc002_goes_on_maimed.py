@@ -7,7 +7,7 @@ alive and does no work, and nothing starts it again.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import named, pointers
+from forestall.audit.services import named, pointers, unit_of
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 
@@ -27,7 +27,7 @@ def judge(host: Posture) -> Judgement:
     asked = [
         (one, unit)
         for one in host.own_services
-        if (unit := facts.units[int(one.pointer.rpartition("/")[2])]).oom_policy == "continue"
+        if (unit := unit_of(facts, one)).oom_policy == "continue"
     ]
     if not asked:
         return PASS
