@@ -25,6 +25,7 @@ class Command(Protocol):
 
 COMMANDS = (
     ("look", "what happens on this host when memory runs out, and what stands in between"),
+    ("audit", "what would make a leak an outage; and what an OOM kill or panic was about"),
     ("watch", "the agent: read, judge and, if allowed, act before the kernel does"),
     ("guard", "what guard did, or would have done (ledger)"),
     ("incident", "incidents this host has seen, and their timelines"),

@@ -195,7 +195,7 @@ def pagetables():
         size = 200 << 30
         at = LIBC.mmap(None, ctypes.c_size_t(size), 1, 0x4022, -1, ctypes.c_long(0))
         for offset in range(0, size, 2 * MIB):
-            ctypes.c_char.from_address(at + offset).value
+            bytes(ctypes.c_char.from_address(at + offset))
         time.sleep(3600)
 
     procs = [Proc("sparse-index", sparse)]

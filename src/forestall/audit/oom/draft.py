@@ -70,6 +70,7 @@ class Draft:
     stack: list[str] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     chosen: Kill | None = None
+    group: bool = False
     panic: Panic | None = None
     lost: list[str] = field(default_factory=list)
     idle: int = 0
@@ -109,13 +110,21 @@ class Draft:
 
     def _page_bytes(self) -> tuple[int, bool]:
         """The size of a page, and whether the log tells it: by a free list, or by free pages."""
-        if self.block_bytes in PAGE_SIZES:
+        if self.block_bytes is not None and self.block_bytes in PAGE_SIZES:
             return self.block_bytes, True
         pages = self.counts.get("free")
         free = sum(zone.free_bytes for zone in self.zones.values())
-        for size in PAGE_SIZES if pages and free else ():
-            if abs(free - pages * size) <= free // 8:
+        for size in PAGE_SIZES:
+            if pages and free and abs(free - pages * size) <= free // 8:
                 return size, True
+        for kill in self.kills:
+            # The line of a kill has in kB what the table has in pages.
+            for raw in self.tasks:
+                pages = raw.numbers["total_vm"]
+                if raw.pid == kill.pid and pages and kill.total_vm_bytes:
+                    size = kill.total_vm_bytes // pages
+                    if size in PAGE_SIZES:
+                        return size, True
         return PAGE_SIZES[0], False
 
 

@@ -20,7 +20,7 @@ IDLE_AFTER_KILL_MAX = 40
 # A panic by a hung task comes kernel.hung_task_timeout_secs (120 s) and more after.
 PANIC_LATER_SECONDS = 1_800.0
 LOST_MAX = 16
-MEMORY_PANICS = ("Out of memory", "System is deadlocked on memory")
+MEMORY_PANICS = ("out of memory", "system is deadlocked on memory")
 OUR_LIMITS = ("oom_kill_process", "dump_header", "warn_alloc", "out_of_memory", "oom_reaper")
 
 
@@ -84,8 +84,9 @@ class Parser:
             found = words.REFUSED.match(text)
             if found is not None:
                 return self._open(said, Kind.ALLOCATION_FAILURE, found)
-        elif self._draft is None and "process " in text:
-            # The report before it is not in this log: it was cut, or nobody kept it.
+        elif "process " in text and self._is_over():
+            # The report before it is not in this log: it was cut, or the kernel, which prints at
+            # most ten in 50 s (oom_kill_process), left it out.
             if words.KILLED.match(text) or words.CHOSEN.match(text):
                 draft = Draft(kind=Kind.KILL_LINE, first=said, last_line=said.number)
                 draft.kernel = self._kernel
@@ -97,6 +98,11 @@ class Parser:
             draft.kernel = self._kernel
             return draft
         return None
+
+    def _is_over(self) -> bool:
+        """Whether a further kill is none of the open event's."""
+        draft = self._draft
+        return draft is None or (bool(draft.kills) and not draft.group)
 
     def _open(self, said: Said, kind: Kind, found: re.Match[str]) -> Draft:
         draft = Draft(kind=kind, first=said, last_line=said.number, kernel=self._kernel)
@@ -131,7 +137,7 @@ class Parser:
             return
         if self._hung is not None:
             frame = words.FRAME.match(text)
-            if frame is not None and frame["what"] in words.RECLAIM:
+            if frame is not None and frame["what"].split(".")[0] in words.RECLAIM:
                 self._waiting, self._hung = f"{self._hung}, in {frame['what']}", None
         if "anual OOM execution" in text and words.BY_HAND.match(text):
             self._by_hand = True
@@ -150,7 +156,7 @@ class Parser:
         draft = self._draft
         panic = Panic(why=why[:400], line=said.number, waiting=self._waiting)
         self._waiting = self._hung = None
-        by_memory = why.startswith(MEMORY_PANICS)
+        by_memory = why.lower().startswith(MEMORY_PANICS)
         if draft is not None and (by_memory or not draft.kills):
             # Straight out of the report that is open.
             draft.panic = panic

@@ -336,7 +336,7 @@ def _read_killed(draft: Draft, said: Said) -> bool:
         page_table_bytes=sizes.get("pgtables"),
         uid=_int(uid),
         oom_score_adjust=_int(adjust),
-        group="group_kill" in draft.facts,
+        group=draft.group,
     )
     # With memory.oom.group the one that was chosen is named once more among its group.
     if all(one.pid != kill.pid for one in draft.kills) and len(draft.kills) < KILLS_MAX:
@@ -359,6 +359,8 @@ def _read_others(draft: Draft, said: Said) -> bool:
     text = said.text
     if text.startswith(words.NOTHING):
         draft.facts["nothing_killable"] = True
+    elif text.startswith("Tasks in ") and words.GROUP.match(text):
+        draft.group = True
     elif text.startswith("Tasks state (memory"):
         draft.in_stats = draft.in_slab = False
     elif text.startswith("Mem-Info:"):

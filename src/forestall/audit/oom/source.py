@@ -12,7 +12,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, Protocol, cast
 
 from forestall.audit.oom.prefix import Said, split
 from forestall.errors import InputError
@@ -26,11 +26,18 @@ FIELD_BYTES_MAX = 1 * MIB
 
 Wants = Callable[[bytes], bool]
 
+
+class Readable(Protocol):
+    """All that is asked of a stream."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 CORES = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
-OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], "Readable"]], ...] = (
     (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
-    (b"\xfd7zXZ\x00", lambda file: lzma.LZMAFile(file)),
-    (b"BZh", lambda file: bz2.BZ2File(file)),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
 )
 REFUSED = (
     (b"\x28\xb5\x2f\xfd", "packed with zstd", "zstd -dc FILE | forestall audit oom -"),
@@ -61,11 +68,11 @@ def read(
     file: IO[bytes], name: str, source: Source, wants: Wants, *, bytes_max: int
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
-    buffered = io.BufferedReader(_Raw(file), CHUNK_BYTES)
+    buffered = _peekable(file)
     head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
-    for magic, opener in OPENERS:
+    for magic, opener in PACKED:
         if head.startswith(magic):
-            buffered = io.BufferedReader(_Raw(opener(buffered)), CHUNK_BYTES)
+            buffered = _peekable(opener(cast(IO[bytes], buffered)))
             try:
                 head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
             except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -94,16 +101,20 @@ def read(
                 yield from split(number, raw.decode("utf-8", "replace"))
 
 
+def _peekable(file: Readable) -> io.BufferedReader:
+    return io.BufferedReader(_Raw(file), CHUNK_BYTES)
+
+
 class _Raw(io.RawIOBase):
     """Any readable file as a raw one, which BufferedReader asks for; `peek` needs that."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:
         data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -112,7 +123,7 @@ class _Raw(io.RawIOBase):
 class _Bounded:
     """Reads no further than allowed, cuts lines that never end, and survives a broken end."""
 
-    def __init__(self, file: IO[bytes], source: Source, bytes_max: int) -> None:
+    def __init__(self, file: Readable, source: Source, bytes_max: int) -> None:
         self._file = file
         self._source = source
         self._left = bytes_max
@@ -182,7 +193,7 @@ def _text(value: object) -> str:
 
 
 def _entry(number: int, fields: dict[str, str]) -> Iterator[Said]:
-    """A journal's entry, if the kernel's: _TRANSPORT is journald's own word, nobody can forge it."""
+    """A journal's entry, if the kernel's. _TRANSPORT is journald's word; nobody can forge it."""
     transport = fields.get("_TRANSPORT")
     if transport is None:
         if fields.get("SYSLOG_IDENTIFIER", "kernel") != "kernel":

@@ -49,7 +49,8 @@ ZONE = re.compile(
 KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})kB")
 RESERVE = re.compile(r"lowmem_reserve\[\]:(?P<pages>(?: \d{1,18}){1,16})")
 BUDDY = re.compile(
-    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device): (?P<rest>\d+\*.*)"
+    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device): "
+    r"(?P<rest>\d+\*.*)"
 )
 BLOCK = re.compile(r"(\d{1,12})\*(\d{1,9})kB(?: \(([A-Z]{1,8})\))?")
 HUGE = re.compile(
@@ -99,8 +100,10 @@ KILLED_UID = re.compile(r"UID[: ](\d{1,10})")
 KILLED_SIZE = re.compile(r"(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):(\d{1,18})kB")
 KILLED_ADJUST = re.compile(r"oom_score_adj:(-?\d{1,5})")
 REAPED = re.compile(
-    r"oom_reaper: (?P<how>reaped process|unable to reap pid:)\s?(?P<pid>\d{1,10}) \((?P<name>.{0,64})\)"
+    r"oom_reaper: (?P<how>reaped process|unable to reap pid:)\s?(?P<pid>\d{1,10}) "
+    r"\((?P<name>.{0,64})\)"
 )
+GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
 NOTHING = "Out of memory and no killable processes"
 BY_HAND = re.compile(
     r"sys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution|SysRq : Manual OOM execution"
@@ -110,10 +113,33 @@ HUNG = re.compile(
     r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"
 )
 LOST = re.compile(
-    r"(?:.{0,80}: )?(?:\*\* )?(?P<count>\d{1,12}) (?:printk )?(?P<what>callbacks suppressed|messages dropped)"
+    r"(?:.{0,80}: )?(?:\*\* )?(?P<count>\d{1,12}) (?:printk )?"
+    r"(?P<what>callbacks suppressed|messages dropped)"
 )
 
 # What waits for memory: a task that hangs in one of these hangs because memory ran out.
 RECLAIM = frozenset(
-    ["__alloc_pages_slowpath", "__alloc_pages_direct_reclaim", "try_to_free_pages", "do_try_to_free_pages", "shrink_zone", "shrink_zones", "shrink_node", "shrink_lruvec", "shrink_inactive_list", "shrink_page_list", "shrink_folio_list", "congestion_wait", "wait_iff_congested", "throttle_direct_reclaim", "try_charge", "try_charge_memcg", "mem_cgroup_oom_synchronize", "mem_cgroup_out_of_memory", "out_of_memory", "mem_cgroup_do_charge", "reclaim_throttle"]
+    (
+        "__alloc_pages_slowpath",
+        "__alloc_pages_direct_reclaim",
+        "try_to_free_pages",
+        "do_try_to_free_pages",
+        "shrink_zone",
+        "shrink_zones",
+        "shrink_node",
+        "shrink_lruvec",
+        "shrink_inactive_list",
+        "shrink_page_list",
+        "shrink_folio_list",
+        "congestion_wait",
+        "wait_iff_congested",
+        "reclaim_throttle",
+        "throttle_direct_reclaim",
+        "try_charge",
+        "try_charge_memcg",
+        "mem_cgroup_do_charge",
+        "mem_cgroup_oom_synchronize",
+        "mem_cgroup_out_of_memory",
+        "out_of_memory",
+    )
 )
