@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from forestall.audit.oom.account import OomReport
+from forestall.audit.oom.nouns import Kind
 from forestall.audit.oom.parse import Parser
 from forestall.audit.oom.report import Gatherer
 from forestall.audit.oom.source import TEXT_BYTES_MAX, Source, is_core, read
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(to_document(report))
     else:
         sys.stdout.write(render(report, _style(), event=args.event))
-    return 1 if report.events else 0
+    return 1 if any(one.kind is not Kind.SNAPSHOT for one in report.accounts) else 0
 
 
 def _read(name: str, limit: int, vmlinux: str | None) -> OomReport:

@@ -1,12 +1,21 @@
 """Event -> Account: one event in sentences, with what cannot be said kept apart."""
 
+import dataclasses
+
 from forestall.audit.oom.account import Account, Ending
 from forestall.audit.oom.choice import why_chosen
 from forestall.audit.oom.nouns import Event, Kill, Kind, Task
 from forestall.audit.oom.panics import by_setting, why_panicked
 from forestall.audit.oom.remedies import next_steps
-from forestall.audit.oom.shortage import RanOut, Shortage, ran_out
-from forestall.audit.oom.tally import Holder, HolderKind, Tally, table_is_whole, tally
+from forestall.audit.oom.shortage import RanOut, Shortage, ran_out, reachable
+from forestall.audit.oom.tally import (
+    BLAME_SHARE_MIN,
+    Holder,
+    HolderKind,
+    Tally,
+    table_is_whole,
+    tally,
+)
 from forestall.units import format_bytes
 
 TASKS_KEPT = 50
@@ -19,7 +28,7 @@ def explain(event: Event, number: int) -> Account:
     """The account of one event, as number `number` of its log."""
     counted = tally(event)
     out = ran_out(event)
-    culprits = _culprits(event, counted)
+    culprits = _culprits(event, counted, out)
     ending = _ending(event)
     victims = event.kills or ((event.chosen,) if event.chosen and not event.panic else ())
     return Account(
@@ -30,7 +39,7 @@ def explain(event: Event, number: int) -> Account:
         line=event.line,
         last_line=event.last_line,
         ran_out=out,
-        culprit=_culprit_text(event, counted, culprits),
+        culprit=_culprit_text(event, counted, out, culprits),
         at=event.at,
         seconds=event.seconds,
         kernel=event.kernel,
@@ -79,35 +88,34 @@ def _ending(event: Event) -> Ending:
     return Ending.UNKNOWN
 
 
-def _culprits(event: Event, counted: Tally) -> tuple[Holder, ...]:
-    """Who really holds it; nobody where memory was only fragmented, or a person asked."""
-    if event.by_hand:
-        return ()
+def _culprits(event: Event, counted: Tally, out: RanOut) -> tuple[Holder, ...]:
+    """Who really holds what ran out; nobody where nothing was used up."""
+    if out.shortage in (Shortage.NOTHING, Shortage.FRAGMENTATION):
+        return counted.blamed if event.kind is Kind.SNAPSHOT else ()
+    if out.shortage is Shortage.ZONE:
+        return _in_zone(event, counted)
     return counted.blamed
 
 
-def _culprit_text(event: Event, counted: Tally, culprits: tuple[Holder, ...]) -> str:
-    if event.by_hand:
-        return "Nobody is to blame: memory had not run out."
-    if culprits and culprits[0].kind is HolderKind.UNLISTED:
-        size = format_bytes(culprits[0].bytes)
-        return (
-            f"UNKNOWN: processes hold {size} ({_percent(culprits[0])}) that no row of the log "
-            "accounts for."
-        )
+def _in_zone(event: Event, counted: Tally) -> tuple[Holder, ...]:
+    """A low zone is filled by the kernel's own memory; that of processes mostly lies above it."""
+    low = sum(zone.managed_bytes or 0 for zone in reachable(event))
+    found = [
+        dataclasses.replace(one, share=min(1.0, one.bytes / low))
+        for one in counted.holders
+        if low and one.kind in (HolderKind.SLAB, HolderKind.PAGE_TABLES, HolderKind.UNNAMED)
+    ]
+    return tuple(one for one in found[:1] if (one.share or 0) >= BLAME_SHARE_MIN)
+
+
+def _culprit_text(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]) -> str:
     if not culprits:
-        if not counted.holders:
-            return "UNKNOWN: the log holds no table of tasks and no counters."
-        top = counted.holders[0]
-        if top.share is None:
-            return (
-                f"UNKNOWN: {_held_by(top)} is the largest in the table, but what the kernel itself "
-                "holds is not in the log."
-            )
-        return (
-            f"Nobody stands out: the largest, {_held_by(top)}, has {_percent(top)} of the memory."
-        )
-    text = " and ".join(f"{_held_by(one)} ({_percent(one)})" for one in culprits)
+        return _nobody(event, counted, out)
+    if culprits[0].kind is HolderKind.UNLISTED:
+        size = format_bytes(culprits[0].bytes)
+        share = _percent(culprits[0])
+        return f"UNKNOWN: processes hold {size} ({share}) that no row of the log accounts for."
+    text = " and ".join(f"{_held_by(event, one)} ({_percent(one)})" for one in culprits)
     if not any(one.kind.is_process for one in culprits):
         text = f"No process: {text}"
     if not counted.complete:
@@ -115,7 +123,23 @@ def _culprit_text(event: Event, counted: Tally, culprits: tuple[Holder, ...]) ->
     return text + "."
 
 
-def _held_by(holder: Holder) -> str:
+def _nobody(event: Event, counted: Tally, out: RanOut) -> str:
+    if event.by_hand:
+        return "Nobody is to blame: memory had not run out."
+    if out.shortage is Shortage.FRAGMENTATION:
+        return "Nobody is to blame: memory was not used up."
+    if out.shortage is Shortage.ZONE:
+        return "UNKNOWN: who fills this zone is not said; the largest of the host are below."
+    if not counted.holders:
+        return "UNKNOWN: the log holds no table of tasks and no counters."
+    top = counted.holders[0]
+    held = _held_by(event, top)
+    if top.share is None:
+        return f"UNKNOWN: {held}, is the largest in the table; what the kernel holds is not said."
+    return f"Nobody stands out: the largest, {held}, has {_percent(top)} of the memory."
+
+
+def _held_by(event: Event, holder: Holder) -> str:
     """`postgres (6 processes), 2.1 GiB`."""
     if holder.kind is HolderKind.PROCESS:
         name = f"{holder.name} (pid {holder.pid})"
@@ -123,6 +147,9 @@ def _held_by(holder: Holder) -> str:
         name = f"{holder.name} ({holder.count} processes)"
     else:
         name = holder.name
+    if holder.kind is HolderKind.SLAB and event.caches:
+        cache = max(event.caches, key=lambda one: one.total_bytes)
+        name = f"{name} (the largest cache: {cache.name}, {format_bytes(cache.total_bytes)})"
     size = format_bytes(holder.bytes)
     if holder.most_bytes is not None:
         size = f"{size} with shared pages counted once"
@@ -154,6 +181,8 @@ def _headline(
     """One or two sentences: who held it, what the kernel did."""
     if event.kind is Kind.PANIC:
         return "The kernel panicked while tasks waited for memory; nothing says who held it."
+    if event.kind is Kind.SNAPSHOT:
+        return f"{_who(event, counted, out, culprits)} This is the dump's moment, not a shortage."
     if event.by_hand:
         return f"A person had the kernel kill by SysRq; it took {_victims(victims)}."
     return f"{_who(event, counted, out, culprits)} {_did(event, culprits, ending, victims)}"
@@ -163,6 +192,7 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     if out.shortage is Shortage.FRAGMENTATION:
         return "Memory was not used up but fragmented: no adjacent pages as many as were asked for."
     where = {
+        Shortage.ZONE: out.what.split(",")[0],
         Shortage.CGROUP: f"cgroup {_cgroup(event) or '(unnamed)'}",
         Shortage.NODES: out.what.removeprefix("the memory of "),
     }.get(out.shortage, "the host")
@@ -174,6 +204,8 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         return f"Memory ran out in {where}; who held it cannot be named for sure."
     # Blame needs a share, and so the whole is known.
     whole = format_bytes(counted.whole_bytes or 0)
+    if out.shortage is Shortage.ZONE:
+        return f"No process held it: {_short(culprits[0])} filled {where}."
     swap = " of memory and swap" if event.swap_used_bytes and not event.in_cgroup else ""
     names = " and ".join(_short(one) for one in culprits)
     size = format_bytes(sum(one.bytes for one in culprits))

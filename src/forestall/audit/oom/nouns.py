@@ -9,12 +9,16 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an event is: an OOM kill (or what was to be one), a refused allocation, a panic."""
+    """What an event is: an OOM kill (or what was to be one), a refused allocation, a panic.
+
+    KILL_LINE: only the line of the kill is there. SNAPSHOT: a dump of memory of another moment.
+    """
 
     OOM = "oom"
     ALLOCATION_FAILURE = "allocation-failure"
     PANIC = "panic"
     KILL_LINE = "kill-line"
+    SNAPSHOT = "snapshot"
 
 
 class Constraint(StrEnum):
@@ -186,6 +190,7 @@ class Event:
     tasks: tuple[Task, ...] = ()
     tasks_header: bool = False
     tasks_short: int = 0
+    tasks_whole: bool = False
     stack: tuple[str, ...] = ()
     kills: tuple[Kill, ...] = ()
     chosen: Kill | None = None

@@ -21,6 +21,8 @@ _KERNEL_STAMP = re.compile(
 _WALL_STAMP = re.compile(r"\[(?P<at>[^\[\]]{0,40}\d\d:\d\d:\d\d[^\[\]]{0,16})\]\s?")
 _ISO_STAMP = re.compile(r"(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16}) ")
 _DECODED = re.compile(r"(?:kern|user|daemon|syslog)\s*:(?:\w{3,6})\s*: ")
+# /dev/kmsg: level, number, microseconds, flags; text.
+_KMSG = re.compile(r"\d{1,3},\d{1,20},(?P<micro>\d{1,16}),[-c+][^;]{0,200};")
 _LEVEL = re.compile(r"<\d{1,3}>")
 # The tag is a program's name with its number in brackets; the kernel has no number.
 _SYSLOG = re.compile(
@@ -69,6 +71,10 @@ def _split_part(number: int, part: str, at: str | None) -> Iterator[Said]:
             if found is not None:
                 at = found.groupdict().get("at") or at
                 part = part[found.end() :]
+    kmsg = _KMSG.match(part)
+    if kmsg is not None:
+        yield from _unfold(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6)
+        return
     stamps = list(_KERNEL_STAMP.finditer(part))[:PIECES_MAX]
     if not stamps:
         level = _LEVEL.match(part)

@@ -96,6 +96,8 @@ def weight(event: Event) -> int:
     """How much an event matters: a panic most, then the host, some nodes, a cgroup, one request."""
     if event.panic is not None:
         return 5
+    if event.kind is Kind.SNAPSHOT:
+        return 0
     if event.kind is Kind.ALLOCATION_FAILURE:
         return 1
     if event.by_hand:

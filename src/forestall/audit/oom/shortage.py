@@ -50,6 +50,11 @@ def ran_out(event: Event) -> RanOut:
                 "order=-1 is how the kernel marks a kill by /proc/sysrq-trigger or keyboard.",
             ),
         )
+    if event.kind is Kind.SNAPSHOT:
+        return RanOut(
+            shortage=Shortage.NOTHING,
+            what="nothing, by the kernel's log: no report of a shortage is in it, or an older one",
+        )
     if event.in_cgroup:
         return _cgroup(event)
     if not event.zones:

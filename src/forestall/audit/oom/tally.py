@@ -119,6 +119,8 @@ def ram_bytes(event: Event) -> int | None:
 
 def table_is_whole(event: Event) -> bool:
     """Whether every row that the kernel printed is here: the line that follows them is, too."""
+    if event.tasks_whole:
+        return True
     followed = event.chosen or event.kills or event.panic or event.nothing_killable
     return bool(event.tasks) and event.tasks_header and not event.tasks_short and bool(followed)
 
