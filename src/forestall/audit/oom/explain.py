@@ -234,7 +234,9 @@ def _did(
                 kill.name for kill in victims
             }
             if hit:
-                return f"The kernel killed {_victims(victims)}: the one that held it."
+                many = any(one.count > 1 for one in culprits)
+                held = "one of those that held it" if many else "the one that held it"
+                return f"The kernel killed {_victims(victims)}: {held}."
             if culprits and culprits[0].kind.is_process:
                 return f"The kernel killed {_victims(victims)} instead, which held less."
             if culprits:
@@ -287,6 +289,8 @@ def _unknown_tasks(event: Event) -> list[str]:
     text = []
     if not event.tasks_header:
         text.append("Swap and page tables of each process: the table's head line is missing.")
+    elif all(task.swap_bytes is None for task in event.tasks):
+        text.append("Swap and page tables of each process: this kernel does not print them.")
     if event.tasks_short:
         text.append(f"What {event.tasks_short} more processes held: their rows are cut.")
     elif event.tasks_header and not table_is_whole(event):

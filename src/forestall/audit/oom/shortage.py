@@ -266,7 +266,7 @@ def _one_zone(event: Event, mine: list[Zone], rich: list[Zone]) -> RanOut:
     free = format_bytes(sum(zone.free_bytes for zone in rich))
     other = ", ".join(dict.fromkeys(_zone_name(zone) for zone in rich))
     nodes = allowed(event)
-    if nodes is not None and any(zone.node not in nodes for zone in rich):
+    if nodes is not None and any(zone.node is not None and zone.node not in nodes for zone in rich):
         allowed_text = event.nodemask or event.mems_allowed
         return RanOut(
             shortage=Shortage.NODES,
