@@ -318,13 +318,13 @@ def _kill(machine: Machine, proc: Proc, what: str, cgroup: str = "", limit: int 
         return [chosen, f"Killed process {proc.pid} ({proc.name}) {sizes}"]
     where = cgroup or f"global_oom,task_memcg=/system.slice/{proc.name}.service"
     kind = "CONSTRAINT_MEMCG" if cgroup else "CONSTRAINT_NONE"
+    name = f"{proc.pid} ({proc.name})"
+    chosen = f"oom-kill:constraint={kind},nodemask=(null),cpuset=/,mems_allowed=0-1,{where}"
+    sizes += f", shmem-rss:{proc.shmem * kib}kB, UID:{proc.uid} pgtables:{proc.tables * kib}kB"
     return [
-        f"oom-kill:constraint={kind},nodemask=(null),cpuset=/,mems_allowed=0-1,{where},"
-        f"task={proc.name},pid={proc.pid},uid={proc.uid}",
-        f"{what}: Killed process {proc.pid} ({proc.name}) {sizes}, shmem-rss:{proc.shmem * kib}kB, "
-        f"UID:{proc.uid} pgtables:{proc.tables * kib}kB oom_score_adj:{proc.adjust}",
-        f"oom_reaper: reaped process {proc.pid} ({proc.name}), now anon-rss:0kB, file-rss:0kB, "
-        "shmem-rss:0kB",
+        f"{chosen},task={proc.name},pid={proc.pid},uid={proc.uid}",
+        f"{what}: Killed process {name} {sizes} oom_score_adj:{proc.adjust}",
+        f"oom_reaper: reaped process {name}, now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB",
     ]
 
 

@@ -21,13 +21,13 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 from forestall.audit.oom.account import OomReport
 from forestall.audit.oom.nouns import Kind
 from forestall.audit.oom.parse import Parser
 from forestall.audit.oom.report import Gatherer
-from forestall.audit.oom.source import TEXT_BYTES_MAX, Source, is_core, read
+from forestall.audit.oom.source import TEXT_BYTES_MAX, Readable, Source, is_core, read
 from forestall.cli.audit_oom_text import render
 from forestall.cli.look_text import Style
 from forestall.cli.options import add_json, print_json
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(name: str, limit: int, vmlinux: str | None) -> OomReport:
     if name == "-":
-        return explain_stream(sys.stdin.buffer, "standard input", limit)
+        return explain_stream(cast(Readable, sys.stdin.buffer), "standard input", limit)
     with open(name, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISDIR(mode):
@@ -95,7 +95,7 @@ def _head(file: IO[bytes]) -> bytes:
     return head
 
 
-def explain_stream(file: IO[bytes], name: str, limit: int) -> OomReport:
+def explain_stream(file: Readable, name: str, limit: int) -> OomReport:
     """All events of a stream of kernel messages."""
     parser, source, gatherer = Parser(), Source(), Gatherer()
     with _progress(source) as beat:

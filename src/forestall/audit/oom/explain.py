@@ -192,7 +192,7 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     if out.shortage is Shortage.FRAGMENTATION:
         return "Memory was not used up but fragmented: no adjacent pages as many as were asked for."
     where = {
-        Shortage.ZONE: out.what.split(",")[0],
+        Shortage.ZONE: out.what.removesuffix(", while the host has memory left"),
         Shortage.CGROUP: f"cgroup {_cgroup(event) or '(unnamed)'}",
         Shortage.NODES: out.what.removeprefix("the memory of "),
     }.get(out.shortage, "the host")
@@ -203,17 +203,21 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     if not culprits:
         return f"Memory ran out in {where}; who held it cannot be named for sure."
     # Blame needs a share, and so the whole is known.
-    whole = format_bytes(counted.whole_bytes or 0)
     if out.shortage is Shortage.ZONE:
         return f"No process held it: {_short(culprits[0])} filled {where}."
-    swap = " of memory and swap" if event.swap_used_bytes and not event.in_cgroup else ""
+    whole = format_bytes(counted.whole_bytes or 0)
+    if where == "the host":
+        swap = " and swap" if event.swap_used_bytes else ""
+        whole = f"the host's {whole} of memory{swap}"
+    else:
+        whole = f"the {whole} of {where}"
     names = " and ".join(_short(one) for one in culprits)
     size = format_bytes(sum(one.bytes for one in culprits))
     if not culprits[0].kind.is_process:
-        return f"No process held it: {size} of the {whole}{swap} of {where} was {names}."
+        return f"No process held it: {size} of {whole} was {names}."
     if culprits[0].capped:
-        return f"{names} held nearly all of the {whole}{swap} of {where}."
-    return f"{names} held {size} of the {whole}{swap} of {where}."
+        return f"{names} held nearly all of {whole}."
+    return f"{names} held {size} of {whole}."
 
 
 def _did(

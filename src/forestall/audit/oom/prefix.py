@@ -24,11 +24,12 @@ _DECODED = re.compile(r"(?:kern|user|daemon|syslog)\s*:(?:\w{3,6})\s*: ")
 # /dev/kmsg: level, number, microseconds, flags; text.
 _KMSG = re.compile(r"\d{1,3},\d{1,20},(?P<micro>\d{1,16}),[-c+][^;]{0,200};")
 _LEVEL = re.compile(r"<\d{1,3}>")
-# The tag is a program's name with its number in brackets; the kernel has no number.
+# The tag is a program's name with its number in brackets; the kernel has no number. dmesg's own
+# ISO stamps have a comma, and what follows them is the kernel's.
 _SYSLOG = re.compile(
     r"(?:<\d{1,3}>)?"
     r"(?P<at>[^\W\d]\S{1,8} [ \d]?\d \d\d:\d\d:\d\d(?:\.\d+)?"
-    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16})\s+"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?!,)\S{0,16})\s+"
     r"(?:(?P<host>[^\s:\[\]]{1,255})\s+)?"
     r"(?:[a-z0-9]{1,8}\.[a-z]{1,8}\s+)?"
     r"(?P<tag>[^\s:\[\]]{1,64})(?P<number>\[\d+\])?:\s?"

@@ -19,7 +19,7 @@ class Gatherer:
 
     def __init__(self) -> None:
         self._accounts: deque[Account] = deque(maxlen=ACCOUNTS_MAX)
-        self._best: tuple[tuple[int, int], Account] | None = None
+        self._best: tuple[tuple[int, bool, int], Account] | None = None
         self._series: deque[Series] = deque(maxlen=SERIES_MAX)
         self.count = 0
 
@@ -33,7 +33,8 @@ class Gatherer:
             self.count += 1
         account = explain(event, self.count)
         self._accounts.append(account)
-        rank = (weight(event), self.count)
+        # A report that is whole says more than one that is cut.
+        rank = (weight(event), not event.cut, self.count)
         if self._best is None or rank >= self._best[0]:
             self._best = (rank, account)
         self._join(account)
@@ -100,7 +101,8 @@ def weight(event: Event) -> int:
         return 0
     if event.kind is Kind.ALLOCATION_FAILURE:
         return 1
-    if event.by_hand:
+    if event.by_hand or (event.cut and not event.zones and not event.in_cgroup):
+        # Of a report that is cut before its zones it is not known whom it concerns.
         return 1
     if event.constraint is Constraint.MEMCG:
         return 2

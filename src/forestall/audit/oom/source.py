@@ -28,9 +28,11 @@ Wants = Callable[[bytes], bool]
 
 
 class Readable(Protocol):
-    """All that is asked of a stream."""
+    """All that is asked of a stream: what is there, and no more, so that a damaged end costs
+    nothing of what came before it.
+    """
 
-    def read(self, size: int, /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...
 
 
 CORES = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
@@ -65,7 +67,7 @@ def is_core(head: bytes) -> bool:
 
 
 def read(
-    file: IO[bytes], name: str, source: Source, wants: Wants, *, bytes_max: int
+    file: Readable, name: str, source: Source, wants: Wants, *, bytes_max: int
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
     buffered = _peekable(file)
@@ -115,7 +117,7 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        data = self._file.read(len(buffer))
+        data = self._file.read1(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
@@ -135,7 +137,7 @@ class _Bounded:
             source.ended_early = f"only the first {format_bytes(self._bytes_max)} were read"
             return b""
         try:
-            data = self._file.read(min(size, self._left))
+            data = self._file.read1(min(size, self._left))
         except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
             source.ended_early = f"the packed file is damaged or cut short: {error}"
             return b""
