@@ -6,7 +6,6 @@ megabytes so.
 """
 
 import heapq
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,9 +25,13 @@ RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 """0 is the gravest."""
 
 _STATE_CODE = {state: code << 2 for code, state in enumerate(STATES)}
+# By the plain strings: an enum's own hash is a call into Python, and a fleet makes millions.
+_CODE_OF_STATE = {state.value: code << 2 for code, state in enumerate(STATES)}
+_CODE_OF_SEVERITY = {severity.value: rank for rank, severity in enumerate(SEVERITIES)}
 _OPEN = (FindingState.FAIL, FindingState.UNKNOWN)
 _FAIL_CODE = _STATE_CODE[FindingState.FAIL]
 _UNKNOWN_CODE = _STATE_CODE[FindingState.UNKNOWN]
+_WAIVED_CODE = _STATE_CODE[FindingState.WAIVED]
 _ABSENT_CODE = _STATE_CODE[FindingState.NOT_APPLICABLE]
 
 
@@ -146,20 +149,25 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
         posture = None
     else:
         posture = Posture(seen.facts, policy.terms_of(seen.name))
-        judged = [_judged(rule, posture) for rule in rules]
+        judged = []
+        for rule in rules:
+            try:
+                judged.append(rule.judge(posture))
+            except _STUMBLED as error:
+                judged.append(_stumbled(rule, error))
     waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
     return HostAudit(seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired)
 
 
-def _judged(rule: Rule, posture: Posture) -> Judgement:
-    """A rule that stumbles over strange facts knows nothing, and does not stop the fleet."""
-    try:
-        return rule.judge(posture)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return unknown(
-            f"{rule.id} could not judge these facts: {type(error).__name__}: {error}.",
-            remedy="please report it, with this host's facts",
-        )
+_STUMBLED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a rule may raise over strange facts: it knows nothing then, and the fleet goes on."""
+
+
+def _stumbled(rule: Rule, error: Exception) -> Judgement:
+    return unknown(
+        f"{rule.id} could not judge these facts: {type(error).__name__}: {error}.",
+        remedy="please report it, with this host's facts",
+    )
 
 
 def _waive(
@@ -185,26 +193,25 @@ class Fleet:
         self.rules = rules
         self.keep = keep
         self.rows: list[HostRow] = []
-        self.counts: Counter[tuple[int, int]] = Counter()
+        self._every = bytearray()
+        self._columns: list[bytes] = []
+        self._ranks = [RANK[rule.severity] for rule in rules]
         self._worst: list[tuple[tuple[int, ...], int, HostAudit]] = []
 
     def add(self, audit: HostAudit) -> HostRow:
         """Count one host in."""
-        codes = bytes(
-            _STATE_CODE[audit.state(index)] | RANK[audit.severity(index)]
-            for index in range(len(audit.rules))
-        )
+        codes = self._codes(audit)
         weight = (
             *(codes.count(_FAIL_CODE | rank) for rank in range(2)),
-            0 if audit.posture is None else 1,
+            # A host that nobody could read comes before those with only medium findings.
+            int(audit.posture is None),
             *(codes.count(_FAIL_CODE | rank) for rank in range(2, 4)),
             *(codes.count(_UNKNOWN_CODE | rank) for rank in range(4)),
         )
-        # A host that nobody could read comes before those with only medium findings.
-        weight = (*weight[:2], 1 - weight[2], *weight[3:])
         row = HostRow(audit.name, codes, weight, audit.origin, audit.age_seconds, audit.problem)
         self.rows.append(row)
-        self.counts.update(enumerate(codes))
+        self._every += codes
+        self._columns = []
         if self.keep:
             entry = (weight, -len(self.rows), audit)
             if len(self._worst) < self.keep:
@@ -212,6 +219,16 @@ class Fleet:
             elif entry[:2] > self._worst[0][:2]:
                 heapq.heapreplace(self._worst, entry)
         return row
+
+    def _codes(self, audit: HostAudit) -> bytes:
+        codes = [
+            _CODE_OF_STATE[judged.state._value_]
+            | (rank if judged.severity is None else _CODE_OF_SEVERITY[judged.severity._value_])
+            for judged, rank in zip(audit.judged, self._ranks, strict=True)
+        ]
+        for index in audit.waived or ():
+            codes[index] = codes[index] & 3 | _WAIVED_CODE
+        return bytes(codes)
 
     @property
     def worst(self) -> list[HostAudit]:
@@ -231,15 +248,16 @@ class Fleet:
         """How many hosts have this rule in this state (with this severity)."""
         base = _STATE_CODE[state]
         ranks = range(4) if severity is None else (RANK[severity],)
-        return sum(self.counts[index, base | rank] for rank in ranks)
+        if not self._columns:
+            step = len(self.rules)
+            self._columns = [bytes(self._every[first::step]) for first in range(step)]
+        return sum(self._columns[index].count(base | rank) for rank in ranks)
 
     def total(self, state: FindingState, at_least: Severity | None = None) -> int:
         """How many findings are in a state, over all hosts, as grave as `at_least` or graver."""
         base = _STATE_CODE[state]
         ranks = range(4) if at_least is None else range(RANK[at_least] + 1)
-        return sum(
-            self.counts[index, base | rank] for index in range(len(self.rules)) for rank in ranks
-        )
+        return sum(self._every.count(base | rank) for rank in ranks)
 
     @property
     def unread(self) -> int:
