@@ -12,6 +12,7 @@ a registry, `risu` on PATH); what does not run is said so.
 
 import argparse
 import datetime
+import gc
 import json
 import os
 import platform
@@ -30,6 +31,7 @@ from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import HostTerms, Policy
 from forestall.audit.report import About
 from forestall.audit.terms import Terms
+from forestall.cli.audit import GARBAGE_THRESHOLD
 from forestall.errors import ForestallError
 from forestall.model.codec import dumps, loads
 from forestall.model.facts import HolderFacts, HostFacts, SwapDevice, UnitFacts
@@ -147,6 +149,7 @@ def main() -> None:
             file.writelines(dumps(host(number)) + "\n" for number in range(args.hosts))
         return
     if args.part:
+        gc.set_threshold(GARBAGE_THRESHOLD)
         print(json.dumps(PARTS[args.part](args.hosts)))
         return
     print(

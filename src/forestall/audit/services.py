@@ -27,7 +27,7 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     Most units of a host are the distribution's, and a fleet is judged often: these are passed
     over before anything is worked out about them.
     """
-    own = [index for index, unit in enumerate(facts.units or ()) if is_own(unit)]
+    own = [index for index, unit in enumerate(facts.units or ()) if unit.active and is_own(unit)]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
@@ -42,8 +42,8 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
     return [
         Service(
             name=unit.name,
-            limited=limited(facts, unit, above),
-            limit_bytes=limit_bytes(facts, unit, above),
+            limited=_ends(facts, unit, limit := limit_bytes(facts, unit, above)),
+            limit_bytes=limit,
             memory_bytes=memory_bytes(facts, unit),
             restart=unit.restart,
             own=is_own(unit),
@@ -62,7 +62,11 @@ def database_units(facts: HostFacts) -> set[str]:
 
 def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool | None:
     """Whether a limit ends the unit's growth before the host's memory does; None = not told."""
-    if limit_bytes(facts, unit, above) is not None:
+    return _ends(facts, unit, limit_bytes(facts, unit, above))
+
+
+def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    if limit is not None:
         return True
     if not unit.limit_known or (facts.slices is None and unit.slice not in ROOT_SLICES):
         return None
