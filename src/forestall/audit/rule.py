@@ -16,10 +16,10 @@ from forestall.model.finding import Cost, FindingState, Severity
 
 @dataclass(slots=True, unsafe_hash=True)
 class Judgement:
-    """What a rule says of one host; it is shared, and nobody changes one. None = as the rule has it.
+    """What a rule says of one host. None = as the rule has it.
 
-    It is not frozen because making a frozen one takes three times as long, and judging a fleet
-    makes millions.
+    Many hosts share one and nobody changes it; it is not frozen because making a frozen one takes
+    three times as long, and judging a fleet makes millions.
 
     `reads` are pointers (RFC 6901) into the HostFacts document. `text` says for FAIL what was
     found, for UNKNOWN and NOT_APPLICABLE why; PASS needs none.

@@ -39,9 +39,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TextIO, cast
 
 from forestall import __version__
+from forestall.audit import tables
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, load_policy, role_of
@@ -54,6 +56,7 @@ from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
 from forestall.cli.audit_inputs import groups, hosts
+from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
@@ -100,7 +103,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """`--role` and `--policy`, the same for `audit check`."""
+    """`--role`, `--policy` and `--state`, the same for `audit check`."""
     parser.add_argument(
         "--role",
         metavar="ROLE=PATTERN",
@@ -113,6 +116,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the site's audit file: roles, waivers, terms (docs/reference/audit.md)",
     )
+    add_state(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
         about.notices += _notices(fleet)
+        about.notices += (policy.terms.tables or tables.shipped()).stale(about.at)
         for report in kept:
             report.end(fleet)
     # After the files are safe: the reader of standard output may be gone.
@@ -154,7 +159,7 @@ def policy_of(args: argparse.Namespace, at: float) -> Policy:
     return Policy(
         hosts=(*policy.hosts, *roles),
         waivers=policy.waivers,
-        terms=policy.terms,
+        terms=replace(policy.terms, tables=tables.load(state_folder(args.state))),
         skipped=policy.skipped,
         optional=policy.optional,
     )
