@@ -7,7 +7,7 @@ megabytes so.
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forestall.audit.findings import finding
 from forestall.audit.inputs.source import Seen
@@ -23,6 +23,8 @@ SEVERITIES = tuple(Severity)
 STATES = tuple(FindingState)
 RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 """0 is the gravest."""
+
+TEXT_LIMIT = 2000
 
 _STATE_CODE = {state: code << 2 for code, state in enumerate(STATES)}
 # By the plain strings: an enum's own hash is a call into Python, and a fleet makes millions.
@@ -74,7 +76,7 @@ class HostAudit:
 
     def finding(self, index: int) -> Finding:
         """One rule's finding with everything a report tells of it."""
-        rule, judged = self.rules[index], self.judged[index]
+        rule, judged = self.rules[index], _bounded(self.judged[index])
         waiver = (self.waived or {}).get(index)
         ended = (self.expired or {}).get(index)
         said = waiver.text() if waiver else None
@@ -95,6 +97,14 @@ class HostAudit:
         for index in range(len(self.rules)):
             if not states or self.state(index) in states:
                 yield self.finding(index)
+
+
+def _bounded(judged: Judgement) -> Judgement:
+    """A sentence that quotes a host's strange value stays one that can be read."""
+    if len(judged.text) <= TEXT_LIMIT and len(judged.remedy or "") <= TEXT_LIMIT:
+        return judged
+    remedy = None if judged.remedy is None else judged.remedy[:TEXT_LIMIT]
+    return replace(judged, text=f"{judged.text[:TEXT_LIMIT]}...", remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -389,9 +389,10 @@ def _at_pointer(name: Name, facts: HostFacts) -> object:
         return None
     if name.kind is Kind.VERSION and value is not None:
         return version(str(value))
-    if isinstance(value, list):
-        return tuple(value)
-    return None if isinstance(value, Mapping) else value
+    if isinstance(value, list | Mapping):
+        # A list by its short name can be asked for what it has; a whole document for nothing.
+        return tuple(value) if name.kind is Kind.LIST else None
+    return value
 
 
 __all__ = ["Checked", "Reason", "evaluate"]

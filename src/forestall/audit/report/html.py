@@ -176,7 +176,7 @@ def _row(fleet: Fleet, row: HostRow, number: int | None) -> str:
         else:
             letter = LETTERS[state][0]
             style = {"?": "U", "w": "W", "·": "P"}.get(letter, "")
-        if number is not None and state in TOLD:
+        if number is not None and state in TOLD and row.age_seconds is not None:
             what = severity.value if state is FindingState.FAIL else LETTERS[state][1]
             letter = f'<a href="#h{number}-{rule.id}" aria-label="{rule.id} {what}">{letter}</a>'
         cells.append(f'<td class="{style}">{letter}' if style else "<td>")
