@@ -81,9 +81,7 @@ def ssh_server(folder, behaviours=OWN_WORDS, max_startups="1000:30:1000", more="
         hosts.append(CLIENT.format(pattern=pattern, **fields))
     (folder / "authorized_keys").write_text("\n".join(keys) + "\n")
     config = folder / "sshd_config"
-    config.write_text(
-        CONFIG.format(port=port, folder=folder, max_startups=max_startups, more=more)
-    )
+    config.write_text(CONFIG.format(port=port, folder=folder, max_startups=max_startups, more=more))
     client = folder / "ssh_config"
     client.write_text("\n".join(hosts))
     log = folder / "sshd.log"

@@ -192,9 +192,9 @@ class _Collection:
     def _finish_some(self) -> Iterator[Seen]:
         now = self._clock.monotonic()
         for client in [client for client in self._running if client.ended(now)]:
-            client.drain(now)
             for pipe in client.pipes:
                 self._selector.unregister(pipe)
+            client.drain(now)
             del self._running[client]
             client.close()
             seen = self._judged(client, now)
