@@ -95,6 +95,14 @@ def with_commands(tree):
     path.chmod(0o755)
 
 
+def without_sizes(facts):
+    """busybox's shell runs its own df, which a plain file cannot stand in for."""
+    mounts = [
+        dataclasses.replace(found, size_bytes=None, free_bytes=None) for found in facts.mounts or ()
+    ]
+    return dataclasses.replace(facts, mounts=tuple(mounts))
+
+
 def complete(tree):
     """What hosts made of files do not have: proc/PID/comm, the kernel's name in stat; and the
     modules, whose absence a script may take for a kernel that loads none."""
@@ -112,7 +120,7 @@ def same_as_read_directly(tree):
     recorded = read_facts(RecordedHost(run(words)), SystemClock())
     direct = read_facts(copied_host(str(tree)), SystemClock())
     known = {name: getattr(recorded, name) for name in ("at", "effective_uid", "machine", "origin")}
-    assert recorded == dataclasses.replace(direct, **known)
+    assert without_sizes(recorded) == without_sizes(dataclasses.replace(direct, **known))
     return recorded
 
 

@@ -358,9 +358,10 @@ question() {
 # The sizes of file systems on this host's own disks and in its memory; a network's may hang.
 file_systems() {
     # shellcheck disable=SC2046 # a list, one path a line
-    set -- $(awk -v kinds="^($local_kinds)\$" '
-        $3 ~ kinds && $2 !~ /\\/ && ($3 != "overlay" || $2 == "/") { print $2 }
-    ' /proc/self/mounts 2>/dev/null | sort -u | head -n 500)
+    set -- $(awk -v kinds="^($local_kinds)\$" '{
+        for (i = 7; i < NF; i++) if ($i == "-") break
+        if ($(i + 1) ~ kinds && $5 !~ /\\/ && ($(i + 1) != "overlay" || $5 == "/")) print $5
+    }' /proc/self/mountinfo 2>/dev/null | sort -u | head -n 500)
     [ $# -eq 0 ] || question 5 262144 cat df -P -k "$@"
 }
 
