@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.fakes.host import FakeHost
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import answer_of, read_answer
 from forestall.clock import SystemClock
+from forestall.sense import sources
 from forestall.sense.facts import read_facts
 from forestall.sense.host import Host
 from forestall.sense.recording import RecordedHost, copied_host
@@ -286,3 +288,56 @@ def test_without_rights_it_says_what_root_would_add(tmp_path):
     assert {"boot", "etc/fstab", "var/lib/kubelet"} <= recording.denied
     assert "etc/fstab" not in recording.files
     assert recording.files["etc/kdump.conf"] == b"path /var/crash\n"
+
+
+def test_every_place_of_the_table_is_taken(tmp_path):
+    """On a host that has all of them, the recording has all of them, and what they hold."""
+    fake = FakeHost(tmp_path).process(41, "postgres", cmdline=("postgres",)).process(1, "init")
+    for pid in (1, 41):
+        (tmp_path / f"proc/{pid}/cwd").symlink_to("/var/lib/pg")
+    expected = {}
+    for source in sources.SOURCES:
+        path = re.sub(r"\[(.)[^]]*\]", r"\1", source.path).replace("*", "one")
+        if (tmp_path / path).exists() or source.what == sources.LINK:
+            continue
+        expected[path] = matching(source.lines) if source.what == sources.CONTENT else None
+        fake.write(path, expected[path] or "")
+    links = [
+        source.path.replace("*", "two") for source in sources.SOURCES if source.what == sources.LINK
+    ]
+    for path in links:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).symlink_to("../somewhere")
+    words = chroot(tmp_path)
+    recording = run(words)
+    assert {path for path in links if path not in recording.links} == set()
+    assert {path for path in expected if path not in recording.files} == set()
+    for path, text in expected.items():
+        if text is not None:
+            assert recording.files[path].rstrip(b"\0\n") == text.encode(), path
+    for source in (*sources.PROCESS, sources.COMMAND_LINE):
+        assert f"proc/41/{source.path}" in recording.files
+    assert recording.links["proc/41/cwd"] == "/var/lib/pg"
+    for name in ("memory.stat", "cgroup.controllers"):
+        assert f"sys/fs/cgroup/{name}" in recording.files
+
+
+def matching(lines):
+    """A line that an expression of the table matches; anything where every line is wanted."""
+    if lines is None:
+        return "some text: of a file"
+    for line in LINES:
+        if re.search(lines.replace("[[:space:]]", r"\s").replace("[:space:]", r"\s"), line):
+            return line
+    raise AssertionError(f"no example line for {lines}")
+
+
+LINES = (
+    "btime 1700000000",
+    "oom_kill 7",
+    "container=lxc",
+    "flags : fpu hypervisor",
+    "[rhel-7-server-eus-rpms]",
+    "deb http://example.org extended-lts main",
+    "content_profile_stig",
+)
