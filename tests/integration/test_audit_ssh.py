@@ -1,6 +1,7 @@
 """Hosts asked over real SSH: a server on loopback with keys of its own, and what can go wrong."""
 
 import contextlib
+import gzip
 import os
 import signal
 import socket
@@ -147,6 +148,7 @@ def test_a_key_that_is_not_accepted(server, tmp_path):
     config.write_text(text)
     (seen,) = collect(["someone@plain"], SshOptions(config=str(config)))
     assert seen.facts is None
+    assert seen.name == "plain"
     assert "authentication failed for user someone (publickey)" in seen.problem
 
 
@@ -320,3 +322,30 @@ def test_nothing_is_asked_where_something_is_wrong_from_the_start(server):
     with pytest.raises(ForestallError, match="there is no"):
         list(collect(["plain"], options(server, program="/nonexistent/ssh")))
     assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+
+
+def test_by_hand(server):
+    """The printed script, sent with plain ssh and unpacked, is an answer as --keep keeps it."""
+    printed = run_script()
+    answered = subprocess.run(
+        ["ssh", "-F", str(server.config), "-T", "noisy", "sh -s"],
+        input=printed,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    packed = run_script("--unpack", data=answered.stdout)
+    assert read_answer(gzip.decompress(packed)).effective_uid == os.geteuid()
+
+
+def run_script(*words, data=b""):
+    """`forestall audit script`, as its module runs it."""
+    code = (
+        "import argparse, sys; from forestall.cli import audit_script as s;"
+        "p = argparse.ArgumentParser(); s.configure(p); sys.exit(s.run(p.parse_args()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], input=data, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout

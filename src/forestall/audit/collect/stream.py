@@ -55,6 +55,14 @@ def find_start(data: bytes, mark: str) -> int:
     return at if at == 0 or data[at - 1 : at] == b"\n" else -1
 
 
+def first_mark(data: bytes) -> str:
+    """The mark of an answer whose script was made elsewhere. Raises InputError for none."""
+    found = re.search(rb"^@([0-9A-Za-z]{8,64}) forestall ", data, re.MULTILINE)
+    if found is None:
+        raise InputError("no answer of the collector's script")
+    return found[1].decode()
+
+
 def answer_of(data: bytes, mark: str, limit: int = STREAM_LIMIT_BYTES) -> bytes:
     """The uncompressed answer, from its first line on. Raises InputError where there is none."""
     start = find_start(data, mark)
