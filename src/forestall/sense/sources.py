@@ -41,8 +41,9 @@ POSTGRES_FILES = ("postgresql.conf", "postgresql.auto.conf", "conf.d/*.conf")
 """Below each server's data directory and beside its config_file.
 
 The data directory is the process's working directory (`proc/PID/cwd`), else its `-D`, else
-PGDATA of its unit, written without a `/` at its end; `-c config_file=...` or `--config-file=...` says where the settings are.
-What `include`, `include_if_exists` and `include_dir` name is followed too.
+PGDATA of its unit, written without a `/` at its end; `-c config_file=...` or `--config-file=...`
+says where the settings are. What `include`, `include_if_exists` and `include_dir` name is followed
+too.
 """
 
 PROCESS = (

@@ -7,6 +7,7 @@ from tests.fakes.host import GIB, KIB, FakeHost
 
 from forestall.model.facts import BlockDevice, MountFacts, SwapDevice
 from forestall.sense import storage
+from forestall.sense.cgroup import read_mounts
 from forestall.sense.host import CommandResult, Host
 from forestall.sense.notes import Notes
 from forestall.sense.storage import Devices
@@ -25,6 +26,10 @@ def _notes():
     return Notes({}, {})
 
 
+def _mounts(host, notes):
+    return storage.mount_facts(host, notes, read_mounts(host))
+
+
 def test_file_systems_without_pseudo_ones_and_containers_roots(tmp_path):
     """What holds bytes is told, with the options of the mount and of the file system."""
     fake = FakeHost(tmp_path).write("proc/self/mountinfo", MOUNTS)
@@ -34,7 +39,7 @@ def test_file_systems_without_pseudo_ones_and_containers_roots(tmp_path):
         "/dev/mapper/vg-root 1000 400 600 40% /\n/dev/sdb1 10 20 -10 200% /data\n"
         "my share 10 5 5 50% /mnt/with space\ndf: /gone: Stale file handle\n",
     )
-    found = storage.read_mounts(fake.host(), _notes())
+    found = _mounts(fake.host(), _notes())
     assert [mount.path for mount in found] == ["/", "/run", "/data", "/net"]
     assert found[0] == MountFacts(
         device="/dev/mapper/vg-root",
@@ -75,12 +80,12 @@ def test_no_remote_file_system_is_waited_for(tmp_path):
         "proc/self/mountinfo",
         MOUNTS
         + "46 44 8:2 / /net/local rw - xfs /dev/sdc1 rw\n"
-        + "47 40 0:60 / /home rw - autofs auto.home rw\n"
-        + "48 47 8:3 / /home/x rw - ext4 /dev/sdd1 rw\n"
+        + "47 40 0:60 / /auto rw - autofs auto.master rw\n"
+        + "48 47 8:3 / /auto/x rw - ext4 /dev/sdd1 rw\n"
         + "49 40 0:61 / /fuse rw - fuse.sshfs u@h:/ rw\n",
     )
     host = _Live(tmp_path)
-    found = {mount.path: mount for mount in storage.read_mounts(host, _notes())}
+    found = {mount.path: mount for mount in _mounts(host, _notes())}
     assert host.asked == ["/", "/run", "/data"]
     assert found["/net/local"].size_bytes is None
     assert found["/"].size_bytes == 10
@@ -101,7 +106,7 @@ def test_a_mount_hides_the_one_below_it(tmp_path):
         "proc/self/mountinfo",
         "1 0 8:1 / /a rw - ext4 /dev/sda1 rw\n2 1 8:2 / /a rw - xfs /dev/sda2 rw\n",
     )
-    (mount,) = storage.read_mounts(fake.host(), _notes())
+    (mount,) = _mounts(fake.host(), _notes())
     assert mount.device == "/dev/sda2"
 
 
@@ -110,7 +115,7 @@ def test_very_many_mounts_are_cut_and_said(tmp_path):
     lines = [f"{n} 0 8:1 / /m{n} rw - ext4 /dev/sda1 rw\n" for n in range(700)]
     fake = FakeHost(tmp_path).write("proc/self/mountinfo", "".join(lines))
     notes = _notes()
-    assert len(storage.read_mounts(fake.host(), notes)) == storage.MOUNT_LIMIT
+    assert len(_mounts(fake.host(), notes)) == storage.MOUNT_LIMIT
     assert "700 file systems" in notes.unseen["mounts"]
 
 
@@ -236,4 +241,4 @@ def test_an_unanswered_df_leaves_sizes_open(tmp_path):
     """A recording without `df` still tells what is mounted."""
     fake = FakeHost(tmp_path).write("proc/self/mountinfo", MOUNTS)
     fake.commands["df -P"] = CommandResult(None, b"", "df was not recorded")
-    assert all(m.size_bytes is None for m in storage.read_mounts(fake.host(), _notes()))
+    assert all(m.size_bytes is None for m in _mounts(fake.host(), _notes()))

@@ -26,7 +26,7 @@ sections=0
 batch=
 batch_count=0
 batch_pattern=
-empty=
+folders=
 
 # Begins a section. The line end before it closes what stood there, whatever its last byte was.
 section() {
@@ -76,10 +76,18 @@ absent() {
     above=$1
     while above=${above%/*} && [ -n "$above" ]; do
         [ -e "$above" ] || continue
-        [ -x "$above" ] || refused "$1: Permission denied"
+        if [ -x "$above" ]; then there "$above"; else refused "$1: Permission denied"; fi
         return 1
     done
     return 1
+}
+
+# FOLDER: that it is there, and does not hold what was looked for, is an answer too.
+there() {
+    case $newline$folders in
+    *"$newline$1/$newline"*) ;;
+    *) folders=$folders$1/$newline ;;
+    esac
 }
 
 # GLOB: what it names is left in `found`, one path a line; false where it names nothing.
@@ -98,8 +106,7 @@ look() {
         set -- $1
         set -f
         if [ $# -eq 1 ] && [ ! -e "$1" ] && [ ! -L "$1" ]; then
-            # That the folder is there, and holds nothing of the kind, is an answer too.
-            if [ -d "$folder" ]; then empty=$empty$folder/$newline; else absent "$folder/"; fi
+            absent "$folder/"
             return 1
         fi
         found="$*"
@@ -191,15 +198,18 @@ ask() {
     } 2>/dev/null
 }
 
-# Of a unit's environment, which may hold passwords, two names are wanted and nothing else leaves.
+# Of a unit's environment, which may hold passwords, three names are wanted and no other leaves.
 without_secrets() {
     awk '
         !/^Environment=/ { print; next }
         {
-            count = split(substr($0, 13), word, " "); kept = ""
+            rest = substr($0, 13); kept = ""
+            if (match(rest, /(^| )"PGDATA=[^"]*"/)) kept = substr(rest, RSTART, RLENGTH)
+            count = split(rest, word, " ")
             for (i = 1; i <= count; i++)
-                if (word[i] ~ /^(PG_OOM_ADJUST_VALUE|PGDATA)=[^"]*$/)
-                    kept = kept (kept == "" ? "" : " ") word[i]
+                if (word[i] ~ /^(PG_OOM_ADJUST_FILE|PG_OOM_ADJUST_VALUE|PGDATA)=[^"]*$/)
+                    kept = kept " " word[i]
+            sub(/^ /, "", kept)
             print "Environment=" kept
         }'
 }
@@ -255,14 +265,14 @@ cgroups() {
         for (i = 7; i < NF; i++) if ($i == "-") break
         if ($(i + 1) == "cgroup2") print "v2:" $4 ":" $5
         if ($(i + 1) == "cgroup" && $(i + 3) ~ /(^|,)memory(,|$)/) print "v1:" $4 ":" $5
-    }' /proc/self/mountinfo)
+    }' /proc/self/mountinfo 2>/dev/null)
     for mount in $mounts; do
         version=${mount%%:*}
         mount=${mount#*:}
         point=${mount#*:}
         case $version in
-        v1) path=$(sed -n '/^[0-9]*:\(.*,\)\{0,1\}memory[,:]/s/^[^:]*:[^:]*://p' /proc/self/cgroup) ;;
-        *) path=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
+        v1) path=$(sed -n '/^[0-9]*:\(.*,\)\{0,1\}memory[,:]/s/^[^:]*:[^:]*://p' /proc/self/cgroup 2>/dev/null) ;;
+        *) path=$(sed -n 's/^0:://p' /proc/self/cgroup 2>/dev/null) ;;
         esac
         [ "${mount%%:*}" = / ] || path=${path#"${mount%%:*}"}
         [ -d "$point$path" ] || path=
@@ -348,9 +358,10 @@ question() {
 # The sizes of file systems on this host's own disks and in its memory; a network's may hang.
 file_systems() {
     # shellcheck disable=SC2046 # a list, one path a line
-    set -- $(awk -v kinds="^($local_kinds)\$" '
-        $3 ~ kinds && $2 !~ /\\/ && ($3 != "overlay" || $2 == "/") { print $2 }
-    ' /proc/self/mounts | sort -u | head -n 500)
+    set -- $(awk -v kinds="^($local_kinds)\$" '{
+        for (i = 7; i < NF; i++) if ($i == "-") break
+        if ($(i + 1) ~ kinds && $5 !~ /\\/ && ($(i + 1) != "overlay" || $5 == "/")) print $5
+    }' /proc/self/mountinfo 2>/dev/null | sort -u | head -n 500)
     [ $# -eq 0 ] || question 5 262144 cat df -P -k "$@"
 }
 
@@ -382,7 +393,7 @@ gather() {
     postgres
     commands
     section names
-    echo "$empty"
+    echo "$folders"
     section "end $sections"
 }
 

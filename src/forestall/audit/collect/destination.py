@@ -19,6 +19,11 @@ class Destination:
     port: int | None = None
 
     @property
+    def label(self) -> str:
+        """What a report calls it: the host without the user who asks, as roles name hosts."""
+        return self.name.removeprefix("ssh://").removesuffix("/").rpartition("@")[2]
+
+    @property
     def known_as(self) -> str:
         """How known_hosts names it."""
         return f"[{self.host}]:{self.port}" if self.port not in (None, 22) else self.host

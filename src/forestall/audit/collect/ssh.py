@@ -192,9 +192,9 @@ class _Collection:
     def _finish_some(self) -> Iterator[Seen]:
         now = self._clock.monotonic()
         for client in [client for client in self._running if client.ended(now)]:
-            client.drain(now)
             for pipe in client.pipes:
                 self._selector.unregister(pipe)
+            client.drain(now)
             del self._running[client]
             client.close()
             seen = self._judged(client, now)
@@ -206,7 +206,7 @@ class _Collection:
         """What came of one client; None where it is asked once more."""
         to = client.to
         if client.problem is not None:
-            return Seen(name=to.name, problem=client.problem)
+            return Seen(name=to.label, problem=client.problem)
         if find_start(client.answer, self._mark) < 0:
             why = reason(to, client.exit_code, client.said)
             due = now + self._back_off(client.attempt)
@@ -217,13 +217,13 @@ class _Collection:
             said = last_line(decode(client.answer[:SAID_LIMIT_BYTES]))
             if said and not client.said.strip():
                 text = f"no shell answered; it said: {said}"
-            return Seen(name=to.name, problem=text)
+            return Seen(name=to.label, problem=text)
         try:
             answer = answer_of(client.answer, self._mark)
             recording = read_answer(answer)
         except InputError as error:
             last = last_line(client.said)
-            return Seen(name=to.name, problem=error.message + (f" ({last})" if last else ""))
+            return Seen(name=to.label, problem=error.message + (f" ({last})" if last else ""))
         if self._kept is not None:
             self._kept.save(to.name, answer)
         refused = self._options.sudo and recording.effective_uid != 0
@@ -264,8 +264,8 @@ def _seen(to: Destination, recording: Recording, problem: str | None, clock: Clo
     try:
         facts = read_facts(RecordedHost(recording), clock)
     except ForestallError as error:
-        return Seen(name=to.name, problem=error.message)
-    return Seen(name=to.name, facts=facts, problem=problem)
+        return Seen(name=to.label, problem=error.message)
+    return Seen(name=to.label, facts=facts, problem=problem)
 
 
 def _without_root(client: Client, recording: Recording) -> str:

@@ -55,7 +55,15 @@ def find_start(data: bytes, mark: str) -> int:
     return at if at == 0 or data[at - 1 : at] == b"\n" else -1
 
 
-def answer_of(data: bytes, mark: str) -> bytes:
+def first_mark(data: bytes) -> str:
+    """The mark of an answer whose script was made elsewhere. Raises InputError for none."""
+    found = re.search(rb"^@([0-9A-Za-z]{8,64}) forestall ", data, re.MULTILINE)
+    if found is None:
+        raise InputError("no answer of the collector's script")
+    return found[1].decode()
+
+
+def answer_of(data: bytes, mark: str, limit: int = STREAM_LIMIT_BYTES) -> bytes:
     """The uncompressed answer, from its first line on. Raises InputError where there is none."""
     start = find_start(data, mark)
     if start < 0:
@@ -67,18 +75,18 @@ def answer_of(data: bytes, mark: str) -> bytes:
     words = line.split()
     if words[2:3] != [VERSION] or words[3:4] not in ([b"gzip"], [b"plain"]):
         raise InputError(f"not an answer of this version: {decode(line[:SAID_LIMIT_BYTES])!r}")
-    return line + b"\n" + (_unpacked(rest) if words[3] == b"gzip" else rest)
+    return line + b"\n" + (_unpacked(rest, limit) if words[3] == b"gzip" else rest)
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(data: bytes, limit: int) -> bytes:
     """As far as it goes: of half a stream, half."""
     unpack = zlib.decompressobj(wbits=31)
     try:
-        text = unpack.decompress(data, STREAM_LIMIT_BYTES)
+        text = unpack.decompress(data, limit)
     except zlib.error as error:
         raise InputError(f"the answer is damaged: {error}") from None
     if unpack.unconsumed_tail:
-        raise InputError(f"the answer is larger than {format_bytes(STREAM_LIMIT_BYTES)}")
+        raise InputError(f"the answer is larger than {format_bytes(limit)}")
     return text
 
 
