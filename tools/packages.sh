@@ -36,11 +36,15 @@ members() {
         echo "supervisor supervisord"
         echo "podman podman"
         ;;
+    metrics) # what `forestall audit prometheus` reads from
+        echo "prometheus prometheus"
+        echo "prometheus-node-exporter prometheus-node-exporter"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, browser"
         exit 2
         ;;
     esac
