@@ -1,7 +1,7 @@
 """cgroup v1, v2 and the hybrid of both: where memory is controlled, what is used, what binds."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from forestall.errors import InputError
@@ -158,14 +158,15 @@ def binding(path: str | None, cgroups: Iterable[CgroupSample]) -> CgroupSample |
 class Cgroups:
     """The memory controller of one host, found once.
 
-    `hierarchy` is None, and `problem` says why, where there is none to be seen.
+    `hierarchy` is None, and `problem` says why, where there is none to be seen. `mounts` are those
+    of `read_mounts` if the caller has them already.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, mounts: Sequence[Mount] | None = None) -> None:
         self._host = host
         self.problem: str | None = None
         self._places: dict[bytes, Place] = {}
-        self.hierarchy = self._find()
+        self.hierarchy = self._find(read_mounts(host) if mounts is None else mounts)
 
     @property
     def version(self) -> int | None:
@@ -220,8 +221,7 @@ class Cgroups:
             return ()
         return tuple(found for at in ancestors(path) if (found := self.read(at)) is not None)
 
-    def _find(self) -> Hierarchy | None:
-        mounts = read_mounts(self._host)
+    def _find(self, mounts: Sequence[Mount] | None) -> Hierarchy | None:
         if mounts is None:
             self.problem = "proc/self/mountinfo cannot be read"
             return None

@@ -3,7 +3,7 @@
 It needs no root, and says what it could not see. Every place it reads is in `sense.sources`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forestall.clock import Clock
@@ -21,7 +21,7 @@ from forestall.sense import (
     storage,
     systemd,
 )
-from forestall.sense.cgroup import Cgroups, read_mounts
+from forestall.sense.cgroup import Cgroups, Mount, read_mounts
 from forestall.sense.host import NEEDS_ROOT, Host
 from forestall.sense.notes import Notes
 from forestall.sense.running import Running, Seen
@@ -38,7 +38,10 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
     reason in `unseen` is not whole.
     """
     notes = Notes({}, {})
-    cgroups, own_cgroups = _own_cgroups(host, notes)
+    mounts = notes.attempt("mounts", lambda: read_mounts(host))
+    if mounts is None:
+        notes.why("mounts", "proc/self/mountinfo cannot be read")
+    cgroups, own_cgroups = _own_cgroups(host, notes, mounts)
     services = systemd.read_units(host)
     if services.problem:
         notes.why("units", services.problem)
@@ -54,7 +57,7 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
         virtualization=place.virtualization(host),
         effective_uid=host.effective_uid,
         cgroup_version=cgroups.version if cgroups else None,
-        cgroup_hybrid=_hybrid(host, cgroups),
+        cgroup_hybrid=_hybrid(cgroups, mounts or ()),
         own_cgroups=own_cgroups,
         systemd_version=services.version,
         units=services.units,
@@ -66,7 +69,7 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
     facts = _with_system(host, notes, facts)
     facts = _with_memory(host, notes, facts)
     facts = _with_processes(host, notes, facts, runs, cgroups, services)
-    facts = _with_storage(host, notes, facts)
+    facts = _with_storage(host, notes, facts, mounts)
     facts = _with_settings(host, notes, facts)
     return facts if facts.container is None else _of_a_container(facts, notes)
 
@@ -152,10 +155,12 @@ def _with_processes(
     )
 
 
-def _with_storage(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
+def _with_storage(
+    host: Host, notes: Notes, facts: HostFacts, found: Sequence[Mount] | None
+) -> HostFacts:
     """File systems, swap at boot, and the disks below both."""
     devices = storage.Devices(host)
-    mounts = storage.read_mounts(host, notes)
+    mounts = None if found is None else storage.mount_facts(host, notes, found)
     total = facts.memory.mem_total_bytes
     fstab_swaps = storage.read_fstab_swaps(host, notes, devices, total)
     return replace(
@@ -223,23 +228,24 @@ def _system(host: Host, notes: Notes) -> dict[str, str]:
     return {}
 
 
-def _own_cgroups(host: Host, notes: Notes) -> tuple[Cgroups | None, tuple[CgroupSample, ...]]:
-    cgroups = notes.attempt("own_cgroups", lambda: Cgroups(host))
-    if cgroups is None:
+def _own_cgroups(
+    host: Host, notes: Notes, mounts: Sequence[Mount] | None
+) -> tuple[Cgroups | None, tuple[CgroupSample, ...]]:
+    if mounts is None:
+        notes.why("own_cgroups", notes.unseen["mounts"])
         return None, ()
+    cgroups = Cgroups(host, mounts)
     found = notes.attempt("own_cgroups", lambda: cgroups.chain(cgroups.place_of("self").cgroup))
     if cgroups.problem:
         notes.why("own_cgroups", cgroups.problem)
     return cgroups, found or ()
 
 
-def _hybrid(host: Host, cgroups: Cgroups | None) -> bool | None:
+def _hybrid(cgroups: Cgroups | None, mounts: Sequence[Mount]) -> bool | None:
     """Whether the memory controller is cgroup v1's while a v2 hierarchy is mounted beside it."""
     if cgroups is None or cgroups.version is None:
         return None
-    if cgroups.version == 2:
-        return False
-    return any(mount.kind == "cgroup2" for mount in read_mounts(host) or ())
+    return cgroups.version == 1 and any(mount.kind == "cgroup2" for mount in mounts)
 
 
 def _booted_at(host: Host) -> float | None:

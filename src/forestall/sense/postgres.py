@@ -53,6 +53,7 @@ def read_server(
     """One server's settings, by its main process and the PGDATA of its unit's environment."""
     server = from_command_line(words)
     folder = _working_directory(host, pid) or server.data_directory or unit_directory
+    folder = posixpath.normpath(folder) if folder else None
     config = server.config_path or (posixpath.join(folder, "postgresql.conf") if folder else None)
     if config is not None and folder is not None:
         config = posixpath.normpath(posixpath.join(folder, config))
@@ -64,7 +65,8 @@ def read_server(
     values = dict(files.values)
     # A file elsewhere (Debian's in /etc) says where the data lies.
     told = values.get("data_directory")
-    folder = folder or (told if told and told.startswith("/") else None)
+    if folder is None and told and told.startswith("/"):
+        folder = posixpath.normpath(told)
     if folder is None:
         files.miss("the data directory is not known, and so not what ALTER SYSTEM set")
     else:

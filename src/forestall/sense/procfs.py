@@ -5,13 +5,15 @@ answers None where the file is not there. Bytes and seconds only leave this modu
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from forestall.errors import InputError
-from forestall.model.facts import SwapDevice
 from forestall.model.sample import HostSample, Pressure, ProcessKey, ProcessSample
 from forestall.sense.host import Host, decode
 from forestall.units import KIB
+
+if TYPE_CHECKING:
+    from forestall.model.facts import SwapDevice
 
 PF_KTHREAD = 0x00200000
 DIGITS_LIMIT = 20
@@ -258,8 +260,11 @@ def parse_cgroup(data: bytes, path: str = "proc/PID/cgroup") -> dict[str, str]:
     return paths
 
 
-def parse_swaps(data: bytes, path: str = "proc/swaps") -> tuple[SwapDevice, ...]:
+def parse_swaps(data: bytes, path: str = "proc/swaps") -> "tuple[SwapDevice, ...]":
     """/proc/swaps; a file name's spaces are written \\040 there."""
+    # Imported here: the agent's loop reads this module and never the facts.
+    from forestall.model.facts import SwapDevice
+
     devices = []
     for number, line in enumerate(decode(data).splitlines(), 1):
         words = line.split()

@@ -2,8 +2,8 @@
 
 The collector over SSH takes these and nothing else, a sosreport is searched for them, and a test
 holds the readers to them. Paths are relative to the root of the host; `*` stands for any name, as
-in a shell. What no glob can name (a PostgreSQL's own folders, a process's cgroup) is described by
-`follow`.
+in a shell. What no glob can name (a PostgreSQL's own folders, a process's cgroup) is described
+beside the names that are looked for there.
 """
 
 from typing import NamedTuple
@@ -41,8 +41,9 @@ POSTGRES_FILES = ("postgresql.conf", "postgresql.auto.conf", "conf.d/*.conf")
 """Below each server's data directory and beside its config_file.
 
 The data directory is the process's working directory (`proc/PID/cwd`), else its `-D`, else
-PGDATA of its unit; `-c config_file=...` or `--config-file=...` says where the settings are.
-What `include`, `include_if_exists` and `include_dir` name is followed too.
+PGDATA of its unit, written without a `/` at its end; `-c config_file=...` or `--config-file=...`
+says where the settings are. What `include`, `include_if_exists` and `include_dir` name is followed
+too.
 """
 
 PROCESS = (
@@ -86,7 +87,12 @@ CGROUP_FILES = (
     "memory.oom_control",
     "memory.stat",
 )
-"""In the reader's own memory cgroup and each above it; what matters inside a container."""
+"""In the reader's own memory cgroup and each above it; what matters inside a container.
+
+Of each process's memory cgroup (`proc/PID/cgroup`, below the mount point in `proc/self/mountinfo`)
+the folder is looked for: a recording names it with a `/` at its end, or its processes are told to
+lie in the root.
+"""
 
 _DROP_INS = tuple(
     Source(path)

@@ -83,12 +83,8 @@ _BY = {
 }
 
 
-def read_mounts(host: Host, notes: Notes) -> tuple[MountFacts, ...] | None:
+def mount_facts(host: Host, notes: Notes, mounts: Iterable[Mount]) -> tuple[MountFacts, ...]:
     """The file systems that can be seen, the last mounted of each place; at most MOUNT_LIMIT."""
-    mounts = notes.attempt("mounts", lambda: cgroup.read_mounts(host))
-    if mounts is None:
-        notes.why("mounts", "proc/self/mountinfo cannot be read")
-        return None
     visible = {mount.point: mount for mount in mounts}
     kept = [mount for mount in visible.values() if _is_told(mount)]
     if len(kept) > MOUNT_LIMIT:
