@@ -134,10 +134,10 @@ def _of_documents(path: str, clock: Clock, *, alone: bool) -> Iterator[Seen]:
         if not stat.S_ISREG(about.st_mode):
             raise InputError("neither a file nor a folder")
         inflow = unpacked(file, Meter(clock, LIMITS))
-        yield from _of_lines(path, _Lines(inflow), about.st_mtime, alone=alone)
+        yield from _of_lines(path, Lines(inflow), about.st_mtime, alone=alone)
 
 
-class _Lines:
+class Lines:
     """Lines of a stream, and all the rest of it as one; each with a limit."""
 
     def __init__(self, inflow: Inflow) -> None:
@@ -169,7 +169,7 @@ class _Lines:
         return rest
 
 
-def _of_lines(path: str, lines: _Lines, written_at: float, *, alone: bool) -> Iterator[Seen]:
+def _of_lines(path: str, lines: Lines, written_at: float, *, alone: bool) -> Iterator[Seen]:
     """One document on each line, or one over all of them: the first line tells."""
     name = os.path.basename(path)
     first = lines.next()

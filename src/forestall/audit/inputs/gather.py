@@ -66,7 +66,10 @@ class Gathered:
         return None if where is None else self.files.get(where)
 
     def resolve(self, path: str) -> str | None:
-        """Where `path` leads to after every link on its way; None where it leads outside."""
+        """Where `path` leads to after every link on its way, which is never outside the report.
+
+        None for a circle of links.
+        """
         pending = path.split("/")[::-1]
         done: list[str] = []
         hops = 0
@@ -75,9 +78,9 @@ class Gathered:
             if part in ("", "."):
                 continue
             if part == "..":
-                if not done:
-                    return None
-                done.pop()
+                # Above the root there is the root again, as on the host.
+                if done:
+                    done.pop()
                 continue
             target = self.links.get("/".join([*done, part]))
             if target is None:
@@ -97,8 +100,10 @@ class Gathered:
         names = sorted(self.files)
         for path in list(self.links):
             where = self.resolve(path)
-            if where is None or not where:
-                self.note(f"the link {path} leads out of the report")
+            if where is None:
+                self.note(f"the link {path} leads in a circle")
+            elif not where:
+                continue
             elif where in self.files:
                 self.files.setdefault(path, self.files[where])
             elif not path.startswith("sys/class/block/"):

@@ -371,9 +371,27 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
     if facts.slices is not None and not facts.slices:
         changes["slices"] = None
         unseen["slices"] = RECORDED + "answer about slices"
+    changes["livepatches"] = _livepatches(facts, report)
+    if changes["livepatches"] is None:
+        unseen["livepatches"] = RECORDED + "list of modules or live patches"
     if facts.units is None and "services" not in report.by_command:
         unseen["units"] = RECORDED + "answer of systemctl show"
     return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
+
+
+_PATCH_MODULES = re.compile(r"(?:kpatch|klp|livepatch|lkp|ksplice)_\w+")
+
+
+def _livepatches(facts: HostFacts, report: SosReport) -> tuple[str, ...] | None:
+    """By /sys/kernel/livepatch or, in reports without it, by the modules that patch a kernel."""
+    if facts.livepatches or any(path.startswith("sys/kernel/livepatch/") for path in report.made):
+        return facts.livepatches
+    if any(path.startswith("sys/kernel/livepatch/") for path in report.found.files):
+        return facts.livepatches
+    if facts.modules is None:
+        return None
+    found = {name for name in facts.modules if _PATCH_MODULES.fullmatch(name)}
+    return tuple(sorted(found | ({"kernelcare"} if "kcare" in facts.modules else set())))
 
 
 def _honest(holder: HolderFacts, report: SosReport) -> HolderFacts:

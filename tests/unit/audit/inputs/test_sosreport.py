@@ -186,7 +186,7 @@ def test_a_folder_of_reports(tmp_path):
     ],
 )
 def test_a_link_leads_nowhere_outside(tmp_path, member, target):
-    """A link out of the report is refused; the machine that reads it is never looked at."""
+    """Above the report's root is its root; the machine that reads it is never looked at."""
     seen = _one(
         tmp_path,
         of_members(
@@ -215,7 +215,52 @@ def test_links_inside_are_followed_and_loops_end(tmp_path):
     )
     assert seen.facts.memory.mem_total_bytes == 1024 * 1024
     assert seen.facts.os_id == "sles"
-    assert "leads out" in seen.problem
+    assert "in a circle" in seen.problem
+
+
+def test_a_report_of_debian(tmp_path):
+    """dpkg, /etc/postgresql, the cluster's folder, unit names without a process list."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            ("r/sos_commands/dpkg/dpkg_-l", b"""\
+Desired=Unknown/Install/Remove/Purge/Hold
+||/ Name                        Version      Architecture Description
++++-===========================-============-============-===========
+ii  linux-image-6.1.0-28-amd64  6.1.119-1    amd64        Linux 6.1
+rc  linux-image-6.1.0-17-amd64  6.1.69-1     amd64        Linux 6.1
+ii  linux-image-amd64           6.1.119-1    amd64        Linux for 64-bit PCs
+ii  systemd                     252.31-1     amd64        system and service manager
+"""),
+            ("r/etc/postgresql/15/main/postgresql.conf",
+             b"data_directory = '/var/lib/postgresql/15/main'\nshared_buffers = 4GB\n"),
+            ("r/sos_commands/process/ps_auxwww", b"""\
+USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
+root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
+postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 """
+             b"/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main "
+             b"-c config_file=/etc/postgresql/15/main/postgresql.conf\n"),
+        ),
+    )  # fmt: skip
+    facts = seen.facts
+    assert facts.installed_kernels == ("6.1.0-28-amd64",)
+    assert facts.systemd_version is None
+    assert facts.postgres[0].shared_buffers_bytes == 4 * 1024**3
+    assert [h.process.name for h in facts.databases] == ["postgres"]
+    assert facts.livepatches is None
+    assert "livepatches" in facts.unseen
+
+
+def test_a_livepatch_is_known_by_its_module(tmp_path):
+    """sos 3 keeps no /sys/kernel/livepatch, but lsmod names the module that patches."""
+    lsmod = b"Module Size Used by\nkpatch_3_10_0_957_1 16384 1\nkcare 90112 0\n"
+    seen = _one(tmp_path, of_members(("r/proc/meminfo", MEMINFO), ("r/lsmod", lsmod)))
+    assert seen.facts.livepatches == ("kernelcare", "kpatch_3_10_0_957_1")
+    none = _one(
+        tmp_path, of_members(("r/proc/meminfo", MEMINFO), ("r/lsmod", lsmod[:20] + b"xfs 1 0\n"))
+    )
+    assert none.facts.livepatches == ()
 
 
 def test_unsafe_names_devices_and_pipes_are_passed_over(tmp_path):
