@@ -44,11 +44,15 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The kernel to judge, or why none is judged: NOT_APPLICABLE (`applies` False) or UNKNOWN."""
+    """The kernel to judge, or why none is judged: NOT_APPLICABLE (`applies` False) or UNKNOWN.
+
+    `system` is the ID of os-release, also where only an older name line told it.
+    """
 
     kernel: Kernel | None
     applies: bool
     why: str = ""
+    system: str | None = None
 
 
 def subject(host: Posture) -> Subject:
@@ -73,7 +77,7 @@ def _subject(release: str, os_id: str | None, version: str | None, name: str | N
         if kernel.el_major < FIRST_COVERED:
             why = f"Advisories of Enterprise Linux {kernel.el_major} are not in the table."
             return Subject(kernel=None, applies=False, why=why)
-        return Subject(kernel=kernel, applies=True)
+        return Subject(kernel=kernel, applies=True, system=system.id)
     maker = kernel.line.value if kernel is not None else "another maker"
     if system.id in EL_SYSTEMS or (
         kernel is not None and kernel.line in (Line.UEK, Line.ELREPO, Line.CLOUDLINUX)
@@ -138,16 +142,20 @@ class _Streams:
         ordinary = [
             update.key for update in updates if _build(update.advisory.fixed) == kernel.build
         ]
-        rebuilt = any(word in (kernel.package or "") for word in REBUILDERS)
+        self.rebuilt = any(word in (kernel.package or "") for word in REBUILDERS)
+        # Others than Red Hat have no paid streams; a system without a name may be Red Hat's.
+        self.extended = system in ("rhel", None)
         # CentOS Stream has no minor releases, and fixes of its own time.
         stream = minor is None or (
             (kernel.el_major or 0) >= FIRST_ALWAYS_NAMED and kernel.el_minor is None
         )
         beyond = kernel.update and not any(kernel.order <= key for key in ordinary)
-        self.paid = rebuilt or stream or (system == "rhel" and beyond)
+        self.paid = self.rebuilt or stream or (self.extended and beyond)
 
     def surely_before(self, fixed: str) -> bool:
         """Whether this kernel cannot hold what the ordinary package `fixed` holds, being older."""
+        if self.rebuilt:
+            return False
         return not self.paid or _build(fixed) == self.kernel.build
 
     def lacks(self, fixes: list[Fix]) -> tuple[Fix | None, bool]:
@@ -156,11 +164,15 @@ class _Streams:
         if not fixes or any(fix.since is not None and order < fix.since for fix in fixes):
             return None, True
         ordinary = [fix for fix in fixes if fix.minor is None]
-        own = [fix for fix in fixes if fix.minor is not None and fix.minor == self.number]
+        own = [
+            fix
+            for fix in fixes
+            if self.extended and fix.minor is not None and fix.minor == self.number
+        ]
         if any(order >= fix.key for fix in ordinary) or any(order >= fix.key for fix in own):
             return None, True
         if own:
-            return own[0], True
+            return own[0], not self.rebuilt
         if not ordinary:
             return None, True
         return ordinary[0], self.surely_before(ordinary[0].advisory.fixed)

@@ -121,7 +121,7 @@ def kernel_of(release: str, system: str | None) -> Kernel | None:
     None for what is no kernel that one runs: a rescue image, an initial RAM disk, a meta-package.
     """
     release = release.removeprefix("vmlinuz-").removeprefix("linux-image-")
-    if len(release) > _LONGEST or not release[:1].isdigit() or "rescue" in release:
+    if len(release) > _LONGEST or not release[:1].isdigit():
         return None
     return (
         _enterprise(release)
@@ -215,7 +215,7 @@ def _by_abi(release: str, system: str | None) -> Kernel | None:
 
 
 def _line_of(flavour: str, number: str, system: str | None) -> Line:
-    if len(number) >= _MAINLINE_DIGITS and number.isdigit() and number.startswith("0"):
+    if len(number) >= _MAINLINE_DIGITS and number.isdigit():
         return Line.OTHER
     if flavour == "pve":
         return Line.PROXMOX

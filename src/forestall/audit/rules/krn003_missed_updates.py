@@ -28,14 +28,14 @@ def judge(host: Posture) -> Judgement:
     kernel, major = which.kernel, which.kernel.el_major or 0
     if major < FIRST_MAJOR:
         return not_applicable(f"The updates of Enterprise Linux {major} are not all in the table.")
-    found = exposure(kernel, facts.os_id, host.tables, host.at)
+    found = exposure(kernel, which.system, host.tables, host.at)
     if found is None:
         return unknown(f"No update of kernels like {kernel.release} is in the table.")
     limit = host.at - DAYS_TO_BOOT * DAY
     late = _older(found.missed, limit)
     if found.minor is not None and not late and found.missed_undecided:
         late = _older(found.missed_undecided, limit)
-        if late and has_paid_stream(found.minor, facts.os_id, True, host.at):
+        if late and has_paid_stream(found.minor, which.system, True, host.at):
             return unknown(f"The paid stream of {found.minor.name} is not in the table.")
     if late and facts.livepatches and not facts.effective_release:
         return unknown("The kernel is livepatched, and up to which update is not shown.")

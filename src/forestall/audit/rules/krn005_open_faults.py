@@ -6,7 +6,6 @@ is off, is listed by a scanner and harms nobody. Versions are those of the distr
 because fixes are carried back to old upstream numbers.
 """
 
-from dataclasses import replace
 from functools import lru_cache
 
 from forestall.audit.exposure import Exposure, exposure, subject
@@ -29,7 +28,7 @@ def judge(host: Posture) -> Judgement:
     if which.kernel is None:
         return unknown(which.why) if which.applies else not_applicable(which.why)
     kernel = which.kernel
-    found = exposure(kernel, facts.os_id, host.tables, host.at)
+    found = exposure(kernel, which.system, host.tables, host.at)
     if found is None:
         return unknown(f"No advisory about kernels like {kernel.release} is in the table.")
     answers = tuple(reached(needs, facts) for needs in found.needs)
@@ -39,9 +38,9 @@ def judge(host: Posture) -> Judgement:
                 f"Known faults would be open in {kernel.release}, but it is livepatched, and up "
                 "to which update is not shown."
             )
-        judged, needs = _open(kernel.release, found, answers)
-        reads = (*(EFFECTIVE if facts.effective_release else RULE.reads), *places(needs, facts))
-        return replace(judged, reads=reads)
+        evidence = places(_met(found, answers), facts)
+        reads = (*(EFFECTIVE if facts.effective_release else RULE.reads), *evidence)
+        return _open(kernel.release, found, answers, reads)
     if None in answers:
         return unknown(
             f"Known faults of {kernel.release} may be reached here: what they need (modules, "
@@ -64,9 +63,9 @@ def judge(host: Posture) -> Judgement:
 
 @lru_cache(1024)
 def _open(
-    release: str, found: Exposure, answers: tuple[bool | None, ...]
-) -> tuple[Judgement, tuple[str, ...]]:
-    """The gravest faults by name, the others by number; and what those reached here need.
+    release: str, found: Exposure, answers: tuple[bool | None, ...], reads: tuple[str, ...]
+) -> Judgement:
+    """The gravest faults by name, the others by number.
 
     Of a fleet, many hosts have the same kernel and the same answers.
     """
@@ -77,17 +76,24 @@ def _open(
     more = len(here) - MOST_NAMED
     target = max((fix.advisory.fixed for fix in here), key=rpm_key)
     advisories = sorted({fix.advisory.id for fix in here})
-    judged = fail(
+    return fail(
         f"{release} lacks the fixes of {len(found.open)} known memory or panic faults, "
         f"{len(here)} of them reachable here: {named}"
         + (f"; and {more} more" if more > 0 else "")
         + (f" ({unseen} others could not be decided)" if unseen else "")
         + ".",
+        *reads,
         severity=Severity.CRITICAL if here[0].flaw.remote_panic else Severity.HIGH,
         expected=f"kernel {target} or newer",
         reference=", ".join(advisories[:MOST_REFERENCES]),
     )
-    return judged, tuple(dict.fromkeys(need for fix in here for need in fix.flaw.needs))
+
+
+@lru_cache(1024)
+def _met(found: Exposure, answers: tuple[bool | None, ...]) -> tuple[str, ...]:
+    """What the faults that are reached here need, each once."""
+    told = zip(found.needs, answers, strict=True)
+    return tuple(dict.fromkeys(need for needs, answer in told if answer for need in needs))
 
 
 EFFECTIVE = ("/kernel_release", "/effective_release")

@@ -5,8 +5,9 @@ checked when a rule first asks, and are replaced table by table with what `fores
 has written into the state folder, as long as that is no older. docs/reference/audit-tables.md
 """
 
+import itertools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from forestall.audit.kernels import Kernel
@@ -139,11 +140,17 @@ class Tables:
                 return one
         return None
 
+    @cached_property
+    def _following(self) -> dict[str, Minor]:
+        return {
+            older.name: newer
+            for minors in self._by_major.values()
+            for newer, older in itertools.pairwise(minors)
+        }
+
     def next_minor(self, minor: Minor) -> Minor | None:
         """The minor release after this one, as far as the table goes."""
-        minors = self._by_major.get(number_of(minor.name)[0], [])
-        place = minors.index(minor) if minor in minors else 0
-        return minors[place - 1] if place > 0 else None
+        return self._following.get(minor.name)
 
     def is_closed(self, el: int) -> bool:
         """Whether a major will get no further minor release."""
@@ -267,24 +274,28 @@ def stored(state: str) -> Bundle | None:
 
 
 def load(state: str | None = None) -> Tables:
-    """The shipped tables, each replaced by the stored one where that is no older."""
+    """The shipped tables, each replaced by the one kept below `state`, if any."""
     ours = shipped()
     kept = stored(state) if state is not None else None
     return ours if kept is None else combined(ours, kept)
 
 
 def combined(ours: Tables, kept: Bundle) -> Tables:
-    """`ours` with the tables of `kept` that are no older: an upgrade brings newer ones."""
+    """`ours` with the tables of `kept`, unless an upgrade has brought newer ones since."""
     bundle = ours.bundle
-    changes = {}
-    for name in ("life_cycles", "releases", "advisories"):
-        theirs, mine = getattr(kept, name), getattr(bundle, name)
-        if theirs is not None and newest(theirs) >= newest(mine):
-            changes[name] = theirs
-    merged = replace(bundle, **changes)
-    if merged.life_cycles is None or merged.releases is None or merged.advisories is None:
-        raise AssertionError("the shipped tables are whole")
-    return Tables(merged.life_cycles, merged.releases, merged.advisories)
+    life_cycles, releases, advisories = ours.life_cycles, ours.releases, ours.advisories
+    if kept.life_cycles is not None and _stays(kept, bundle, "life_cycles"):
+        life_cycles = kept.life_cycles
+    if kept.releases is not None and _stays(kept, bundle, "releases"):
+        releases = kept.releases
+    if kept.advisories is not None and _stays(kept, bundle, "advisories"):
+        advisories = kept.advisories
+    return Tables(life_cycles, releases, advisories)
+
+
+def _stays(kept: Bundle, ours: Bundle, name: str) -> bool:
+    mine, theirs = newest(getattr(ours, name)), newest(getattr(kept, name))
+    return theirs >= mine or kept.beside.get(name) == mine
 
 
 def newest(table: LifeCycles | Releases | Advisories) -> str:

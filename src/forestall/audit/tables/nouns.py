@@ -5,7 +5,8 @@ refused here. Each table says where it comes from, under which licence, and of w
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -40,6 +41,7 @@ NEEDS = (
 docs/reference/audit-tables.md says what each means; audit.reach decides them.
 """
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 _ADVISORY = re.compile(r"[A-Z]{4}-\d{4}:\d{4,6}")
 _MODULE = re.compile(r"module:[a-z0-9_]{1,60}")
@@ -65,8 +67,9 @@ def _iso(days: float) -> str:
 
 
 def _day(text: str) -> date:
-    if len(text) != len("2024-06-30"):
-        raise ValueError(f"{text!r} is no day like 2024-06-30")
+    # ISO 8601 has other forms (2024-W26-7), and days are compared as text.
+    if len(text) > LONGEST_TEXT or _DAY.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is no day like 2024-06-30")
     found = date.fromisoformat(text)
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise ValueError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
@@ -294,13 +297,17 @@ class Advisories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """Tables in one document; a table that is None is not in it."""
+    """Tables in one document; a table that is None is not in it.
+
+    `beside` are the days of the shipped tables that these were kept in place of.
+    """
 
     SCHEMA = "forestall/audit-tables/1"
 
     life_cycles: LifeCycles | None = None
     releases: Releases | None = None
     advisories: Advisories | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def _check_origins(origins: tuple[Origin, ...]) -> None:

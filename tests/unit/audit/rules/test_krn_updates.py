@@ -81,6 +81,15 @@ def test_a_quarter_of_a_year():
     assert judged.expected == "kernel 5.14.0-687.12.1.el9_8 or newer"
 
 
+def test_the_very_package_is_not_missed():
+    """687.12.1 itself runs: it is not missed, however long ago it came out."""
+    kernel = "5.14.0-687.12.1.el9_8.x86_64"
+    facts = alma(kernel_release=kernel, at=day("2026-08-27"))
+    assert missed(facts).state is PASS
+    one_before = alma(kernel_release="5.14.0-687.11.1.el9_8.x86_64", at=facts.at)
+    assert missed(one_before).state is FAIL
+
+
 def test_an_old_table_still_accuses_and_no_longer_acquits():
     """What is missed stays missed; that nothing is, needs a table of the last ninety days."""
     later = FRESH + 200 * DAY
@@ -217,9 +226,14 @@ def test_faults_that_came_later_are_not_in_older_kernels():
 def test_the_fixes_of_a_paid_stream():
     """7.6 EUS repaired mincore in 957.35.1: RHEL with 957.36 has it, and 957.34 does not."""
     assert "19 known" in faults(rhel7("3.10.0-957.21.3.el7.x86_64")).text
-    before, after = (faults(rhel7(f"3.10.0-957.{number}.1.el7.x86_64")) for number in ("34", "36"))
+    before, at, after = (
+        faults(rhel7(f"3.10.0-957.{number}.1.el7.x86_64")) for number in ("34", "35", "36")
+    )
     assert "CVE-2019-5489" in before.text
+    assert "CVE-2019-5489" not in at.text
     assert "CVE-2019-5489" not in after.text
+    centos = faults(rhel7("3.10.0-957.21.3.el7.x86_64", os_id="centos"))
+    assert centos.expected == "kernel 3.10.0-1160.el7 or newer"
     # What the table has no EUS package for may be repaired there all the same.
     assert "CVE-2018-16885" not in after.text
 
@@ -236,6 +250,14 @@ def test_a_paid_stream_that_is_not_in_the_table():
     assert judged.state is UNKNOWN
     assert "stream" in judged.text
     assert faults(replace(facts, os_id="rocky")).state is FAIL
+
+
+def test_kernels_that_somebody_else_rebuilds():
+    """TuxCare's carry fixes under numbers of their own: nothing is open for sure."""
+    name = "3.10.0-957.el7{}.x86_64"
+    rebuilt = faults(rhel7(name.format(".tuxcare.els5"), os_id="centos"))
+    assert rebuilt.state is UNKNOWN
+    assert faults(rhel7(name.format(""), os_id="centos")).state is FAIL
 
 
 def test_after_the_last_fix_of_the_table():
