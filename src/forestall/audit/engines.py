@@ -25,7 +25,7 @@ NAMES = {
     "mssql": "SQL Server",
     "mongodb": "MongoDB",
     "redis": "Redis",
-    "mysql": "MySQL",
+    "mysql": "MySQL or MariaDB",
 }
 
 
@@ -88,10 +88,10 @@ HUGE_PAGES = {
         reference="Redis documentation, Diagnosing latency issues",
     ),
     "mssql": Advice(
-        allowed=("always",),
+        allowed=("always", "madvise"),
         wanted="always",
         reference="Microsoft, Performance best practices for SQL Server on Linux; tuned's profile "
-        "mssql (always)",
+        "mssql (always, or madvise for several instances)",
     ),
 }
 """Transparent huge pages by product.

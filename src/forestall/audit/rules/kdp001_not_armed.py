@@ -4,15 +4,22 @@ Without a loaded crash kernel no dump is written, and nobody can say afterwards 
 which part of the kernel, held the memory. The next panic is then as surprising as this one. A
 dump is also a copy of everybody's secrets, so STIG, OSPP and HIPAA profiles order kdump off: on a
 host that must follow one the rule names the conflict and the third way instead of asking the site
-to fail its own audit. Containers are dumped by their host.
+to fail its own audit. Containers are dumped by their host, and a host below 2 GiB is not asked to
+set a tenth of its memory aside.
 """
 
 from forestall.audit.baselines import KDUMP_OFF, THIRD_WAY
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.swap_tables import ROUNDING
 from forestall.model.finding import Cost, Outcome, Severity
+from forestall.units import GIB
+
+LEAST_MEMORY_BYTES = 2 * GIB
+"""crashkernel=auto began here on RHEL 7, the default does again on RHEL 10."""
 
 IN_CONTAINER = not_applicable("The host dumps, not this container.")
+TOO_SMALL = not_applicable("A host this small has no memory to set aside for a crash kernel.")
 
 
 def judge(host: Posture) -> Judgement:
@@ -26,6 +33,9 @@ def judge(host: Posture) -> Judgement:
     if armed is None:
         why = host.why_unseen("crash_kernel_loaded", "it was not read")
         return unknown(f"Whether kdump is armed is unknown: {why}.")
+    total = facts.memory.mem_total_bytes
+    if total is not None and total < ROUNDING * LEAST_MEMORY_BYTES:
+        return TOO_SMALL
     if "fadump=on" in (facts.cmdline or ""):
         return unknown(
             "Dumps are the firmware's here (fadump=on); whether one is registered was not read.",

@@ -48,7 +48,7 @@ def judge(host: Posture) -> Judgement:
     why = (
         "the kernel leaves swap alone until the OOM killer is near"
         if value == 0
-        else f"{NAMES[engine]} wants {span}"
+        else f"its vendor wants {span}"
     )
     return fail(
         f"vm.swappiness={value} beside {NAMES[engine]}: {why}.",

@@ -19,6 +19,7 @@ ON_NODE = not_applicable("A node of Kubernetes runs without swap by design.")
 NO_TABLE = not_applicable("The table is Red Hat's; this distribution's vendor publishes none.")
 NO_OS = unknown("Whose table applies is unknown: the distribution could not be read.")
 NOT_READ = unknown("Memory or swap could not be read.")
+MAYBE_NODE = unknown("No swap, and whether a kubelet wants it so could not be seen.")
 
 
 def judge(host: Posture) -> Judgement:
@@ -33,6 +34,9 @@ def judge(host: Posture) -> Judgement:
     total, swap = facts.memory.mem_total_bytes, host.disk_swap_bytes
     if total is None or swap is None:
         return NOT_READ
+    if swap == 0 and host.kubernetes is None and facts.guards is None:
+        # No process was seen, so a kubelet would not have been either.
+        return MAYBE_NODE
     wanted = red_hat_bytes(total)
     if swap >= ROUNDING * wanted:
         return PASS

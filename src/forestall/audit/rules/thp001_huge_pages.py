@@ -3,8 +3,9 @@
 With `always` the kernel makes 2 MiB of memory out of a few KiB a program touched: the database
 holds more than it uses, waits while memory is compacted, and a fork that copies pages copies huge
 ones. PostgreSQL, Oracle and Redis therefore ask for `never` (or `madvise`, which leaves it to the
-program); SQL Server asks for `always`. It does not hold for MongoDB, whose advice turned round
-with version 8.0, and hosts that only happen to run a small database are left alone.
+program); SQL Server asks for `always`, or for `madvise` with several instances. The rule says
+nothing of MongoDB, whose advice turned round with version 8.0, nor of hosts that only happen to
+run a small database.
 """
 
 from forestall.audit.engines import HUGE_PAGES, NAMES
@@ -66,7 +67,7 @@ RULE = Rule(
     title="transparent huge pages unfit for the database",
     severity=Severity.MEDIUM,
     reads=("/transparent_hugepage",),
-    expected="PostgreSQL, Oracle and Redis: never or madvise; SQL Server: always",
+    expected="PostgreSQL, Oracle and Redis: never or madvise; SQL Server: always or madvise",
     remedy=f"echo never > {FILE}, and transparent_hugepage=never on the kernel's command line",
     undo=f"echo always > {FILE}, and take the setting away again",
     cost=Cost.RESTART,

@@ -42,6 +42,21 @@ def test_kdump_unarmed_is_grave_where_memory_panics():
     assert state(ARMED, seed_like(container="docker")) is NOT_APPLICABLE
 
 
+@pytest.mark.parametrize(
+    ("total", "armed", "expected"),
+    [
+        (GIB, False, NOT_APPLICABLE),
+        (GIB, True, PASS),
+        (1.85 * GIB, False, NOT_APPLICABLE),
+        (1.95 * GIB, False, FAIL),
+    ],
+)
+def test_a_small_host_has_nothing_to_set_aside(total, armed, expected):
+    """Below 2 GiB a crash kernel would take a tenth of memory or more; armed anyway it passes."""
+    facts = memory(healthy(crash_kernel_loaded=armed), mem_total_bytes=int(total))
+    assert state(ARMED, facts) is expected
+
+
 def test_firmware_assisted_dumps_are_not_kexec():
     """On POWER with fadump no crash kernel is loaded, and none is missing."""
     facts = healthy(crash_kernel_loaded=False, cmdline="root=/dev/sda1 fadump=on")

@@ -55,10 +55,12 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
         ("0", True, "reboot", PASS),
         ("0", True, "halt", FAIL),
         ("10", True, "poweroff", FAIL),
+        ("10", None, "poweroff", UNKNOWN),
+        ("10", False, "poweroff", PASS),
         ("10", False, None, PASS),
         ("-1", False, None, PASS),
         (None, False, None, UNKNOWN),
-        (None, True, None, PASS),
+        (None, True, None, UNKNOWN),
     ],
 )
 def test_stays_down(panic, armed, action, expected):
@@ -74,6 +76,19 @@ def test_staying_down_is_grave_only_where_a_panic_is_expected():
     assert found(DOWN, calm).severity is Severity.LOW
     assert found(DOWN, seed_like()).severity is Severity.HIGH
     assert state(DOWN, seed_like(container="docker")) is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("panic_on_oom", "expected"), [("0", PASS), ("1", FAIL), ("2", FAIL), (None, UNKNOWN)]
+)
+def test_kdump_alone_is_little_where_memory_panics(panic_on_oom, expected):
+    """Armed and kernel.panic=0 is how Red Hat ships; beside panic_on_oom it is found."""
+    facts = sysctls(healthy(), kernel__panic="0", vm__panic_on_oom=panic_on_oom)
+    told = found(DOWN, facts)
+    assert told.state is expected
+    if expected is FAIL:
+        assert told.severity is Severity.MEDIUM
+        assert "Only the crash kernel" in told.text
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,15 @@ def test_vendor_table_is_for_its_family(facts, expected):
     assert state(VENDOR, memory(facts, swap_free_bytes=0)) is expected
 
 
+def test_without_processes_in_sight_it_may_be_a_node():
+    """From metrics alone a host without swap may be a node of Kubernetes; with some it is not."""
+    blind = memory(rhel(guards=None, kubernetes=None), swap_total_bytes=0)
+    assert state(VENDOR, blind) is UNKNOWN
+    assert state(VENDOR, memory(blind, swap_total_bytes=GIB)) is FAIL
+    assert state(VENDOR, replace(blind, guards=())) is FAIL
+    assert state(VENDOR, replace(blind, kubernetes=False)) is FAIL
+
+
 def test_role_makes_a_node():
     """A site that calls a host k8s need not show a kubelet."""
     facts = memory(rhel(), swap_total_bytes=0)

@@ -23,7 +23,7 @@ from forestall.audit.rules.thp001_huge_pages import RULE
         ("valkey-server", "always", FAIL),
         ("sqlservr", "always", PASS),
         ("sqlservr", "never", FAIL),
-        ("sqlservr", "madvise", FAIL),
+        ("sqlservr", "madvise", PASS),
         ("mongod", "always", NOT_APPLICABLE),
         ("mongod", "never", NOT_APPLICABLE),
         ("mysqld", "always", NOT_APPLICABLE),
