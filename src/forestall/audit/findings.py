@@ -104,12 +104,21 @@ def findings(facts: HostFacts) -> tuple[Finding, ...]:
     """What bears on tonight and is not fine, the gravest first, else in the order of TONIGHT."""
     found = audit(facts, rules=(BY_ID[name] for name in TONIGHT))
     troubles = [
-        replace(one, severity=Severity.LOW) if one.rule in UPKEEP else one
+        replace(one, severity=_tonight(one))
         for one in found
         if one.state is FindingState.FAIL
         or (one.state is FindingState.UNKNOWN and one.rule in DOUBTS)
     ]
     return tuple(sorted(troubles, key=lambda one: GRAVITY.index(one.severity)))
+
+
+def _tonight(one: Finding) -> Severity:
+    """How grave a finding is tonight: upkeep is a note, and a doubt is no alarm."""
+    if one.rule in UPKEEP:
+        return Severity.LOW
+    if one.state is FindingState.UNKNOWN and one.severity is Severity.CRITICAL:
+        return Severity.HIGH
+    return one.severity
 
 
 def needs_a_look(found: tuple[Finding, ...]) -> bool:

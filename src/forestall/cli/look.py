@@ -11,7 +11,7 @@ examples:
                                      /tmp/tree/proc/sys/vm/panic_on_oom, ...; what was not
                                      copied is said to be unknown (docs/reference/look.md)
 
-exit codes: 0 nothing graver than a note, 1 a critical finding or a warning, 3 no /proc to read
+exit codes: 0 nothing critical or high, 1 a critical or high finding, 3 no /proc to read
 """
 
 import argparse
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was seen; returns 1 if anything graver than a note was found."""
+    """Print what was seen; returns 1 if anything critical or high was found."""
     seen = look(facts_here(args.root))
     if args.json:
         print_json(to_document(seen))

@@ -10,7 +10,7 @@ from forestall.audit.beside import gravity, no_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.services import NAMED_MOST, named, unit_of
-from forestall.model.finding import Cost, Outcome, Service, Severity
+from forestall.model.finding import Cost, Service, Severity
 
 
 def judge(host: Posture) -> Judgement:
@@ -61,14 +61,12 @@ def _adjust(host: Posture, service: Service) -> tuple[int | None, str]:
 
 
 def _found(host: Posture, services: list[Service], where: list[str], place: str) -> Judgement:
-    are = "is" if len(services) == 1 else "are"
+    have = "has" if len(services) == 1 else "have"
     name = host.database.process.name if host.database else "the database"
-    text = f"{named(services)} {are} as protected from the OOM killer as {name}"
-    if host.outcome is Outcome.PANIC:
-        text += ", once this host no longer panics on OOM"
     first = services[0].name
     return fail(
-        f"{text}.",
+        f"{named(services)} {have} no higher oom_score_adj than {name}, so the larger of them "
+        "would be killed, whichever leaks.",
         place,
         *where[:NAMED_MOST],
         severity=gravity(host, Severity.HIGH),

@@ -118,7 +118,10 @@ def test_the_unit_stands_in_for_a_process_that_is_not_seen():
     found = judged(oom002, facts)
     assert found.state is FAIL
     assert "/units/0/oom_score_adjust" in found.reads
-    assert found.text == "x.service is as protected from the OOM killer as postgres."
+    assert found.text == (
+        "x.service has no higher oom_score_adj than postgres, so the larger of them would be "
+        "killed, whichever leaks."
+    )
 
 
 def test_services_not_told_are_unknown():
