@@ -101,7 +101,7 @@ class Parser:
                 return self._open(said, Kind.ALLOCATION_FAILURE, found)
         elif "process " in text and self._is_over():
             # The report before it is not in this log: it was cut, or the kernel, which prints at
-            # most ten in 50 s (oom_kill_process), left it out.
+            # most ten in 5 s (oom_kill_process), left it out.
             if words.KILLED.match(text) or words.CHOSEN.match(text):
                 draft = Draft(kind=Kind.KILL_LINE, first=said, last_line=said.number)
                 draft.kernel = self._kernel

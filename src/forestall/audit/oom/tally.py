@@ -195,7 +195,7 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
         _kernel(HolderKind.PAGE_CACHE, "page cache", parts["page cache"]),
         _kernel(
             HolderKind.PAGE_TABLES,
-            "page tables of processes that are not in the table",
+            "page tables of unlisted processes",
             pages("pagetables") - in_tables,
         ),
         _kernel(HolderKind.HUGE_PAGES, "huge pages that nobody uses", _idle_huge(event)),
@@ -349,7 +349,7 @@ def _unlisted(anonymous: int, tasks: tuple[Task, ...]) -> Holder:
     listed = sum(
         task.rss_bytes if task.anonymous_bytes is None else task.anonymous_bytes for task in tasks
     )
-    name = "processes that the log does not list"
+    name = "processes not in the table"
     return _kernel(HolderKind.UNLISTED, name, anonymous - listed)
 
 
