@@ -117,7 +117,10 @@ def _culprit_text(event: Event, counted: Tally, out: RanOut, culprits: tuple[Hol
         return f"UNKNOWN: processes hold {size} ({share}) that no row of the log accounts for."
     of = " of the zone" if out.shortage is Shortage.ZONE else ""
     text = " and ".join(f"{_held_by(event, one)} ({_percent(one)}{of})" for one in culprits)
-    if not any(one.kind.is_process for one in culprits):
+    of_nobody = not any(
+        one.kind.is_process or one.kind is HolderKind.HUGE_PAGES_USED for one in culprits
+    )
+    if of_nobody:
         text = f"No process: {text}"
     if not counted.complete:
         text += "; memory of the kernel itself is not counted here"
@@ -214,6 +217,8 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         whole = f"the {whole} of {where}"
     names = " and ".join(_short(one) for one in culprits)
     size = format_bytes(sum(one.bytes for one in culprits))
+    if culprits[0].kind is HolderKind.HUGE_PAGES_USED:
+        return f"{size} of {whole} was huge pages in use; by which process, the log does not say."
     if not culprits[0].kind.is_process:
         return f"No process held it: {size} of {whole} was {names}."
     if culprits[0].capped:

@@ -228,6 +228,11 @@ def _json_lines(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
         try:
             entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
         except (ValueError, RecursionError):
+            if raw.lstrip().startswith(b'"MESSAGE"'):
+                raise InputError(
+                    f"line {number}: a journal whose entries are spread over lines",
+                    help="use journalctl -o json or -o export in place of -o json-pretty",
+                ) from None
             continue
         if isinstance(entry, dict):
             yield from _entry(number, {key: _text(value) for key, value in entry.items()})

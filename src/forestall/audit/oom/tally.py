@@ -28,6 +28,7 @@ class HolderKind(StrEnum):
     TMPFS = "tmpfs"
     SLAB = "slab"
     HUGE_PAGES = "huge-pages"
+    HUGE_PAGES_USED = "huge-pages-in-use"
     PAGE_CACHE = "page-cache"
     PAGE_TABLES = "page-tables"
     SOCKETS = "sockets"
@@ -206,7 +207,7 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
         ),
     ]
     used = parts["huge pages"] - _idle_huge(event)
-    holders.append(_kernel(HolderKind.HUGE_PAGES, "huge pages in use", used))
+    holders.append(_kernel(HolderKind.HUGE_PAGES_USED, "huge pages in use", used))
     return _result(whole, parts, holders, tasks, complete=True, anonymous=sized.anonymous)
 
 

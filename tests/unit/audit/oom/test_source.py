@@ -69,6 +69,10 @@ def test_a_packed_file_that_is_cut_is_read_as_far_as_it_goes():
         (b"LPKSHHRH........", "a journal as systemd keeps it"),
         (b"\x7fELF............", "a dump of memory"),
         (b"KDUMP   ........", "a dump of memory"),
+        (
+            b'{\n\t"MESSAGE" : "a invoked oom-killer: order=0",\n}\n',
+            "json-pretty|spread over lines",
+        ),
     ],
 )
 def test_what_is_no_log_is_refused_with_advice(data, words):
