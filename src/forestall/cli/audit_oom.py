@@ -99,7 +99,7 @@ def explain_stream(file: Readable, name: str, limit: int) -> OomReport:
     """All events of a stream of kernel messages."""
     parser, source, gatherer = Parser(), Source(), Gatherer()
     with _progress(source) as beat:
-        for said in read(file, name, source, parser.wants, bytes_max=limit):
+        for said in read(file, name, source, parser, bytes_max=limit):
             for event in parser.feed(said):
                 gatherer.take(event)
                 beat(gatherer.count)

@@ -63,7 +63,7 @@ def explain(event: Event, number: int) -> Account:
         why_victim=tuple(why_chosen(event)),
         panic=event.panic,
         why_panic=tuple(why_panicked(event)),
-        unknown=tuple(_unknown(event, counted)),
+        unknown=tuple(_unknown(event, counted, culprits)),
         next_steps=tuple(next_steps(event, out, culprits, ending)),
     )
 
@@ -115,8 +115,12 @@ def _culprit_text(event: Event, counted: Tally, out: RanOut, culprits: tuple[Hol
         size = format_bytes(culprits[0].bytes)
         share = _percent(culprits[0])
         return f"UNKNOWN: processes hold {size} ({share}) that no row of the log accounts for."
-    text = " and ".join(f"{_held_by(event, one)} ({_percent(one)})" for one in culprits)
-    if not any(one.kind.is_process for one in culprits):
+    of = " of the zone" if out.shortage is Shortage.ZONE else ""
+    text = " and ".join(f"{_held_by(event, one)} ({_percent(one)}{of})" for one in culprits)
+    of_nobody = not any(
+        one.kind.is_process or one.kind is HolderKind.HUGE_PAGES_USED for one in culprits
+    )
+    if of_nobody:
         text = f"No process: {text}"
     if not counted.complete:
         text += "; memory of the kernel itself is not counted here"
@@ -213,6 +217,8 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         whole = f"the {whole} of {where}"
     names = " and ".join(_short(one) for one in culprits)
     size = format_bytes(sum(one.bytes for one in culprits))
+    if culprits[0].kind is HolderKind.HUGE_PAGES_USED:
+        return f"{size} of {whole} was huge pages in use; by which process, the log does not say."
     if not culprits[0].kind.is_process:
         return f"No process held it: {size} of {whole} was {names}."
     if culprits[0].capped:
@@ -263,7 +269,7 @@ def _victims(victims: tuple[Kill, ...]) -> str:
     return shown + (f" and {more} more" if more > 0 else "")
 
 
-def _unknown(event: Event, counted: Tally) -> list[str]:
+def _unknown(event: Event, counted: Tally, culprits: tuple[Holder, ...]) -> list[str]:
     """What the log does not carry, and so what is not said above."""
     if event.kind is Kind.KILL_LINE:
         return ["What ran out and who held it: the report before the kill is not in this input."]
@@ -277,6 +283,8 @@ def _unknown(event: Event, counted: Tally) -> list[str]:
         text.append("What slab, tmpfs, huge pages and other kernel memory held.")
     if not event.page_known and (event.tasks or event.counts):
         text.append("The size of a page: 4 KiB is assumed.")
+    if any(one.kind is HolderKind.SLAB for one in culprits) and not event.caches:
+        text.append("Which slab cache it is: the kernel prints them since 4.15, and not always.")
     text += [f'Lines that the kernel left out here: "{line}".' for line in event.lost]
     if any(huge.total > huge.free for huge in event.huge_pages):
         text.append("Which process uses the huge pages: they are in no column of the table.")

@@ -17,6 +17,9 @@ from forestall.audit.oom.readers import take
 # Foreign lines in a row after which an event is over; after a kill it is nearly told.
 IDLE_MAX = 2_000
 IDLE_AFTER_KILL_MAX = 40
+# Lines of any kind, other programs' too, after which only lines that can begin something are read.
+PASSED_MAX = 50_000
+PASSED_AFTER_KILL_MAX = 200
 # A panic by a hung task comes kernel.hung_task_timeout_secs (120 s) and more after.
 PANIC_LATER_SECONDS = 1_800.0
 LOST_MAX = 16
@@ -34,10 +37,19 @@ class Parser:
         self._waiting: str | None = None
         self._hung: str | None = None
         self._by_hand = False
+        self._passed = 0
+
+    def active(self) -> bool:
+        """Whether an event is open, so that the next line may be part of it."""
+        if self._draft is None and self._hung is None:
+            return False
+        self._passed += 1
+        told = self._draft is not None and bool(self._draft.kills or self._draft.panic)
+        return self._passed <= (PASSED_AFTER_KILL_MAX if told else PASSED_MAX)
 
     def wants(self, raw: bytes) -> bool:
         """Whether a raw line has to be read at all."""
-        return self._draft is not None or self._hung is not None or bool(words.TRIGGER.search(raw))
+        return self.active() or any(trigger in raw for trigger in words.TRIGGERS)
 
     def feed(self, said: Said) -> Iterator[Event]:
         """Take one line."""
@@ -54,6 +66,7 @@ class Parser:
         if begun is not None:
             yield from self._close(cut=False)
             self._draft = begun
+            self._passed = 0
             return
         if "panic" in text:
             panic = words.PANIC.match(text)
@@ -64,7 +77,9 @@ class Parser:
         draft = self._draft
         if draft is None:
             return
-        if not take(draft, said):
+        if take(draft, said):
+            self._passed = 0
+        else:
             limit = IDLE_AFTER_KILL_MAX if draft.kills else IDLE_MAX
             if draft.idle > limit:
                 yield from self._close(cut=False)
@@ -86,7 +101,7 @@ class Parser:
                 return self._open(said, Kind.ALLOCATION_FAILURE, found)
         elif "process " in text and self._is_over():
             # The report before it is not in this log: it was cut, or the kernel, which prints at
-            # most ten in 50 s (oom_kill_process), left it out.
+            # most ten in 5 s (oom_kill_process), left it out.
             if words.KILLED.match(text) or words.CHOSEN.match(text):
                 draft = Draft(kind=Kind.KILL_LINE, first=said, last_line=said.number)
                 draft.kernel = self._kernel
@@ -134,6 +149,7 @@ class Parser:
             hung = words.HUNG.match(text)
             if hung is not None:
                 self._hung = f"{hung['name']} (pid {hung['pid']})"
+                self._passed = 0
             return
         if self._hung is not None:
             frame = words.FRAME.match(text)

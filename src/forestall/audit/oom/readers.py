@@ -21,6 +21,8 @@ from forestall.audit.oom.draft import (
 from forestall.audit.oom.nouns import Cache, Constraint, Gauge, HugePages, Kill, Zone
 from forestall.audit.oom.prefix import Said
 
+OOM_KILL_CHARS_MAX = 4_096
+
 Reader = Callable[[Draft, Said], bool]
 
 
@@ -281,7 +283,8 @@ def _read_oom_kill(draft: Draft, said: Said) -> bool:
     constraint = kinds.get(found["constraint"])
     if constraint is not None:
         draft.facts["constraint"] = constraint
-    rest = words.OOM_KILL_REST.match(found["rest"])
+    # printk cuts a line at 1,024; a longer one would only make the search slow.
+    rest = words.OOM_KILL_REST.match(found["rest"][:OOM_KILL_CHARS_MAX])
     if rest is not None:
         draft.facts["cpuset"] = rest["cpuset"]
         draft.facts["mems_allowed"] = rest["mems"]

@@ -13,6 +13,8 @@ LOOK = {
     "does not go away by restarting services.",
     HolderKind.HUGE_PAGES: "Nobody can use reserved huge pages for anything else: compare "
     "HugePages_Total with HugePages_Free in /proc/meminfo and lower vm.nr_hugepages.",
+    HolderKind.HUGE_PAGES_USED: "See who maps huge pages: grep -l hugepage /proc/*/numa_maps; a "
+    "database's shared buffers are usual, and then their size is the setting to look at.",
     HolderKind.PAGE_CACHE: "Page cache is given back unless it is dirty, locked, or read "
     "faster than freed: see Dirty and Writeback in /proc/meminfo, and the storage below.",
     HolderKind.PAGE_TABLES: "Page tables grow with mapped memory times processes: huge pages for "

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
 from forestall.audit.oom.prefix import Said, split
+from forestall.audit.oom.words import TRIGGERS
 from forestall.errors import InputError
 from forestall.units import GIB, KIB, MIB, format_bytes
 
@@ -24,7 +25,16 @@ CHUNK_BYTES = 1 * MIB
 PEEK_BYTES = 4 * KIB
 FIELD_BYTES_MAX = 1 * MIB
 
-Wants = Callable[[bytes], bool]
+# What stands in a journal's object whose message is a list of bytes; those are rare.
+BYTES_MESSAGES = (b'"MESSAGE":[', b'"MESSAGE": [')
+
+
+class Listener(Protocol):
+    """Who reads on: `active` while the next line may matter whatever it says."""
+
+    def active(self) -> bool: ...
+
+    def wants(self, raw: bytes) -> bool: ...
 
 
 class Readable(Protocol):
@@ -67,7 +77,7 @@ def is_core(head: bytes) -> bool:
 
 
 def read(
-    file: Readable, name: str, source: Source, wants: Wants, *, bytes_max: int
+    file: Readable, name: str, source: Source, listener: Listener, *, bytes_max: int
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
     buffered = _peekable(file)
@@ -93,14 +103,13 @@ def read(
     bounded = _Bounded(buffered, source, bytes_max)
     if head.lstrip(b"\x1e\xef\xbb\xbf \r\n").startswith(b"{"):
         source.form = "journal JSON"
-        yield from _json_lines(bounded, wants)
+        yield from _json_lines(bounded, listener)
     elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
         source.form = "journal export"
-        yield from _export(bounded, wants)
+        yield from _export(bounded, listener)
     else:
-        for number, raw in bounded.lines():
-            if wants(raw):
-                yield from split(number, raw.decode("utf-8", "replace"))
+        for number, raw in bounded.lines(listener, TRIGGERS):
+            yield from split(number, raw.decode("utf-8", "replace"))
 
 
 def _peekable(file: Readable) -> io.BufferedReader:
@@ -148,39 +157,82 @@ class _Bounded:
         source.bytes_read += len(data)
         return data
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each line with its number from 1, without its end; the rest of an endless one is lost."""
+    def lines(self, listener: Listener, triggers: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+        """Lines with their numbers from 1, without their ends; the rest of an endless one is lost.
+
+        While nobody is active only lines that hold a trigger are given; the others are counted.
+        """
         source, rest, skipping = self._source, b"", False
-        while True:
-            data = self.read(CHUNK_BYTES)
-            if not data:
-                break
-            pieces = (rest + data).split(b"\n")
-            rest = pieces.pop()
-            for piece in pieces:
+        while data := self.read(CHUNK_BYTES):
+            buffer = rest + data
+            at = 0
+            if skipping:
+                at = buffer.find(b"\n") + 1
+                skipping = at == 0
+                rest = b"" if skipping else rest
                 if skipping:
-                    skipping = False
                     continue
-                source.lines += 1
-                yield source.lines, piece[:LINE_BYTES_MAX]
+            end = buffer.rfind(b"\n", at) + 1
+            yield from self._whole_lines(buffer, at, end, listener, triggers)
+            rest = buffer[max(at, end) :]
             if len(rest) > LINE_BYTES_MAX:
-                if not skipping:
-                    source.lines += 1
-                    yield source.lines, rest[:LINE_BYTES_MAX]
+                source.lines += 1
+                yield source.lines, rest[:LINE_BYTES_MAX]
                 rest, skipping = b"", True
-        if rest and not skipping:
+        if rest:
             source.lines += 1
             yield source.lines, rest[:LINE_BYTES_MAX]
 
+    def _whole_lines(
+        self, buffer: bytes, at: int, end: int, listener: Listener, triggers: tuple[bytes, ...]
+    ) -> Iterator[tuple[int, bytes]]:
+        source, ahead = self._source, _Ahead(buffer, end, triggers)
+        while at < end:
+            if not listener.active():
+                hit = ahead.next(at)
+                if hit < 0:
+                    source.lines += buffer.count(b"\n", at, end)
+                    return
+                start = max(at, buffer.rfind(b"\n", at, hit) + 1)
+                source.lines += buffer.count(b"\n", at, start)
+                at = start
+            stop = buffer.index(b"\n", at, end)
+            source.lines += 1
+            yield source.lines, buffer[at : min(stop, at + LINE_BYTES_MAX)]
+            at = stop + 1
 
-def _json_lines(bounded: _Bounded, wants: Wants) -> Iterator[Said]:
+
+class _Ahead:
+    """Where the next trigger stands; each is looked for once over a buffer."""
+
+    def __init__(self, buffer: bytes, end: int, triggers: tuple[bytes, ...]) -> None:
+        self._buffer = buffer
+        self._end = end
+        self._next = dict.fromkeys(triggers, -2)
+
+    def next(self, at: int) -> int:
+        """The position of the first trigger from `at` on; -1 where none is left."""
+        best = -1
+        for trigger, place in self._next.items():
+            if place != -1 and place < at:
+                place = self._buffer.find(trigger, at, self._end)
+                self._next[trigger] = place
+            if place >= 0 and (best < 0 or place < best):
+                best = place
+        return best
+
+
+def _json_lines(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
     """`journalctl -o json`: one object a line, MESSAGE a text or, with odd bytes, a list."""
-    for number, raw in bounded.lines():
-        if not (wants(raw) or b'"MESSAGE":[' in raw.replace(b" ", b"")[:LINE_BYTES_MAX]):
-            continue
+    for number, raw in bounded.lines(listener, TRIGGERS + BYTES_MESSAGES):
         try:
             entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
         except (ValueError, RecursionError):
+            if raw.lstrip().startswith(b'"MESSAGE"'):
+                raise InputError(
+                    f"line {number}: a journal whose entries are spread over lines",
+                    help="use journalctl -o json or -o export in place of -o json-pretty",
+                ) from None
             continue
         if isinstance(entry, dict):
             yield from _entry(number, {key: _text(value) for key, value in entry.items()})
@@ -225,7 +277,7 @@ def _utc(microseconds: int) -> str | None:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _export(bounded: _Bounded, wants: Wants) -> Iterator[Said]:
+def _export(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
     """The journal export format (systemd's JOURNAL_EXPORT_FORMATS): NAME=VALUE lines, or NAME,
     eight bytes of length and the bytes; an empty line ends an entry. Entries are counted as lines.
     """
@@ -243,7 +295,7 @@ def _export(bounded: _Bounded, wants: Wants) -> Iterator[Said]:
             continue
         if fields:
             number += 1
-            if wants(fields.get("MESSAGE", b"")):
+            if listener.wants(fields.get("MESSAGE", b"")):
                 kept = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
                 yield from _entry(number, kept)
         fields = {}

@@ -28,6 +28,7 @@ class HolderKind(StrEnum):
     TMPFS = "tmpfs"
     SLAB = "slab"
     HUGE_PAGES = "huge-pages"
+    HUGE_PAGES_USED = "huge-pages-in-use"
     PAGE_CACHE = "page-cache"
     PAGE_TABLES = "page-tables"
     SOCKETS = "sockets"
@@ -195,7 +196,7 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
         _kernel(HolderKind.PAGE_CACHE, "page cache", parts["page cache"]),
         _kernel(
             HolderKind.PAGE_TABLES,
-            "page tables of processes that are not in the table",
+            "page tables of unlisted processes",
             pages("pagetables") - in_tables,
         ),
         _kernel(HolderKind.HUGE_PAGES, "huge pages that nobody uses", _idle_huge(event)),
@@ -206,7 +207,7 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
         ),
     ]
     used = parts["huge pages"] - _idle_huge(event)
-    holders.append(_kernel(HolderKind.HUGE_PAGES, "huge pages in use", used))
+    holders.append(_kernel(HolderKind.HUGE_PAGES_USED, "huge pages in use", used))
     return _result(whole, parts, holders, tasks, complete=True, anonymous=sized.anonymous)
 
 
@@ -349,7 +350,7 @@ def _unlisted(anonymous: int, tasks: tuple[Task, ...]) -> Holder:
     listed = sum(
         task.rss_bytes if task.anonymous_bytes is None else task.anonymous_bytes for task in tasks
     )
-    name = "processes that the log does not list"
+    name = "processes not in the table"
     return _kernel(HolderKind.UNLISTED, name, anonymous - listed)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 TASKS_MAX = 65_536
 CACHES_MAX = 2_048
+STACK_MAX = 20
 LOG_CHARS_MAX = 8 * 1024 * 1024
 
 # Names of the counters in a report, and of the kernel's enums, newest first.
@@ -55,7 +56,7 @@ def read_core(core: str, vmlinux: str | None) -> dict[str, Any]:
         "caches": _caches(program),
         "huge_pages": _huge_pages(program),
         **_swap(program),
-        "panicked_in": _panicked_in(program),
+        **_panicked(program),
     }
 
 
@@ -193,13 +194,16 @@ def _swap(program: Any) -> dict[str, int | None]:
         return {"swap_total_bytes": None, "swap_free_bytes": None}
 
 
-def _panicked_in(program: Any) -> str | None:
+def _panicked(program: Any) -> dict[str, Any]:
+    """Whose context the kernel panicked in, and by which calls; None and none in a live kernel."""
     from drgn.helpers.linux.panic import panic_task
 
+    found: dict[str, Any] = {"panicked_in": None, "panic_stack": []}
     with contextlib.suppress(Exception):
         task = panic_task(program)
-        return str(task.comm.string_().decode("utf-8", "replace"))
-    return None
+        found["panicked_in"] = task.comm.string_().decode("utf-8", "replace")
+        found["panic_stack"] = [frame.name for frame in program.stack_trace(task)][:STACK_MAX]
+    return found
 
 
 if __name__ == "__main__":

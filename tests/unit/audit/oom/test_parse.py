@@ -17,7 +17,7 @@ def test_a_log_without_an_event_has_none():
 
 
 def test_a_kill_without_its_report_says_what_it_cannot():
-    """The kernel prints at most ten reports in 50 s; the kills go on."""
+    """The kernel prints at most ten reports in 5 s; the kills go on."""
     report = explain(f"[    1.000000] {KILL}\n")
     account = report.accounts[0]
     assert account.kind is Kind.KILL_LINE

@@ -28,6 +28,8 @@ SAID = "Mem-Info:"
         ("Mar  2 03:05:12 db-01 kernel:[ 4711.250010] Mem-Info:", "Mar  2 03:05:12", 4711.25001),
         ("mars 01 14:37:27 kernel: Mem-Info:", "mars 01 14:37:27", None),
         ("Mar  2 03:05:12 db-01 kern.warn kernel: Mem-Info:", "Mar  2 03:05:12", None),
+        ("Mon 2026-03-02 03:05:12 UTC db kernel: Mem-Info:", "Mon 2026-03-02 03:05:12 UTC", None),
+        ("1772420712.123456 db-01 kernel: Mem-Info:", "1772420712.123456", None),
         ("2026-03-02T03:05:12+0000 db-01 kernel: Mem-Info:", "2026-03-02T03:05:12+0000", None),
         ("[ 4711.250010] db-01 kernel: Mem-Info:", None, 4711.25001),
         ("<4>1 2026-03-02T03:05:12Z db-01 kernel - - - Mem-Info:", "2026-03-02T03:05:12Z", None),

@@ -69,6 +69,10 @@ def test_a_packed_file_that_is_cut_is_read_as_far_as_it_goes():
         (b"LPKSHHRH........", "a journal as systemd keeps it"),
         (b"\x7fELF............", "a dump of memory"),
         (b"KDUMP   ........", "a dump of memory"),
+        (
+            b'{\n\t"MESSAGE" : "a invoked oom-killer: order=0",\n}\n',
+            "json-pretty|spread over lines",
+        ),
     ],
 )
 def test_what_is_no_log_is_refused_with_advice(data, words):
@@ -98,3 +102,24 @@ def test_a_binary_field_of_absurd_length_is_passed_over():
     """A length of 2**63 in an export ends the input, not the program."""
     entry = b"__CURSOR=1\nMESSAGE\n" + (1 << 63).to_bytes(8, "little") + b"short"
     assert explain(oom.journal_export(LINES) + entry).events == 1
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"1*4kB ",
+        b"[ 1] 1 ",
+        b" killed as a result of limit of ",
+        b"Killed process 1 (",
+        b",nodemask=,cpuset=,mems_allowed=1,task_memcg=,task=",
+        b"\x1b[",
+        b"[    1.000001] ",
+    ],
+)
+def test_a_line_made_to_be_slow_is_cut_short(piece):
+    """A pattern that tries every way to match would take minutes on this."""
+    opening = b"x invoked oom-killer: gfp_mask=0x1, order=0\n"
+    starts = (b"", b"Node 0 DMA: ", b"Task in ", b"oom-kill:constraint=CONSTRAINT_MEMCG", b"[ 1] ")
+    lines = [start + piece * (LINE_BYTES_MAX // len(piece)) + b"\n" for start in starts]
+    assert explain(opening + b"".join(lines * 12)).events == 1
