@@ -68,10 +68,10 @@ def read_cmdline(host: Host, notes: Notes) -> str | None:
 
 
 def read_modules(host: Host, notes: Notes) -> tuple[str, ...] | None:
-    """The loaded modules; () too where the kernel of a live host loads none."""
+    """The loaded modules; () too where the kernel of a host loads none."""
     data = host.read_bytes("proc/modules", MODULES_LIMIT_BYTES)
     if data is None:
-        if host.live and not host.was_denied("proc/modules"):
+        if host.complete and not host.was_denied("proc/modules"):
             return ()
         notes.why("modules", _why_not(host, "proc/modules"))
         return None
@@ -184,7 +184,7 @@ def read_live_patches(
         if release is not None and release != running:
             found.add(tool)
             effective = effective or release
-    if not found and not host.is_folder("sys/kernel"):
+    if not found and not host.complete and not host.is_folder("sys/kernel"):
         notes.why("livepatches", "sys/kernel cannot be read")
         return None, effective
     return tuple(sorted(name[:200] for name in found)), effective

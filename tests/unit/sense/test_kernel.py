@@ -135,11 +135,12 @@ def test_numa_nodes_are_counted_from_ranges(text, count):
 
 
 def test_modules_and_command_line(tmp_path):
-    """The first word of each line; no /proc/modules in a recording is unknown."""
+    """The first word of each line; without the file a host has none, a half recording may."""
     fake = FakeHost(tmp_path)
     notes = _notes()
-    assert kernel.read_modules(fake.host(), notes) is None
+    assert kernel.read_modules(fake.host(), notes) == ()
     assert kernel.read_cmdline(fake.host(), notes) is None
+    assert kernel.read_modules(RecordedHost(Recording(files={})), notes) is None
     assert notes.unseen["modules"] == "proc/modules is not there"
     fake.write("proc/modules", "xfs 1 2 - Live 0x0\nipmi_si 3 0 - Live 0x0 (E)\n")
     fake.write("proc/cmdline", "root=/dev/vda1 crashkernel=1G-4G:192M,4G-:256M\n")
