@@ -41,15 +41,17 @@ class Policy:
     """The site's audit file, or what stands in for one.
 
     Of several `hosts` entries that match, a later one goes before an earlier, and roles add up.
+    `named_roles` are those of single hosts, such as an inventory's groups give.
     """
 
     hosts: tuple[HostTerms, ...] = ()
+    named_roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     waivers: Waivers = field(default_factory=Waivers)
     terms: Terms = field(default_factory=Terms)
     skipped: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     _patterns: tuple[re.Pattern[str], ...] = ()
-    _made: dict[tuple[int, ...], Terms] = field(default_factory=dict)
+    _made: dict[tuple[tuple[int, ...], frozenset[str] | None], Terms] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._patterns = tuple(re.compile(fnmatch.translate(one.match)) for one in self.hosts)
@@ -57,9 +59,13 @@ class Policy:
     def terms_of(self, name: str) -> Terms:
         """The terms that a host of this name is judged on."""
         matching = tuple(i for i, pattern in enumerate(self._patterns) if pattern.match(name))
-        terms = self._made.get(matching)
+        roles = self.named_roles.get(name) if self.named_roles else None
+        terms = self._made.get((matching, roles))
         if terms is None:
-            terms = self._made[matching] = self._combined(matching)
+            terms = self._combined(matching)
+            if roles is not None:
+                terms = replace(terms, roles=(terms.roles or frozenset()) | roles)
+            self._made[matching, roles] = terms
         return terms
 
     def _combined(self, matching: Iterable[int]) -> Terms:

@@ -8,7 +8,7 @@ another, and one report is made over all of them:
   ssh HOST...              over ssh, with a read-only shell script; --inventory adds hosts
   sosreport FILE|DIR...    sosreports, packed or not, or a folder of them
   prometheus URL...        what node_exporter told a Prometheus
-  facts FILE|DIR...        facts as `--keep-facts` and `forestall look --json` write them
+  facts FILE|DIR...        what `--keep` kept, `forestall look --json` wrote, fact caches
   ansible DIR...           Ansible's fact cache
   osquery FILE...          osquery's results
   (a host or file of such a name: user@local, ./facts)
@@ -18,6 +18,7 @@ commands of their own (`forestall audit COMMAND --help`):
   oom       explain an OOM kill or panic from kernel messages
   refresh   update the tables of life cycles and advisories
   rules     list the rules, or explain one
+  script    print the script that ssh sends, to be read before it is trusted
 
 examples:
   forestall audit                                       this host, in words
@@ -55,13 +56,14 @@ from forestall.audit.report.writing import report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
-from forestall.cli.audit_inputs import groups, hosts
+from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
+from forestall.cli.audit_ssh import add_ssh
 from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
 
-SEPARATE = ("check", "oom", "refresh", "rules")
+SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
 
 REPORTS = {
@@ -98,8 +100,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optional", action="store_true", help="judge the optional rules as well")
     add("--json", action="store_true", help="one JSON line per host and rule instead of the table")
     add("--list-unknown", action="store_true", help="list what evidence is missing, by reason")
+    add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
+    files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
-        add(f"--{name}", metavar=what, help=says)
+        files.add_argument(f"--{name}", metavar=what, help=says)
+    add_ssh(parser)
+    add_prometheus(parser)
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +115,8 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         metavar="ROLE=PATTERN",
         action="append",
         default=[],
-        help="the role of hosts by name, such as 'db=db*' (repeat); else what runs there decides",
+        help="the role of hosts by name, such as 'db=db*', or by an inventory's group, db=@group "
+        "(repeat); else what runs there decides",
     )
     parser.add_argument(
         "--policy",
@@ -133,7 +140,8 @@ def run(args: argparse.Namespace) -> int:
     shown = _on_streams(args, about)
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
-        for seen in _shown(hosts(args, clock), clock):
+        asks_hosts = bool(args.inventory) or "ssh" in args.inputs
+        for seen in _shown(hosts(args, clock), clock, asks_hosts=asks_hosts):
             audit = judge_host(seen, policy, rules, about.at)
             fleet.add(audit)
             for report in (*kept, *shown):
@@ -155,9 +163,16 @@ def run(args: argparse.Namespace) -> int:
 def policy_of(args: argparse.Namespace, at: float) -> Policy:
     """The site's policy with the roles of the command line, which go last."""
     policy = load_policy(args.policy, at) if args.policy else Policy(terms=Terms(at=at))
-    roles = tuple(role_of(option) for option in args.role)
+    grouped: dict[str, list[str]] = {}
+    for option in args.role:
+        role, _, pattern = option.partition("=")
+        if pattern.startswith("@"):
+            role_of(option)
+            grouped.setdefault(role, []).append(pattern[1:])
+    roles = tuple(role_of(option) for option in args.role if "=@" not in option)
     return Policy(
         hosts=(*policy.hosts, *roles),
+        named_roles=roles_of_groups(args, grouped),
         waivers=policy.waivers,
         terms=replace(policy.terms, tables=tables.load(state_folder(args.state))),
         skipped=policy.skipped,
@@ -225,9 +240,12 @@ def _notices(fleet: Fleet) -> Iterator[str]:
         )
 
 
-def _shown(found: Iterator[Seen], clock: Clock) -> Iterator[Seen]:
-    """The same hosts, with a line of progress on a terminal once it takes long."""
-    if not sys.stderr.isatty():
+def _shown(found: Iterator[Seen], clock: Clock, *, asks_hosts: bool) -> Iterator[Seen]:
+    """The same hosts, with a line of progress on a terminal once it takes long.
+
+    Where hosts are asked over ssh, that has a line of its own.
+    """
+    if not sys.stderr.isatty() or asks_hosts:
         yield from found
         return
     began = clock.monotonic()

@@ -62,7 +62,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="hosts that must be seen, one a line; those that are not make answers unknown",
     )
     parser.add_argument(
-        "--max-age", metavar="DURATION", help="older facts are unknown, for example 7d"
+        "--max-age",
+        dest="oldest",
+        metavar="DURATION",
+        help="older facts are unknown, for example 7d",
     )
     parser.add_argument("--names", action="store_true", help="list the facts that can be named")
     add_terms(parser)
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.predicate:
         raise UsageError("no question", help="see `forestall audit check --help`")
     asked = [_parsed(text) for text in args.predicate]
-    max_age = None if args.max_age is None else parse_duration(args.max_age)
+    max_age = None if args.oldest is None else parse_duration(args.oldest)
     args.inputs += [word for path in args.facts for word in ("facts", path)]
     clock = SystemClock()
     policy = policy_of(args, clock.now())
