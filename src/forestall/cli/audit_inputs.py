@@ -149,7 +149,8 @@ def roles_of_groups(args: argparse.Namespace, roles: dict[str, list[str]]) -> Ro
             known |= set(host.groups)
             mine = {role for role, wanted in roles.items() if set(wanted) & set(host.groups)}
             if mine:
-                for name in {host.name, host.address, host.destination.rpartition("@")[2]} - {None}:
+                names = [host.name, host.destination.rpartition("@")[2]]
+                for name in names if host.address is None else [*names, host.address]:
                     found.setdefault(name, set()).update(mine)
     for wanted in roles.values():
         for group in wanted:

@@ -24,8 +24,8 @@ def fleet(tmp_path):
     """A file with two hosts: one panics on OOM, one does not."""
     path = tmp_path / "facts.jsonl"
     hosts = [
-        seed_like(hostname="db01"),
-        with_sysctls(healthy(hostname="app01"), vm__panic_on_oom="0"),
+        seed_like(hostname="db01", boot_id="b1"),
+        with_sysctls(healthy(hostname="app01", boot_id="b2"), vm__panic_on_oom="0"),
     ]
     path.write_text("".join(f"{dumps(one)}\n" for one in hosts))
     return path
@@ -38,7 +38,7 @@ def lines(capsys):
 def test_one_report_over_a_mix_of_inputs(fleet, tmp_path, capsys):
     """Groups follow one another, options stand anywhere, and every host is in the lines."""
     other = tmp_path / "more.jsonl"
-    other.write_text(dumps(healthy(hostname="web01")) + "\n")
+    other.write_text(dumps(healthy(hostname="web01", boot_id="b3")) + "\n")
     words = ["facts", str(fleet), "--json", "facts", *FINE, str(other), "local"]
     assert main(["audit", *words]) == 1
     found = lines(capsys)
