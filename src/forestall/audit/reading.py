@@ -108,6 +108,10 @@ def told(facts: HostFacts, pointer: str) -> Fact:
             pointer=pointer,
             source=facts.sources.get(pointer) or source,
         )
+    parent, _, last = pointer.rpartition("/")
+    if last.isdigit() and parent.count("/") == 1:
+        name, source = SOURCES.get(parent) or (parent[1:].replace("_", " "), "")
+        return fact(facts, pointer, name=name, source=facts.sources.get(parent) or source)
     return fact(facts, pointer)
 
 

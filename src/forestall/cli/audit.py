@@ -148,7 +148,8 @@ def run(args: argparse.Namespace) -> int:
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
         about.notices += _notices(fleet)
-        about.notices += (policy.terms.tables or tables.shipped()).stale(about.at)
+        if old := (policy.terms.tables or tables.shipped()).stale(about.at):
+            about.notices.append(f"{' '.join(old)} Newer ones: forestall audit refresh --help")
         for report in kept:
             report.end(fleet)
     # After the files are safe: the reader of standard output may be gone.

@@ -142,8 +142,8 @@ def test_exit_codes():
         (["unread", fail("", severity=high)], high, 1),
     ]
     for judged, fail_on, code in cases:
-        rules = (made(lambda host: said[host.facts.hostname]),)
         said = {f"h{index}": one for index, one in enumerate(judged)}
+        rules = (made(lambda host, said=said: said[host.facts.hostname]),)
         fleet = Fleet(rules)
         for name, one in said.items():
             facts = None if one == "unread" else healthy(hostname=name)

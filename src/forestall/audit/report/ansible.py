@@ -1,6 +1,6 @@
 """An Ansible play per host with what is safe to automate; written, and never run by us.
 
-Safe are settings that take effect at once and are taken back by one command (sysctl), and
+Safe are settings that nothing running depends on and that one command takes back (`SAFE`), and
 drop-ins of systemd that wait for the next start of a unit. Everything else is shown as the step
 that a person takes. Each change has its way back behind the tag `undo`.
 
@@ -22,6 +22,21 @@ from forestall.model.finding import Cost, Finding, FindingState
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 PLAIN_UNIT = re.compile(r"[A-Za-z0-9_.@-]{1,200}\.service")
 SYSCTL = re.compile(r"sysctl -w (?P<name>[a-z0-9_]+(?:\.[a-z0-9_]+)+)=(?P<value>-?\d+)(?![^\s,;])")
+SAFE = frozenset(
+    (
+        "kernel.panic",
+        "kernel.panic_on_oops",
+        "kernel.softlockup_panic",
+        "kernel.hung_task_panic",
+        "vm.oom_kill_allocating_task",
+        "vm.panic_on_oom",
+        "vm.swappiness",
+        "vm.zone_reclaim_mode",
+    )
+)
+"""Not among them: vm.nr_hugepages and vm.min_free_kbytes take memory away at once, and
+vm.overcommit_memory makes programs fail that ran."""
+
 RESTART = "Restart=always\nRestartSec=5\n"
 PROTECTED = "OOMScoreAdjust=-900\n"
 OWN_CHILDREN = "Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0\n"
@@ -77,7 +92,7 @@ def _tasks(audit: HostAudit, finding: Finding) -> Iterator[str]:
         yield f"    #   seen: {printable(observed(finding.observed))}"
     yield f"    #   undo: {printable(finding.undo)}"
     setting = SYSCTL.match(finding.remedy)
-    if setting:
+    if setting and setting["name"] in SAFE:
         yield from _sysctl(audit, finding, setting["name"], setting["value"])
         return
     settings = _settings(audit, finding)

@@ -43,6 +43,9 @@ def shown(fact: Fact) -> str:
         return "yes" if value else "no"
     if isinstance(value, int) and fact.pointer.endswith("_bytes"):
         return format_bytes(value)
+    if isinstance(value, dict):
+        told = {name: one for name, one in value.items() if one is not None}
+        return str(bounded(", ".join(f"{name} {one}" for name, one in told.items()))) or "none"
     if isinstance(value, list):
         return ", ".join(str(one) for one in bounded(value) or ()) if value else "none"
     return str(bounded(value))

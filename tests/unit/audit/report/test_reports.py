@@ -127,7 +127,8 @@ def test_a_long_value_is_cut_and_a_list_of_services_is_counted():
 
 def test_the_table_tells_one_host_in_full():
     """What, what was seen, what is wanted, what to do, how to undo it, and what it costs."""
-    text = told(table(width=200), hosts()[:1])
+    facts = with_sysctls(seed_like(at=AT - 90), vm__oom_kill_allocating_task=None)
+    text = told(table(width=200), [Seen(name="db01.example", facts=facts)])
     found = text[text.index("PAN-001") :].split("\n\n")[0]
     assert "vm.panic_on_oom=1 turns OOM into a panic" in found
     assert "seen    vm.panic_on_oom 1 (/proc/sys/vm/panic_on_oom)" in found
@@ -331,6 +332,15 @@ def test_what_needs_a_person_is_shown_and_not_done():
     text = told(Ansible, hosts()[:1], rules=chosen_rules(["KRN-001"]))
     assert "ansible.builtin.debug" in text
     assert "msg: !unsafe " in text
+    assert "builtin.command" not in text
+
+
+def test_what_takes_memory_or_makes_programs_fail_is_left_to_a_person():
+    """Huge pages take memory at once, overcommit refuses it to what ran: no task sets them."""
+    facts = with_sysctls(seed_like(), vm__overcommit_memory="1")
+    text = told(Ansible, [Seen(name="db01", facts=facts)], rules=chosen_rules(["OVC-003"]))
+    assert "OVC-003: by hand" in text
+    assert "dest:" not in text
     assert "builtin.command" not in text
 
 
