@@ -40,11 +40,15 @@ members() {
         echo "rpm rpm"
         echo "libdpkg-perl /usr/share/perl5/Dpkg/Version.pm"
         ;;
+    metrics) # what `forestall audit prometheus` reads from
+        echo "prometheus prometheus"
+        echo "prometheus-node-exporter prometheus-node-exporter"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, versions, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, versions, browser"
         exit 2
         ;;
     esac

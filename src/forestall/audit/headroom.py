@@ -25,6 +25,17 @@ def headroom(facts: HostFacts) -> Headroom:
     return _of_host(facts)
 
 
+def left_and_total(facts: HostFacts) -> tuple[int | None, int | None]:
+    """As `headroom`, the two numbers alone."""
+    index = tightest_limit(facts) if facts.own_cgroups else None
+    if index is not None and limit_comes_first(facts, facts.own_cgroups[index]):
+        return facts.own_cgroups[index].headroom_bytes, facts.own_cgroups[index].max_bytes
+    memory = facts.memory
+    if memory.mem_available_bytes is None or memory.mem_total_bytes is None:
+        return None, None
+    return memory.headroom_bytes, memory.mem_total_bytes + (memory.swap_total_bytes or 0)
+
+
 def zram_bytes(facts: HostFacts) -> int:
     """Swap that is itself kept in memory."""
     return sum(swap.size_bytes for swap in facts.swaps or () if swap.kind == "zram")

@@ -95,6 +95,16 @@ def heaviest_killable(facts: HostFacts, database: HolderFacts) -> HolderFacts | 
     return max(killable, key=lambda holder: weight_bytes(facts, holder) or 0, default=None)
 
 
+def sessions(facts: HostFacts, database: HolderFacts) -> tuple[int, ...]:
+    """Indexes of the database's seen processes other than its main one."""
+    return tuple(
+        index
+        for index, holder in enumerate(facts.holders)
+        if holder.process.name == database.process.name
+        and holder.process.key.pid != database.process.key.pid
+    )
+
+
 def weight_bytes(facts: HostFacts, holder: HolderFacts) -> float | None:
     """What the OOM killer compares: memory held, moved by oom_score_adj (oom_badness).
 
@@ -126,7 +136,7 @@ def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
     return tuple(
         index
         for index, holder in enumerate(facts.holders)
-        if _is_large(facts, holder) and holder.oom_score_adjust == UNKILLABLE
+        if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
     )
 
 
@@ -137,8 +147,11 @@ def nothing_killable(facts: HostFacts) -> bool:
     in any other process is still killed.
     """
     total = facts.memory.mem_total_bytes
-    large = [holder for holder in facts.holders if _is_large(facts, holder)]
-    if total is None or any(holder.oom_score_adjust != UNKILLABLE for holder in large):
+    if total is None:
+        return False
+    least = LARGE_SHARE * total
+    large = [holder for holder in facts.holders if counted_bytes(holder) >= least]
+    if any(holder.oom_score_adjust != UNKILLABLE for holder in large):
         return False
     return sum(counted_bytes(holder) for holder in large) >= EXEMPT_SHARE * total
 

@@ -97,6 +97,24 @@ def fact(facts: HostFacts, pointer: str, *, name: str = "", source: str = "") ->
     )
 
 
+def told(facts: HostFacts, pointer: str) -> Fact:
+    """`fact` for a report over many hosts: of a list of nouns (services, processes) the length."""
+    value = getattr(facts, pointer[1:], None) if pointer.count("/") == 1 else None
+    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        name, source = SOURCES.get(pointer) or (pointer[1:], "")
+        return Fact(
+            name=f"number of {name}",
+            value=len(value),
+            pointer=pointer,
+            source=facts.sources.get(pointer) or source,
+        )
+    parent, _, last = pointer.rpartition("/")
+    if last.isdigit() and parent.count("/") == 1:
+        name, source = SOURCES.get(parent) or (parent[1:].replace("_", " "), "")
+        return fact(facts, pointer, name=name, source=facts.sources.get(parent) or source)
+    return fact(facts, pointer)
+
+
 def sysctl(facts: HostFacts, name: str) -> Fact:
     """The raw text of one sysctl; its value is None where it could not be read."""
     return fact(facts, f"/sysctls/{name}")

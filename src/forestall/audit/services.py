@@ -1,30 +1,139 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
+from collections.abc import Iterator, Mapping
+
 from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
 
 DISTRIBUTION_FOLDERS = ("/usr/lib/systemd/", "/lib/systemd/", "/run/systemd/generator")
 
+ROOT_SLICES = (None, "", "-.slice", "system.slice")
+"""Slices that systemd itself makes, which a site seldom limits."""
+
+NAMED_MOST = 3
+"""How many services a sentence names before it only counts."""
+
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    databases = {database.process.unit for database in facts.databases or ()}
-    found = [
+    found = _described(facts, range(len(facts.units or ())))
+    return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
+
+
+def own_services(facts: HostFacts) -> tuple[Service, ...]:
+    """The running services that the site wrote itself, by memory; the databases left out.
+
+    Most units of a host are the distribution's, and a fleet is judged often: these are passed
+    over before anything is worked out about them.
+    """
+    own = [index for index, unit in enumerate(facts.units or ()) if unit.active and is_own(unit)]
+    found = [service for service in _described(facts, own) if not service.database]
+    return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+
+
+def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
+    units = facts.units or ()
+    running = [index for index in indexes if is_running(units[index])]
+    if not running:
+        return []
+    databases = database_units(facts)
+    above = slice_limits(facts)
+    return [
         Service(
             name=unit.name,
-            limited=is_limited(unit) if unit.limit_known else None,
-            limit_bytes=unit.memory_max_bytes or unit.memory_high_bytes,
+            limited=_ends(facts, unit, limit := limit_bytes(facts, unit, above)),
+            limit_bytes=limit,
             memory_bytes=memory_bytes(facts, unit),
             restart=unit.restart,
             own=is_own(unit),
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index, unit in enumerate(facts.units or ())
-        if is_running(unit)
+        for index in running
+        if (unit := units[index])
     ]
-    return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
+
+
+def database_units(facts: HostFacts) -> set[str]:
+    """The units that the seen databases run in."""
+    return {one.process.unit for one in facts.databases or () if one.process.unit is not None}
+
+
+def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool | None:
+    """Whether a limit ends the unit's growth before the host's memory does; None = not told."""
+    return _ends(facts, unit, limit_bytes(facts, unit, above))
+
+
+def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    if limit is not None:
+        return True
+    if not unit.limit_known or (facts.slices is None and unit.slice not in ROOT_SLICES):
+        return None
+    return False
+
+
+def limit_bytes(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> int | None:
+    """The unit's limit, or the tightest of the slices above it where that is tighter."""
+    own = _limit(facts, unit)
+    if not above:
+        return own
+    found = [above[name] for name in slices_above(unit.slice) if name in above]
+    return min([*found, *([] if own is None else [own])], default=None)
+
+
+def slice_limits(facts: HostFacts) -> dict[str, int]:
+    """The limits of slices by name, without those that hold a database as well.
+
+    What shares its limit with the database can still take all that the database needs.
+    """
+    found = {
+        one.name: limit
+        for one in facts.slices or ()
+        if (limit := _limit(facts, one)) is not None and one.name != "-.slice"
+    }
+    if not found:
+        return found
+    beside = database_units(facts)
+    for database in facts.databases or ():
+        for step in (database.process.cgroup or "").split("/"):
+            found.pop(step, None)
+    for unit in facts.units or ():
+        if unit.name in beside:
+            for name in slices_above(unit.slice):
+                found.pop(name, None)
+    return found
+
+
+def slices_above(name: str | None) -> Iterator[str]:
+    """`a-b.slice` -> `a-b.slice`, `a.slice`: systemd nests slices by their names."""
+    stem = (name or "").removesuffix(".slice")
+    while stem and stem != "-":
+        yield f"{stem}.slice"
+        stem = stem.rpartition("-")[0]
+
+
+def _limit(facts: HostFacts, unit: UnitFacts) -> int | None:
+    """MemoryMax=, else MemoryHigh=, which cgroup version 1 does not have (systemd ignores it)."""
+    if unit.memory_max_bytes is not None:
+        return unit.memory_max_bytes
+    return None if facts.cgroup_version == 1 else unit.memory_high_bytes
+
+
+def unit_of(facts: HostFacts, service: Service) -> UnitFacts:
+    """The unit that a Service was made of."""
+    return (facts.units or ())[int(service.pointer.rpartition("/")[2])]
+
+
+def named(found: list[Service], most: int = NAMED_MOST) -> str:
+    """The first names, and how many more."""
+    more = len(found) - most
+    return ", ".join(one.name for one in found[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def pointers(found: list[Service], field: str) -> tuple[str, ...]:
+    """Where the field of the services that `named` names lies in the HostFacts document."""
+    return tuple(f"{one.pointer}/{field}" for one in found[:NAMED_MOST])
 
 
 def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
@@ -43,7 +152,7 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
     if not unlimited:
         return f"All {len(known)} running services have a memory limit."
     return (
-        f"{len(unlimited)} of {len(known)} running services have no memory limit of their own: "
+        f"{len(unlimited)} of {len(known)} running services have no memory limit: "
         "each may take all that is left."
     )
 
@@ -51,11 +160,6 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
 def is_running(unit: UnitFacts) -> bool:
     """Whether it has a process: a oneshot service stays "active" after it has ended."""
     return bool(unit.active) and (unit.main_pid is not None or bool(unit.memory_current_bytes))
-
-
-def is_limited(unit: UnitFacts) -> bool:
-    """Whether the unit itself has a limit; one of a slice above it is not in these facts."""
-    return unit.memory_max_bytes is not None or unit.memory_high_bytes is not None
 
 
 def is_own(unit: UnitFacts) -> bool:

@@ -17,7 +17,7 @@ NAME_WIDTH = 15
 RED, GREEN, YELLOW, BOLD = "31", "32", "33", "1"
 
 MARKS = {Answer.YES: ("yes", GREEN), Answer.NO: ("NO", RED), Answer.UNKNOWN: ("?", YELLOW)}
-SEVERITY_COLORS = {Severity.CRITICAL: RED, Severity.HIGH: YELLOW, Severity.LOW: ""}
+SEVERITY_COLORS = {Severity.CRITICAL: RED, Severity.HIGH: YELLOW}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +228,8 @@ def _finding(style: Style, finding: Finding) -> Iterator[str]:
     label = f"{finding.severity.value:<8} {finding.rule}"
     indent = " " * (len(label) + 4)
     lines = list(_wrapped(style, finding.text, first=indent, rest=indent))
-    yield f"  {style.paint(label, SEVERITY_COLORS[finding.severity])}  {lines[0][len(indent) :]}"
+    color = SEVERITY_COLORS.get(finding.severity, "")
+    yield f"  {style.paint(label, color)}  {lines[0][len(indent) :]}"
     yield from lines[1:]
     if finding.severity is not Severity.LOW:
         yield from _wrapped(style, finding.remedy, first=f"{indent}do: ", rest=f"{indent}    ")

@@ -10,9 +10,12 @@ import stat
 import tomllib
 import zoneinfo
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from forestall.audit.terms import Terms
 from forestall.errors import InputError, UsageError
 from forestall.model import codec
+from forestall.units import DAY
 
 SITE_BYTES_MAX = 256 * 1024
 _TEXT_LENGTH_MAX = 120
@@ -24,6 +27,12 @@ EXAMPLE = """\
 
 zone = "America/Chicago"              # IANA time zone of incident numbers and of every time shown
 applications = ["Order Desk"]         # what suffers when a service of this host does
+
+# What no host knows of itself. Without it, the audit goes by what runs there.
+[host]
+roles = ["db"]
+# extended_support_until = "2029-05-31"
+# baseline = "stig"
 
 [location]
 site = "On-premise Data Center"
@@ -110,6 +119,46 @@ class Location:
     def __post_init__(self) -> None:
         _check_text(self.site, "site")
         _check_text(self.place, "place")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What no host knows of itself, and the audit goes by: see `audit.terms`.
+
+    `extended_support_until` is the last day of a paid extension (2029-05-31). `roles` None = go
+    by what runs there.
+    """
+
+    roles: tuple[str, ...] | None = None
+    extended_support_until: str | None = None
+    baseline: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_length(self.roles or (), "roles")
+        for role in self.roles or ():
+            if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", role):
+                raise ValueError(f"role {role!r} must be small letters, for example db")
+        _check_text(self.baseline, "baseline")
+        if self.extended_support_until is not None:
+            _day_after(self.extended_support_until)
+
+    def terms(self) -> Terms:
+        """The same as the terms that a host is judged on."""
+        until = self.extended_support_until
+        return Terms(
+            roles=None if self.roles is None else frozenset(self.roles),
+            extended_support_until=None if until is None else _day_after(until),
+            baseline=self.baseline,
+        )
+
+
+def _day_after(day: str) -> float:
+    """The end of a day, in UTC: the moment from which it is over everywhere that counts."""
+    try:
+        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f"extended_support_until {day!r} is no day such as 2029-05-31") from None
+    return start.timestamp() + DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +293,7 @@ class Site:
 
     zone: str | None = None
     applications: tuple[str, ...] = ()
+    host: Host | None = None
     location: Location | None = None
     reported_by: Reporter | None = None
     priority: PriorityRules | None = None
@@ -281,6 +331,14 @@ def _check_zone(zone: str) -> None:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"no time zone {zone!r}; write an IANA name, or install tzdata") from None
+
+
+def terms_of(stated: object) -> Terms:
+    """The terms that a `[host]` table states, as it stands in TOML; None states nothing.
+
+    Raises InputError for a table that is none.
+    """
+    return Terms() if stated is None else codec.decode(Host, stated).terms()
 
 
 def missing_keys(site: object) -> list[str]:

@@ -55,6 +55,7 @@ class UnitFacts:
     task_count: int | None = None
     cores_allowed: bool | None = None
     oom_adjust_children: int | None = None
+    service_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

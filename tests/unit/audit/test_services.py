@@ -2,7 +2,7 @@
 
 from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
 
-from forestall.audit.services import services, unlimited_text
+from forestall.audit.services import own_services, services, slices_above, unlimited_text
 
 
 def test_the_sites_own_come_first_then_the_larger():
@@ -98,8 +98,41 @@ def test_counts_in_words():
     """The sentence counts running services only."""
     facts = seed_like()
     assert unlimited_text(facts, services(facts)) == (
-        "2 of 2 running services have no memory limit of their own: each may take all that is left."
+        "2 of 2 running services have no memory limit: each may take all that is left."
     )
     assert unlimited_text(healthy(), services(healthy())) == (
         "The one running service has a memory limit."
     )
+
+
+def test_a_limit_of_a_slice_counts():
+    """The tightest of a service's own limit and those of the slices above it."""
+    facts = healthy(
+        units=(
+            unit("inside.service", main_pid=1, slice="work-feeds.slice"),
+            unit("tighter.service", main_pid=2, slice="work.slice", memory_max_bytes=GIB),
+            unit("outside.service", main_pid=3, slice="system.slice"),
+        ),
+        slices=(unit("work.slice", memory_max_bytes=2 * GIB), unit("system.slice")),
+    )
+    found = {one.name: (one.limited, one.limit_bytes) for one in services(facts)}
+    assert found == {
+        "inside.service": (True, 2 * GIB),
+        "tighter.service": (True, GIB),
+        "outside.service": (False, None),
+    }
+
+
+def test_own_services_are_those_of_services():
+    """Passing over the distribution's units changes nothing about the site's own."""
+    facts = seed_like()
+    expected = tuple(one for one in services(facts) if one.own and not one.database)
+    assert own_services(facts) == expected
+    assert [one.name for one in expected] == ["feed-sync.service"]
+
+
+def test_slices_nest_by_name():
+    """a-b-c.slice lies in a-b.slice, which lies in a.slice."""
+    assert list(slices_above("a-b-c.slice")) == ["a-b-c.slice", "a-b.slice", "a.slice"]
+    assert list(slices_above("-.slice")) == []
+    assert list(slices_above(None)) == []

@@ -144,8 +144,8 @@ def test_the_notes_are_one_line_each_without_a_remedy():
     """Grave findings say what to do; notes do not crowd them out."""
     text = render(look(seed_like()), Style(width=100))
     findings = text.partition("FINDINGS")[2]
-    assert findings.count("do: ") == 5
-    assert findings.count("\n  low ") == 3
+    assert findings.count("do: ") == 8
+    assert findings.count("\n  low ") == 2
 
 
 def test_process_without_unit_or_score():

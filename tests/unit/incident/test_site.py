@@ -1,11 +1,13 @@
 """site.toml: strict, bounded, and clear about where it is wrong."""
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 from tests.fakes import leak
 
-from forestall.errors import UsageError
+from forestall.audit.terms import Terms
+from forestall.errors import InputError, UsageError
 from forestall.incident import site as sites
 
 
@@ -60,6 +62,11 @@ currency = "USD"
         (MEASURED.replace("lost = 0", "lost = -1"), 1, "orders_lost must not be negative"),
         (MEASURED.replace("penalties = 0.0", "penalties = inf"), 1, "penalties must be"),
         (MEASURED.replace("USD", "US$"), 1, "three capital letters"),
+        ('[host]\nroles = ["DB host"]\n', 1, "role 'DB host' must be small letters"),
+        ('[host]\nextended_support_until = "2029-02-30"\n', 1, "is no day such as"),
+        ("[host]\nextended_support_until = 2029\n", 2, "expected text"),
+        ('[host]\nbaseline = "a`b"\n', 1, "may not hold"),
+        ("[host]\nrole = 1\n", 2, "unknown field /host/role"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text, line, said):
@@ -109,3 +116,34 @@ def test_a_pipe_is_refused_and_an_empty_name_is_not_the_default(tmp_path):
         sites.load(None, str(tmp_path))
     with pytest.raises(UsageError, match="No such file"):
         sites.load("", str(tmp_path))
+
+
+def test_the_terms_of_the_host():
+    """Roles, a paid extension and a baseline become the terms that the audit judges on."""
+    text = b"""[host]
+roles = ["db", "web"]
+extended_support_until = "2029-05-31"
+baseline = "stig"
+"""
+    host = sites.parse(text).host
+    assert host is not None
+    assert host.terms() == Terms(
+        roles=frozenset(("db", "web")),
+        extended_support_until=datetime(2029, 6, 1, tzinfo=UTC).timestamp(),
+        baseline="stig",
+    )
+    assert sites.terms_of({"roles": ["db"]}) == Terms(roles=frozenset(("db",)))
+    assert sites.terms_of(None) == Terms()
+
+
+def test_no_role_and_nothing_stated_are_two_things():
+    """An empty list says that the host has no role; leaving it out lets the host itself tell."""
+    assert sites.terms_of({"roles": []}).roles == frozenset()
+    assert sites.terms_of({}).roles is None
+
+
+@pytest.mark.parametrize("stated", ["db", [], {"roles": "db"}, {"roles": [7]}, 7])
+def test_terms_of_a_damaged_bundle_are_an_input_error(stated):
+    """What is no such table is named, and never taken for "nothing stated"."""
+    with pytest.raises(InputError):
+        sites.terms_of(stated)

@@ -2,12 +2,16 @@
 
 A leak ends somewhere: at the service's own limit, where the kernel kills inside its cgroup and the
 database never notices, or at the host's, where it takes whatever the OOM killer picks or the whole
-host. The limit comes from what the service was measured to need, plus a third.
+host. The limit comes from what the service was measured to need, plus a third. A limit on a slice
+above the service counts, unless the database is in that slice too; MemoryHigh= counts only on
+cgroup version 2, as version 1 has nothing like it.
 """
 
+from forestall.audit.beside import gravity, no_database
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.model.finding import Cost, Service, Severity
+from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
+from forestall.audit.services import named, pointers
+from forestall.model.finding import Cost, Severity
 
 NEEDS_MEMORY_MAX = 231
 """systemd before this version has MemoryLimit= in its place."""
@@ -15,11 +19,10 @@ NEEDS_MEMORY_MAX = 231
 
 def judge(host: Posture) -> Judgement:
     """The distribution's own services are left out: they are not what leaks beside a database."""
+    elsewhere = no_database(host)
+    if elsewhere is not None:
+        return elsewhere
     facts = host.facts
-    if host.is_database_host is False and not facts.databases:
-        return not_applicable("No database here.")
-    if facts.databases is None and host.is_database_host is None:
-        return unknown("Whether a database runs here could not be seen.")
     if facts.units is None:
         return _not_told(host.why_unseen("units", "systemd could not be asked"))
     found = [one for one in host.own_services if one.limited is False]
@@ -29,18 +32,12 @@ def judge(host: Posture) -> Judgement:
     setting = "MemoryLimit" if (facts.systemd_version or 252) < NEEDS_MEMORY_MAX else "MemoryMax"
     return fail(
         f"{named(found)} may take all the memory beside the database: no limit.",
-        *(f"{one.pointer}/memory_max_bytes" for one in found),
+        *pointers(found, "memory_max_bytes"),
+        severity=gravity(host, Severity.CRITICAL),
         remedy=f"systemctl set-property {found[0].name} {setting}=SIZE, with SIZE from what it "
         "needs at its busiest plus a third",
         undo=f"systemctl set-property {found[0].name} {setting}=infinity",
     )
-
-
-def named(found: list[Service]) -> str:
-    """The first three names, and how many more."""
-    names = [service.name for service in found[:3]]
-    more = len(found) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _not_told(why: str) -> Judgement:

@@ -5,7 +5,7 @@ and swap the kernel reclaims what programs are about to use, and the host slows 
 anything is killed.
 """
 
-from forestall.audit.headroom import headroom
+from forestall.audit.headroom import headroom, left_and_total
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
 from forestall.model.finding import Cost, Severity
@@ -15,11 +15,12 @@ LOW_SHARE = 0.1
 
 def judge(host: Posture) -> Judgement:
     """Left = available memory and free swap, or what the own cgroup's limit leaves."""
-    room = headroom(host.facts)
-    if room.left_bytes is None or not room.total_bytes:
-        return unknown(room.text)
-    if room.left_bytes >= LOW_SHARE * room.total_bytes:
+    left, total = left_and_total(host.facts)
+    if left is None or not total:
+        return unknown(headroom(host.facts).text)
+    if left >= LOW_SHARE * total:
         return PASS
+    room = headroom(host.facts)
     reads = tuple(fact.pointer for fact in room.facts)
     return fail(f"Memory is nearly gone now: {room.text}", *reads)
 

@@ -1,13 +1,17 @@
 """The OOM killer judges the database like any other process.
 
 The killer takes what is large, and a database is large. PostgreSQL's documentation asks for an
-oom_score_adj near -1000 on the main process, and for its sessions, which are restarted, to be set
-back to 0.
+oom_score_adj of -900 to -1000 on the main process, and for its sessions, which can be started
+again, to be set back to 0: a session that inherits -1000 can run away and never be killed. A host
+that panics on OOM kills nobody today, but does as soon as the panic is switched off; so the
+database is protected first.
 """
 
-from forestall.audit.holders import database_bytes
+from forestall.audit.beside import gravity, no_database
+from forestall.audit.holders import UNKILLABLE, database_bytes, sessions
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.model.facts import HolderFacts
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import format_bytes
 
@@ -16,16 +20,17 @@ PROTECTED_ADJUST = -500
 
 
 def judge(host: Posture) -> Judgement:
-    """A host that panics kills nobody first, so there no score protects anybody."""
+    """The largest database's main process, then its sessions."""
     if host.facts.container:
         return not_applicable("The OOM killer is the host's, not this container's.")
+    elsewhere = no_database(host)
+    if elsewhere is not None:
+        return elsewhere
     database = host.database
     if database is None:
         if host.facts.databases is None:
-            return unknown("Whether a database runs here could not be seen.")
-        return not_applicable("No database runs here.")
-    if host.outcome is Outcome.PANIC:
-        return not_applicable("This host panics before any process is picked.")
+            return unknown("The database's processes could not be seen.")
+        return not_applicable("No process of a database is seen here.")
     name, pid = database.process.name, database.process.key.pid
     pointer = f"/databases/{host.main_database}/oom_score_adjust"
     adjust = database.oom_score_adjust
@@ -35,12 +40,32 @@ def judge(host: Posture) -> Judgement:
             pointer,
         )
     if adjust <= PROTECTED_ADJUST:
-        return PASS
+        return _sessions(host, database) if adjust == UNKILLABLE else PASS
     size = format_bytes(database_bytes(host.facts, database))
+    who = f"{name} (pid {pid}, {size}) like any other process: oom_score_adj {adjust}."
+    if host.outcome is Outcome.PANIC:
+        text = f"Once this host no longer panics on OOM, the OOM killer judges {who}"
+    else:
+        text = f"The OOM killer judges {who}"
+    return fail(text, pointer, severity=gravity(host, Severity.HIGH))
+
+
+def _sessions(host: Posture, database: HolderFacts) -> Judgement:
+    """An exempt main process whose sessions are exempt too."""
+    found = [
+        index
+        for index in sessions(host.facts, database)
+        if host.facts.holders[index].oom_score_adjust == UNKILLABLE
+    ]
+    if not found:
+        return PASS
+    name = database.process.name
     return fail(
-        f"The OOM killer judges {name} (pid {pid}, {size}) like any other process: "
-        f"oom_score_adj {adjust}.",
-        pointer,
+        f"The sessions of {name} have oom_score_adj -1000 as well: one that runs away is never "
+        "killed, and everything else is.",
+        *(f"/holders/{index}/oom_score_adjust" for index in found[:3]),
+        severity=Severity.MEDIUM,
+        expected="oom_score_adj 0 on the database's sessions",
     )
 
 

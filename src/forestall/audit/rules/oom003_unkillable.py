@@ -1,14 +1,27 @@
 """Large processes that may not be killed make everything else die for them.
 
 oom_score_adj -1000 exempts a process altogether. If it leaks, the kernel kills the rest of the
-host one by one, and where nothing killable is left it panics even with vm.panic_on_oom=0.
+host one by one, and where nothing killable is left it panics even with vm.panic_on_oom=0. A
+database's main process is left alone here as long as its sessions can be killed, because
+PostgreSQL's own documentation exempts it; but where all that is exempt leaves less than a quarter
+of the memory to be killed for, nobody's documentation helps.
 """
 
-from forestall.audit.holders import counted_bytes, unkillable_large
+from forestall.audit.holders import (
+    counted_bytes,
+    is_database,
+    nothing_killable,
+    unkillable_large,
+)
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
+
+KILLABLE_SHARE = 0.25
+"""Of the memory, what must be left to processes that can be killed once it runs out."""
+
+READ_MOST = 3
 
 
 def judge(host: Posture) -> Judgement:
@@ -16,19 +29,44 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return not_applicable("The OOM killer is the host's, not this container's.")
-    if not facts.holders:
+    if not facts.holders or facts.memory.mem_total_bytes is None:
         return unknown("Which processes hold memory could not be seen.")
     found = unkillable_large(facts)
     if not found:
+        if all(holder.oom_score_adjust is None for holder in facts.holders):
+            return unknown("Which processes the OOM killer may take could not be seen.")
         return PASS
-    held = [facts.holders[index] for index in found]
-    largest = held[0].process
-    return fail(
-        f"{format_bytes(sum(counted_bytes(holder) for holder in held))} is held by "
-        f"processes the kernel may not kill ({largest.name}, pid {largest.key.pid}"
-        f"{', ...' if len(held) > 1 else ''}): if one of them leaks, the rest dies first.",
-        *(f"/holders/{index}/oom_score_adjust" for index in found),
+    databases = {index for index in found if is_database(facts, facts.holders[index])}
+    exempt = _exempt_bytes(host, found, databases)
+    share = 1 - exempt / facts.memory.mem_total_bytes if facts.memory.mem_total_bytes else 1.0
+    last = share < KILLABLE_SHARE or nothing_killable(facts)
+    if not last and len(databases) == len(found):
+        return PASS
+    shown = found if last else tuple(index for index in found if index not in databases)
+    size = exempt if last else sum(counted_bytes(facts.holders[index]) for index in shown)
+    largest = facts.holders[max(shown, key=lambda i: counted_bytes(facts.holders[i]))].process
+    more = ", ..." if len(shown) > 1 else ""
+    what = (
+        "once memory is gone there is nobody worth killing, and the kernel panics"
+        if last
+        else "if one of them leaks, the rest dies first"
     )
+    return fail(
+        f"{format_bytes(size)} is held by processes the kernel may not kill ({largest.name}, "
+        f"pid {largest.key.pid}{more}): {what}.",
+        *(f"/holders/{index}/oom_score_adjust" for index in shown[:READ_MOST]),
+        severity=Severity.CRITICAL if last else None,
+    )
+
+
+def _exempt_bytes(host: Posture, found: tuple[int, ...], databases: set[int]) -> int:
+    """What the exempt processes hold; a database's share most of it, so the largest counts.
+
+    What systemd accounts to a unit holds its page cache too, and would make more of it.
+    """
+    held = {index: counted_bytes(host.facts.holders[index]) for index in found}
+    others = sum(size for index, size in held.items() if index not in databases)
+    return others + max((held[index] for index in databases), default=0)
 
 
 RULE = Rule(

@@ -1,41 +1,91 @@
-"""A killed service of the site's own does not come back.
+"""A killed service of the site's own does not come back, or comes back without end.
 
 The OOM killer, or a guard, ends a leaking service so that the host lives; what that service did
-then waits for a person unless its unit says Restart=.
+then waits for a person unless its unit says Restart=. The other extreme is a service that is
+started again at once for ever: without a start limit a service that dies at its start burns the
+host for as long as nobody looks.
 """
 
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
-from forestall.audit.rules.lim001_unlimited_beside_database import named
-from forestall.model.finding import Cost, Severity
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.services import NAMED_MOST, named, pointers, unit_of
+from forestall.model.facts import UnitFacts
+from forestall.model.finding import Cost, Service, Severity
+
+STAYS_DEAD = ("no", "on-success", "on-watchdog")
+"""A SIGKILL is no clean end, and no watchdog's; `on-abort` and the rest answer to it."""
+
+HOT_SECONDS = 1.0
+"""From this pause on, starting again for ever is a policy and no loop."""
 
 
 def judge(host: Posture) -> Judgement:
-    """A database's restart is its cluster manager's business."""
-    if host.facts.units is None:
+    """A database's restart is its cluster manager's business, and a oneshot is no service."""
+    facts = host.facts
+    if facts.units is None:
+        if facts.container:
+            return not_applicable("What starts this container again is the host's business.")
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"Whether services are started again is unknown: {why}.")
-    found = [one for one in host.own_services if one.restart == "no"]
-    if not found:
-        return PASS
-    are = "is" if len(found) == 1 else "are"
-    return fail(
-        f"{named(found)} {are} not started again after a kill: Restart=no.",
-        *(f"{one.pointer}/restart" for one in found),
-        remedy="set Restart=always and RestartSec= in a drop-in (systemctl edit "
-        f"{found[0].name}); on-failure takes the SIGTERM of a guard for a clean end",
-    )
+    own = [(one, unit) for one in host.own_services if (unit := _unit(host, one)) is not None]
+    dead = [one for one, unit in own if unit.restart in STAYS_DEAD]
+    loops = [one for one, unit in own if _loops(unit)]
+    if dead or loops:
+        return _found(host, dead, loops)
+    untold = [one for one, unit in own if unit.restart is None]
+    if untold:
+        return unknown(f"Whether {named(untold)} is started again was not told.")
+    return PASS
+
+
+def _unit(host: Posture, service: Service) -> UnitFacts | None:
+    """The unit of a service that is meant to keep running."""
+    unit = unit_of(host.facts, service)
+    return None if unit.service_type == "oneshot" else unit
+
+
+def _loops(unit: UnitFacts) -> bool:
+    if unit.restart is None or unit.restart in STAYS_DEAD:
+        return False
+    if unit.start_limit_burst != 0 and unit.start_limit_interval_seconds != 0:
+        return False
+    return unit.restart_seconds is not None and unit.restart_seconds < HOT_SECONDS
+
+
+def _found(host: Posture, dead: list[Service], loops: list[Service]) -> Judgement:
+    said: list[str] = []
+    remedies: list[str] = []
+    reads: list[str] = []
+    if dead:
+        are = "is" if len(dead) == 1 else "are"
+        settings = sorted({one.restart or "" for one in dead[:NAMED_MOST]})
+        with_them = " or ".join(f"Restart={setting}" for setting in settings)
+        said.append(f"{named(dead)} {are} not started again after a kill: {with_them}.")
+        remedies.append(
+            "set Restart=always and RestartSec= in a drop-in (systemctl edit "
+            f"{dead[0].name}); on-failure takes the SIGTERM of a guard for a clean end"
+        )
+        reads.extend(pointers(dead, "restart"))
+    if loops:
+        are = "is" if len(loops) == 1 else "are"
+        said.append(f"{named(loops)} {are} started again at once and without end: no start limit.")
+        remedies.append(
+            f"set RestartSec= of some seconds, or StartLimitBurst=, for {loops[0].name}"
+        )
+        reads.extend(pointers(loops, "start_limit_burst"))
+        reads.extend(pointers(loops, "restart_seconds"))
+    return fail(" ".join(said), *reads, remedy="; ".join(remedies))
 
 
 RULE = Rule(
     id="SVC-001",
-    title="not started again",
-    severity=Severity.LOW,
+    title="not started again, or without end",
+    severity=Severity.MEDIUM,
     reads=("/units",),
-    expected="Restart=on-failure or always",
+    expected="Restart=on-failure or always, with a pause or a start limit",
     remedy="set Restart=always and RestartSec= in a drop-in",
     undo="take the drop-in away, then systemctl daemon-reload",
     cost=Cost.NONE,
-    reference="systemd.service(5)",
+    reference="systemd.service(5), systemd.unit(5)",
     judge=judge,
 )

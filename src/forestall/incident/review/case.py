@@ -9,16 +9,18 @@ captured/<id>/...        every file of each bundle captured during the incident
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from forestall.errors import InputError, UsageError
 from forestall.evidence.layout import SUMS
 from forestall.incident import site as sites
 from forestall.incident import zones
-from forestall.incident.review.facts import Book, Fact, Source, local
+from forestall.incident.review.facts import TERMS, Book, Fact, Source, audited, local
 from forestall.model import codec
 from forestall.model.codec import Noun
 from forestall.model.event import EventKind, TimelineEvent
 from forestall.model.facts import HostFacts
+from forestall.model.finding import Finding
 from forestall.model.incident import Incident
 from forestall.model.sample import ProcessSample, Sample
 from forestall.model.verdict import Verdict
@@ -71,6 +73,13 @@ class Case:
         self.sample = self._captured(Sample, "sample.json")
         self.verdict_place, self.verdict = self._find_verdict()
         self.zone = self._shown_zone()
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the audit says of the host; () where no facts of it were captured."""
+        if self.host_facts is None:
+            return ()
+        return audited(self.host_facts, self.book.value(Source(entry=SITE, pointer=TERMS)))
 
     def events(self, *kinds: EventKind) -> list[Placed]:
         """The events of these kinds in order of time."""

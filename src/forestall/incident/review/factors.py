@@ -7,16 +7,17 @@ what the incident was. A factor is stated only where facts decide it, never wher
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from forestall.audit.findings import findings
-from forestall.incident.review.case import Case
+from forestall.incident.review.case import SITE, Case
 from forestall.incident.review.claims import Said, say
-from forestall.incident.review.facts import Fact
+from forestall.incident.review.facts import TERMS, Fact, Source
 from forestall.incident.review.sentences import host, service, timeline
 from forestall.incident.review.templates import TEMPLATES
 from forestall.model.action import Mode
 from forestall.model.event import EventKind
-from forestall.model.finding import Finding, FindingState
+from forestall.model.finding import Finding, FindingState, Severity
 from forestall.model.verdict import LimitKind
+
+GRAVITY = tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,19 @@ def factors(case: Case) -> list[Factor]:
 
 
 def _relevant(case: Case) -> list[Finding]:
-    """Findings that bear on memory exhaustion and were seen, not merely undecided."""
-    if case.host_facts is None:
-        return []
-    return [
-        finding
-        for finding in findings(case.host_facts)
-        if finding.state is FindingState.FAIL and f"{_catalogued(finding)} measure" in TEMPLATES
+    """What the audit found that is more than good to know, the gravest first.
+
+    Only what was seen counts, not what is merely undecided; and only rules about memory
+    exhaustion, which are those that the catalogue of sentences knows.
+    """
+    found = [
+        one
+        for one in case.findings
+        if one.state is FindingState.FAIL
+        and one.severity is not Severity.LOW
+        and f"{_catalogued(one)} measure" in TEMPLATES
     ]
+    return sorted(found, key=lambda one: GRAVITY.index(one.severity))
 
 
 def _catalogued(finding: Finding) -> str:
@@ -55,6 +61,7 @@ def _catalogued(finding: Finding) -> str:
 def _of_finding(case: Case, finding: Finding) -> Factor:
     sources = (
         case.captured("host-facts.json"),
+        Source(entry=SITE, pointer=TERMS),
         *(case.captured("host-facts.json", seen.pointer) for seen in finding.observed),
     )
 
@@ -67,7 +74,12 @@ def _of_finding(case: Case, finding: Finding) -> Factor:
         measure=say(f"{name} measure"),
         lesson=say(f"{name} lesson"),
         follow_up=say(
-            f"{name} follow-up", host=host(case), remedy=fact("remedy", "remedy of the rule")
+            f"{name} follow-up",
+            host=host(case),
+            remedy=fact("remedy", "remedy of the rule"),
+            closing=case.fact(
+                "closing", "what closes it", timeline("/key"), parameter=finding.rule
+            ),
         ),
     )
 
@@ -120,7 +132,7 @@ def _no_guard(case: Case) -> Factor | None:
         return None
     if any(guard != "forestall" for guard in facts.guards):
         return None
-    if any(finding.rule == "SWP-005" for finding in findings(facts)):
+    if any(one.rule == "SWP-005" and one.state is FindingState.FAIL for one in case.findings):
         # That finding says it already, together with the swap that is missing too.
         return None
     return Factor(

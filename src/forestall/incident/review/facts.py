@@ -7,16 +7,17 @@ text is a pure function of bytes that a manifest has hashed.
 import datetime
 import hashlib
 import math
+import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from forestall.audit.exhaustion import cgroup_exhaustion, host_exhaustion
-from forestall.audit.findings import findings
+from forestall.audit.findings import audit
 from forestall.errors import InputError
 from forestall.incident.review import forms, statement
-from forestall.incident.site import missing_keys
+from forestall.incident.site import missing_keys, terms_of
 from forestall.model import codec
 from forestall.model.codec import Json
 from forestall.model.facts import HostFacts
@@ -24,6 +25,9 @@ from forestall.model.finding import Finding
 from forestall.model.review import Stamp
 from forestall.model.sample import CgroupSample
 from forestall.units import HOUR, MIB, MINUTE, format_bytes, format_duration
+
+TERMS = "/host"
+"""Where site.toml states what no host knows of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,10 +246,28 @@ def _cgroup_headline(facts: Json, cgroup: Json) -> str:
     return _sentence(cgroup_exhaustion(host, codec.decode(CgroupSample, cgroup)).headline)
 
 
-def _finding(facts: Json, *values: Json) -> Finding:
+def audited(facts: HostFacts, stated: Json) -> tuple[Finding, ...]:
+    """What the audit says of a host on the terms that site.toml states of it, if any."""
+    return audit(facts, terms_of(stated))
+
+
+def _finding(facts: Json, stated: Json, *values: Json) -> Finding:
     """The finding of the rule that the last value names; the others are what it observed."""
-    found = findings(codec.from_document(HostFacts, facts))
+    found = audited(codec.from_document(HostFacts, facts), stated)
     return next(finding for finding in found if finding.rule == values[-1])
+
+
+def _closing(key: str, rule: str) -> str:
+    """The command that says yes once the rule has nothing to say against this host."""
+    host = plain(key.partition("/")[0])
+    if not _BARE_HOST.fullmatch(host):
+        host = "'" + host.translate(_QUOTES) + "'"
+    closed = f"rule {rule} = pass or rule {rule} = not-applicable"
+    return f'forestall audit check "all host where host = {host}: {closed}"'
+
+
+_BARE_HOST = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_QUOTES = str.maketrans("'\"", "??")
 
 
 def _sentence(text: str) -> str:
@@ -314,6 +336,7 @@ DERIVATIONS: Mapping[str, Callable[..., str]] = {
     "exhaustion of the cgroup": _cgroup_headline,
     "what the rule found": lambda *values: _sentence(_finding(*values).text),
     "remedy of the rule": lambda *values: _sentence(_finding(*values).remedy),
+    "what closes it": _closing,
     "sha256 of the bytes": lambda data: hashlib.sha256(data).hexdigest(),
 }
 """How a fact's text follows from the values it points at. Small and pure; a value of the wrong

@@ -4,11 +4,11 @@ The fixed words hold no number, no time, no version and no name of anything at t
 whatever a reader could act on comes from a fact. A test holds this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 NOT_STATED = "not stated in site.toml"
 
-TEMPLATES: Mapping[str, str] = {
+_FIXED: Mapping[str, str] = {
     "name reached": "Memory leak in {service} on {host}, which reached a limit",
     "name avoided": "Memory leak in {service} on {host}, caught before a limit was reached",
     # What happened.
@@ -138,36 +138,142 @@ TEMPLATES: Mapping[str, str] = {
     "mode measure": "Let guard act for the services where its ledger shows it was right.",
     "mode lesson": "Only a guard that may act can keep a leak from its limit while people sleep.",
     "mode follow-up": "Read the ledger of guard for `{service}`, and decide whether it may act.",
-    # By the rule of the finding, or by its family.
-    "PAN-001 measure": "Have memory exhaustion end one process, not the whole host.",
-    "PAN-001 lesson": "The settings of the kernel decide whether a leak ends one process or the "
-    "whole host.",
-    "PAN-001 follow-up": "Have memory exhaustion on `{host}` end one process: {remedy}",
-    "PAN measure": "Let a host that panicked come back by itself, and settings be such that it "
-    "seldom panics.",
-    "PAN lesson": "How the kernel is set decides who is hit when memory runs out, and how long.",
-    "PAN follow-up": "Set what `{host}` does when it panicked, or would: {remedy}",
-    "KDP measure": "Arm kdump, so that a panic can be explained.",
-    "KDP lesson": "Without a dump, nobody can say afterwards what held the memory.",
-    "KDP follow-up": "Arm kdump on `{host}`, so that a panic can be explained: {remedy}",
-    "SWP measure": "Give hosts enough swap, or a userspace OOM guard, for people to have time to "
-    "act.",
-    "SWP lesson": "Swap does not keep memory from running out; it gives time to act before that.",
-    "SWP follow-up": "Give people time to act on `{host}`, with swap or a userspace OOM guard: "
-    "{remedy}",
-    "LIM measure": "Set a memory limit on each service that shares a host with a database.",
-    "LIM lesson": "A service without a memory limit can take what its database needs.",
-    "LIM follow-up": "Set a memory limit for what runs beside the database of `{host}`: {remedy}",
-    "OOM measure": "Protect the database, and nothing else, from the OOM killer.",
-    "OOM lesson": "The OOM killer takes what is large, and a database is large.",
-    "OOM follow-up": "Protect the database of `{host}` from the OOM killer: {remedy}",
-    "KRN measure": "Keep the hosts on a release and a kernel that still get fixes.",
-    "KRN lesson": "A kernel that gets no fixes keeps the faults it has.",
-    "KRN follow-up": "Bring `{host}` to a release and a kernel that still get fixes: {remedy}",
-    "OVC measure": "Keep what programs may ask for within the memory that the host has.",
-    "OVC lesson": "How the kernel promises memory decides who notices first when it runs out.",
-    "OVC follow-up": "Keep what programs may ask for on `{host}` within its memory: {remedy}",
-    "MEM measure": "Watch how much memory is left, and who holds it, on each host that matters.",
-    "MEM lesson": "A host that is nearly full has no time left for anyone to act.",
-    "MEM follow-up": "Find who holds the memory of `{host}`, and how much is left: {remedy}",
 }
+
+CLOSED = "It is done when `{closing}` says yes."
+"""A follow-up from a finding can be asked of the host itself, by whoever wants to close it."""
+
+_FINDINGS: Mapping[str, tuple[str, str, str]] = {
+    "COR": (
+        "Keep the core of a service that may leak, as large as the service.",
+        "Without a core, what a service held in memory is gone when it ends.",
+        "Have services on `{host}` leave a whole core",
+    ),
+    "HUG": (
+        "Reserve huge pages for the database, and no more than it uses.",
+        "Memory that is reserved and not used is no use to anybody.",
+        "Bring the huge pages of `{host}` in line with what the database uses",
+    ),
+    "JRN": (
+        "Bound what the journal of a host may keep in memory.",
+        "What is kept in memory by the host itself is not there for its services.",
+        "Bound the journal of `{host}`",
+    ),
+    "KDP": (
+        "Arm kdump, so that a panic can be explained.",
+        "Without a dump, nobody can say afterwards what held the memory.",
+        "Arm kdump on `{host}`, so that a panic can be explained",
+    ),
+    "KRN": (
+        "Keep the hosts on a release and a kernel that still get fixes.",
+        "A kernel that gets no fixes keeps the faults it has.",
+        "Bring `{host}` to a release and a kernel that still get fixes",
+    ),
+    "LIM": (
+        "Set a memory limit on each service that shares a host with a database.",
+        "A service without a memory limit can take what its database needs.",
+        "Set a memory limit for what runs beside the database of `{host}`",
+    ),
+    "LIM-002": (
+        "Promise the services and the database of a host no more memory than it has.",
+        "Limits that do not fit the host together are each kept while the host runs out.",
+        "Bring what is promised on `{host}` within its memory",
+    ),
+    "LIM-004": (
+        "Give the database a memory limit above what its settings let it take, or none.",
+        "A limit below what its settings ask for kills a database on an ordinary day.",
+        "Bring the memory limit of the database of `{host}` in line with its settings",
+    ),
+    "MEM": (
+        "Watch how much memory is left, and who holds it, on each host that matters.",
+        "A host that is nearly full has no time left for anyone to act.",
+        "Find who holds the memory of `{host}`, and how much is left",
+    ),
+    "MIN": (
+        "Reserve as much memory for the kernel as it needs, and no more.",
+        "Where the kernel's own reserve is wrong, memory ends too soon or too suddenly.",
+        "Set the kernel's reserve of memory on `{host}`",
+    ),
+    "NUM": (
+        "Let the database use the memory of every node of its host.",
+        "Memory can run out on one node while there is enough on another.",
+        "Let the database of `{host}` use the memory of every node",
+    ),
+    "OBS": (
+        "Take samples of each host, alert on its memory, and test its services for leaks.",
+        "A leak takes hours, and is seen in time only where somebody looks.",
+        "Watch the memory of `{host}`, and test its services for leaks",
+    ),
+    "OOM": (
+        "Protect the database, and nothing else, from the OOM killer.",
+        "The OOM killer takes what is large, and a database is large.",
+        "Protect the database of `{host}` from the OOM killer",
+    ),
+    "OOM-002": (
+        "Let what may leak be killed before the database.",
+        "Of processes with the same score the largest is killed, whichever leaks.",
+        "Have what runs beside the database of `{host}` killed before it",
+    ),
+    "OVC": (
+        "Keep what programs may ask for within the memory that the host has.",
+        "How the kernel promises memory decides who notices first when it runs out.",
+        "Keep what programs may ask for on `{host}` within its memory",
+    ),
+    "PAN": (
+        "Let a host that panicked come back by itself, and settings be such that it seldom panics.",
+        "How the kernel is set decides who is hit when memory runs out, and how long.",
+        "Set what `{host}` does when it panicked, or would",
+    ),
+    "PAN-001": (
+        "Have memory exhaustion end one process, not the whole host.",
+        "The settings of the kernel decide whether a leak ends one process or the whole host.",
+        "Have memory exhaustion on `{host}` end one process",
+    ),
+    "SVC": (
+        "Have systemd start a service again after a kill, with a pause and a limit.",
+        "A killed service that is not started again is away for as long as nobody looks.",
+        "Have the services of `{host}` started again after a kill",
+    ),
+    "SWA": (
+        "Set how readily a database host swaps as its database's maker advises.",
+        "A database that is swapped out is slow long before memory is gone.",
+        "Set how readily `{host}` swaps",
+    ),
+    "SWP": (
+        "Give hosts enough swap, or a userspace OOM guard, for people to have time to act.",
+        "Swap does not keep memory from running out; it gives time to act before that.",
+        "Give people time to act on `{host}`, with swap or a userspace OOM guard",
+    ),
+    "THP": (
+        "Set transparent huge pages as the database's maker advises.",
+        "Huge pages that nobody asked for make memory look used up sooner.",
+        "Set transparent huge pages on `{host}`",
+    ),
+    "TMP": (
+        "Bound what file systems in memory may take.",
+        "A file system in memory can fill it as a leak does.",
+        "Bound the file systems in memory of `{host}`",
+    ),
+    "CGR": (
+        "Set limits that the cgroup version of the host knows.",
+        "A limit that is written down and ignored protects nobody.",
+        "Set limits on `{host}` that its cgroup version knows",
+    ),
+    "LMT": (
+        "Give the database's logins the limits that the database needs.",
+        "What is started from a login has other limits than what systemd starts.",
+        "Bring the login limits of `{host}` in line with what its database needs",
+    ),
+}
+"""Measure, lesson and follow-up by the rule of a finding, or by its family."""
+
+
+def _of_findings() -> Iterator[tuple[str, str]]:
+    for name, (measure, lesson, follow_up) in _FINDINGS.items():
+        yield f"{name} measure", measure
+        yield f"{name} lesson", lesson
+        yield f"{name} follow-up", f"{follow_up}: {{remedy}} {CLOSED}"
+
+
+TEMPLATES: Mapping[str, str] = {**_FIXED, **dict(_of_findings())}
+"""Every sentence by its name."""

@@ -7,16 +7,19 @@ import pytest
 from tests.fakes import facts as fake_facts
 from tests.fakes import leak
 
+from forestall.audit.findings import audit
+from forestall.audit.rules import RULES
 from forestall.errors import InputError
 from forestall.incident.review.compose import compose
 from forestall.incident.review.facts import DERIVATIONS, Book
 from forestall.incident.review.lint import lint
 from forestall.incident.review.parse import parse
 from forestall.incident.review.render import lines, render
-from forestall.incident.review.templates import NOT_STATED
+from forestall.incident.review.templates import NOT_STATED, TEMPLATES
 from forestall.model.action import ActionKind, Mode, OutcomeState
 from forestall.model.codec import to_document
 from forestall.model.event import EventKind
+from forestall.model.finding import FindingState
 from forestall.model.sample import HostSample
 from forestall.model.verdict import LimitKind
 
@@ -139,6 +142,48 @@ def test_what_else_was_about_to_break():
         "no limit",
     ):
         assert expected in document.split("Contributing Factors")[1].split("Incident Details")[0]
+
+
+def of_facts(facts, **options):
+    """The document of an incident on a host with these facts."""
+    evidence = leak.captured(**{"host-facts.json": to_document(facts)})
+    return text(evidence=evidence, **options)
+
+
+def test_what_is_only_good_to_know_is_no_factor():
+    """A hard limit without a soft one is a low finding of the audit; nothing came of it here."""
+    facts = fake_facts.healthy(at=AT, hostname=leak.HOST)
+    assert {one.rule for one in audit(facts) if one.state is FindingState.FAIL} == {"LIM-003"}
+    assert "MemoryHigh" not in of_facts(facts)
+
+
+def test_every_rule_has_its_sentences():
+    """A rule that is added has a measure, a lesson and a follow-up, its own or its family's."""
+    for rule in RULES:
+        family = rule.id.partition("-")[0]
+        for part in ("measure", "lesson", "follow-up"):
+            assert f"{rule.id} {part}" in TEMPLATES or f"{family} {part}" in TEMPLATES
+
+
+def test_the_role_is_stated_in_site_toml():
+    """What only the site knows flows into the audit behind the review, and stays in the bundle."""
+    site = leak.SITE + '\n[host]\nroles = ["web"]\n'
+    with_role, without = text(site=site), text()
+    assert "swap beside a database" in without
+    assert "swap beside a database" not in with_role
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("db01.example", "db01.example"), ("10.0.0.7", "'10.0.0.7'"), ('a b"c', "'a b?c'")],
+)
+def test_what_closes_a_follow_up_names_the_host(host, shown):
+    """A name that is none of the language's words is quoted, and cannot end its quotes."""
+    said = DERIVATIONS["what closes it"](f"{host}/x.service", "PAN-001")
+    assert said == (
+        f'forestall audit check "all host where host = {shown}: rule PAN-001 = pass or rule '
+        'PAN-001 = not-applicable"'
+    )
 
 
 def test_a_healthy_host_has_no_false_factor():

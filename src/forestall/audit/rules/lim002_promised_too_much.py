@@ -1,0 +1,68 @@
+"""More memory is promised than the host has.
+
+A limit is a promise: up to there a service may grow, and beside a database the promises of all
+services and what the database itself may take must fit. Where they do not, every limit is kept and
+the host runs out all the same. Limits and shared buffers count as certain; that every connection
+sorts at once is the worst case, and weighs less.
+"""
+
+from forestall.audit.beside import no_database
+from forestall.audit.budget import limits_budget, postgres_budget
+from forestall.audit.posture import Posture
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.model.finding import Cost, Severity
+from forestall.units import format_bytes
+
+MOST_SHARE = 0.9
+POSTGRES = ("postgres", "postmaster")
+
+
+def judge(host: Posture) -> Judgement:
+    """Only PostgreSQL's settings are understood."""
+    facts = host.facts
+    elsewhere = no_database(host)
+    if elsewhere is not None:
+        return elsewhere
+    if not facts.postgres:
+        if facts.postgres is None and (facts.databases is None or host.runs(*POSTGRES)):
+            why = host.why_unseen("postgres", "its files were not read")
+            return unknown(f"What PostgreSQL may take is unknown: {why}.")
+        return not_applicable("No PostgreSQL here, and of no other database are limits known.")
+    if facts.units is None:
+        why = host.why_unseen("units", "systemd could not be asked")
+        return unknown(f"Which limits are promised is unknown: {why}.")
+    total = facts.memory.mem_total_bytes
+    if not total:
+        return unknown("How much memory there is could not be read.")
+    servers = [postgres_budget(facts, index) for index in range(len(facts.postgres))]
+    parts = [limits_budget(facts), *(one for one in servers if one is not None)]
+    if len(parts) <= len(servers):
+        return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
+    fixed = sum(part.fixed_bytes for part in parts)
+    most = sum(part.most_bytes for part in parts)
+    if most <= MOST_SHARE * total:
+        return PASS
+    table = "; ".join(line for part in parts for line in part.table)
+    return fail(
+        f"Up to {format_bytes(most)} is promised on a host with {format_bytes(total)} of memory "
+        f"({most / total:.0%}): {table}.",
+        "/memory/mem_total_bytes",
+        *(pointer for part in parts for pointer in part.reads),
+        severity=Severity.HIGH if fixed > MOST_SHARE * total else Severity.MEDIUM,
+        expected=f"at most {format_bytes(MOST_SHARE * total)} promised",
+    )
+
+
+RULE = Rule(
+    id="LIM-002",
+    title="more memory promised than there is",
+    severity=Severity.HIGH,
+    reads=("/memory/mem_total_bytes", "/units", "/postgres"),
+    expected="limits and the database's settings within 90 % of memory",
+    remedy="lower the largest: MemoryMax= of what never needs it, max_connections behind a pool, "
+    "or work_mem",
+    undo="set the old values again",
+    cost=Cost.RESTART,
+    reference="PostgreSQL documentation, resource consumption; the 90 % is our advice",
+    judge=judge,
+)

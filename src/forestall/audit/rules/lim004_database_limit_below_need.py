@@ -1,0 +1,75 @@
+"""The database's own limit is below what its settings let it take.
+
+A limit on the database is meant to protect the host. Below what shared_buffers alone may take it
+kills the database on an ordinary busy day, with memory to spare on the host.
+"""
+
+from forestall.audit.budget import Budget, postgres_budget
+from forestall.audit.posture import Posture
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.lim002_promised_too_much import POSTGRES
+from forestall.model.facts import UnitFacts
+from forestall.model.finding import Cost, Severity
+from forestall.units import format_bytes
+
+NEEDED_SHARE = 0.9
+"""Of the limit, what shared buffers may take; the sessions need the rest."""
+
+
+def judge(host: Posture) -> Judgement:
+    """Where one server runs, and systemd limits its unit; which settings are whose is else a guess.
+
+    That every connection sorts at once is the worst case, and weighs less.
+    """
+    facts = host.facts
+    found = _limited_unit(host)
+    if found is None:
+        if facts.units is None and (host.runs(*POSTGRES) or facts.databases is None):
+            why = host.why_unseen("units", "systemd could not be asked")
+            return unknown(f"Whether the database has a limit is unknown: {why}.")
+        return not_applicable("No unit of a PostgreSQL here has a limit.")
+    index, unit = found
+    if facts.postgres is not None and len(facts.postgres) > 1:
+        return not_applicable("More than one PostgreSQL: whose settings are whose is not told.")
+    budget = postgres_budget(facts, 0) if facts.postgres else None
+    if budget is None:
+        return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
+    return _compared(unit, index, budget)
+
+
+def _limited_unit(host: Posture) -> tuple[int, UnitFacts] | None:
+    """The PostgreSQL unit with MemoryMax=, and its index; None where there is none."""
+    names = {one.process.unit for one in host.facts.databases or () if one.process.name in POSTGRES}
+    for index, unit in enumerate(host.facts.units or () if names else ()):
+        if unit.name in names and unit.memory_max_bytes is not None:
+            return index, unit
+    return None
+
+
+def _compared(unit: UnitFacts, index: int, budget: Budget) -> Judgement:
+    limit = unit.memory_max_bytes or 0
+    if budget.most_bytes <= limit:
+        return PASS
+    return fail(
+        f"{unit.name} may take {format_bytes(limit)}, and its settings up to "
+        f"{format_bytes(budget.most_bytes)}: {'; '.join(budget.table)}.",
+        f"/units/{index}/memory_max_bytes",
+        *budget.reads,
+        severity=Severity.HIGH if budget.fixed_bytes > NEEDED_SHARE * limit else Severity.LOW,
+        expected=f"MemoryMax= of at least {format_bytes(budget.most_bytes)}",
+        undo=f"systemctl set-property {unit.name} MemoryMax={limit}",
+    )
+
+
+RULE = Rule(
+    id="LIM-004",
+    title="database's limit below its settings",
+    severity=Severity.HIGH,
+    reads=("/units", "/postgres"),
+    expected="MemoryMax= above what the settings may take",
+    remedy="raise MemoryMax= of the database, or lower shared_buffers, max_connections or work_mem",
+    undo="set the old limit again",
+    cost=Cost.NONE,
+    reference="PostgreSQL documentation, resource consumption",
+    judge=judge,
+)

@@ -1,0 +1,90 @@
+"""A service that may leak is as protected as the database beside it.
+
+Of two processes with the same oom_score_adj the OOM killer takes the larger, and until the leak has
+outgrown it that is the database. A positive oom_score_adj on what can be started again turns the
+order round without a restart of the database. A service with a memory limit is left out: it is
+killed inside its own cgroup, long before it is compared with anybody.
+"""
+
+from forestall.audit.beside import gravity, no_database
+from forestall.audit.posture import Posture
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.services import NAMED_MOST, named, unit_of
+from forestall.model.finding import Cost, Service, Severity
+
+
+def judge(host: Posture) -> Judgement:
+    """Compared are the main processes, as they run, else as their units would start them."""
+    facts = host.facts
+    if facts.container:
+        return not_applicable("The OOM killer is the host's, not this container's.")
+    elsewhere = no_database(host)
+    if elsewhere is not None:
+        return elsewhere
+    database = host.database
+    if database is None:
+        if facts.databases is None:
+            return unknown("The database's processes could not be seen.")
+        return not_applicable("No process of a database is seen here.")
+    if facts.units is None:
+        why = host.why_unseen("units", "systemd could not be asked")
+        return unknown(f"Which services run beside the database is unknown: {why}.")
+    beside = [one for one in host.own_services if not one.limited]
+    if not beside:
+        return PASS
+    protected = database.oom_score_adjust
+    place = f"/databases/{host.main_database}/oom_score_adjust"
+    if protected is None:
+        return unknown("The oom_score_adj of the database is not seen.", place)
+    seen = [(one, *_adjust(host, one)) for one in beside]
+    found = [(one, pointer) for one, adjust, pointer in seen if _as_low(adjust, protected)]
+    if found:
+        return _found(host, [one for one, _ in found], [where for _, where in found], place)
+    if any(adjust is None for _, adjust, _ in seen):
+        untold = [one for one, adjust, _ in seen if adjust is None]
+        return unknown(f"The oom_score_adj of {named(untold)} is not seen.")
+    return PASS
+
+
+def _as_low(adjust: int | None, protected: int) -> bool:
+    return adjust is not None and adjust <= protected
+
+
+def _adjust(host: Posture, service: Service) -> tuple[int | None, str]:
+    """The oom_score_adj of a service's main process, and where it was seen."""
+    facts = host.facts
+    unit = unit_of(facts, service)
+    for index, holder in enumerate(facts.holders):
+        if holder.process.key.pid == unit.main_pid and holder.oom_score_adjust is not None:
+            return holder.oom_score_adjust, f"/holders/{index}/oom_score_adjust"
+    return unit.oom_score_adjust, f"{service.pointer}/oom_score_adjust"
+
+
+def _found(host: Posture, services: list[Service], where: list[str], place: str) -> Judgement:
+    have = "has" if len(services) == 1 else "have"
+    name = host.database.process.name if host.database else "the database"
+    first = services[0].name
+    return fail(
+        f"{named(services)} {have} no higher oom_score_adj than {name}, so the larger of them "
+        "would be killed, whichever leaks.",
+        place,
+        *where[:NAMED_MOST],
+        severity=gravity(host, Severity.HIGH),
+        remedy=f"set OOMScoreAdjust=500 in a drop-in (systemctl edit {first}) and restart it; "
+        "the database need not be restarted",
+        undo=f"take the line out of the drop-in (systemctl edit {first}), and restart it",
+    )
+
+
+RULE = Rule(
+    id="OOM-002",
+    title="service as protected as the database",
+    severity=Severity.HIGH,
+    reads=("/databases", "/units"),
+    expected="a higher oom_score_adj on each service without a limit than on the database",
+    remedy="set OOMScoreAdjust=500 in a drop-in of the service, and restart it",
+    undo="take the line out of the drop-in, and restart the service",
+    cost=Cost.RESTART,
+    reference="kernel documentation, filesystems/proc.rst; systemd.exec(5)",
+    judge=judge,
+)

@@ -1,0 +1,102 @@
+"""COR-001: whether a Python service that leaks would leave a core to look into."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, healthy, holder, unit, with_sysctls
+from tests.fakes.seed import seed_host
+
+from forestall.audit.posture import Posture
+from forestall.audit.rules import cor001_cores_lost as cor001
+from forestall.audit.terms import Terms
+from forestall.model.facts import CoredumpFacts
+from forestall.model.finding import FindingState
+
+FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
+SYSTEMD = "|/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h"
+OWN = "/etc/systemd/system/x.service"
+
+
+def host(pattern=SYSTEMD, *, cores_allowed=True, coredump=None, rss=4 * GIB, **changes):
+    """A host with one Python service of the site's own that holds `rss` bytes."""
+    facts = healthy(
+        units=(unit("x.service", main_pid=7, fragment_path=OWN, cores_allowed=cores_allowed),),
+        holders=(holder("python3.11", 7, rss, unit="x.service"),),
+        coredump=coredump or CoredumpFacts(),
+    )
+    facts = with_sysctls(facts, kernel__core_pattern=pattern)
+    return with_sysctls(facts, **changes) if changes else facts
+
+
+def judged(facts, terms=None):
+    return cor001.RULE.judge(Posture(facts, terms))
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        (host(), PASS),
+        (host("/var/crash/core.%p"), PASS),
+        (host("|/bin/false"), FAIL),
+        (host("|/bin/true %p"), FAIL),
+        (host("/dev/null"), FAIL),
+        (host(""), FAIL),
+        (host("", kernel__core_uses_pid="1"), PASS),
+        (host(coredump=CoredumpFacts(storage="none")), FAIL),
+        (host(coredump=CoredumpFacts(process_size_max_bytes=0)), FAIL),
+        (host("/var/crash/core", coredump=CoredumpFacts(storage="none")), PASS),
+        (host(cores_allowed=False), FAIL),
+        (host("core", cores_allowed=False), FAIL),
+        (host("|/usr/libexec/abrt-hook-ccpp %s", cores_allowed=False), PASS),
+        (host(cores_allowed=None), PASS),
+        (host(None), UNKNOWN),
+    ],
+)
+def test_cores_lost(facts, state):
+    """Thrown away by the kernel's pattern, by systemd-coredump, or not allowed to the unit."""
+    assert judged(facts).state is state
+
+
+@pytest.mark.parametrize(
+    ("coredump", "systemd", "state"),
+    [
+        (CoredumpFacts(process_size_max_bytes=GIB, external_size_max_bytes=GIB), 252, FAIL),
+        (CoredumpFacts(process_size_max_bytes=GIB, external_size_max_bytes=8 * GIB), 252, PASS),
+        (CoredumpFacts(), 252, PASS),
+        (CoredumpFacts(), 250, FAIL),
+        (CoredumpFacts(), None, PASS),
+    ],
+)
+def test_cut_to_less_than_the_service_holds(coredump, systemd, state):
+    """4 GiB do not fit into systemd-coredump's 2 GiB of before version 251."""
+    found = judged(replace(host(coredump=coredump), systemd_version=systemd))
+    assert found.state is state
+    assert state is PASS or "4.0 GiB held, and systemd-coredump cuts at" in found.text
+
+
+def test_only_python_services_of_the_sites_own():
+    """What is not Python, or not the site's, is not heap's business."""
+    assert judged(healthy()).state is NOT_APPLICABLE
+    java = replace(host("|/bin/false"), holders=(holder("java", 7, 4 * GIB, unit="x.service"),))
+    assert judged(java).state is NOT_APPLICABLE
+
+
+def test_services_not_told():
+    """Without systemd nobody knows whose process a python is."""
+    assert judged(healthy(units=None)).state is UNKNOWN
+    assert judged(healthy(units=None, container="docker")).state is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("baseline", "named"), [("stig", True), ("hipaa", False), (None, False)])
+def test_a_baseline_that_asks_for_it(baseline, named):
+    """STIG orders cores off: the conflict is named, and the remedy is an exception."""
+    found = judged(host("|/bin/false"), Terms(baseline=baseline))
+    assert found.state is FAIL
+    assert ("KDP-004" in found.text) == named
+    assert ("exception" in (found.remedy or "")) == named
+
+
+def test_the_incidents_host_keeps_its_cores():
+    """A file pattern and no LimitCORE=0: nothing to say."""
+    assert judged(seed_host()).state is PASS

@@ -1,0 +1,273 @@
+"""LIM: limits beside a database, what they promise, and what they leave to the database."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, healthy, holder, unit
+from tests.fakes.seed import MIB, repaired, seed_host
+
+from forestall.audit.posture import Posture
+from forestall.audit.rules import (
+    lim001_unlimited_beside_database as lim001,
+)
+from forestall.audit.rules import (
+    lim002_promised_too_much as lim002,
+)
+from forestall.audit.rules import (
+    lim003_no_soft_limit as lim003,
+)
+from forestall.audit.rules import (
+    lim004_database_limit_below_need as lim004,
+)
+from forestall.audit.terms import Terms
+from forestall.model.facts import PostgresFacts
+from forestall.model.finding import FindingState, Severity
+
+OWN = "/etc/systemd/system/x.service"
+DISTRIBUTION = "/usr/lib/systemd/system/x.service"
+DB = Terms(roles=frozenset(("db",)))
+WEB = Terms(roles=frozenset(("web",)))
+FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
+
+
+def own(name="x.service", **fields):
+    """A running service of the site's own."""
+    return unit(name, **{"main_pid": 1, "fragment_path": OWN, **fields})
+
+
+def judged(rule, facts, terms=None):
+    return rule.RULE.judge(Posture(facts, terms))
+
+
+def test_unlimited_beside_a_database():
+    """The site's own service without a limit is found, with the setting this systemd knows."""
+    found = judged(lim001, seed_host())
+    assert (found.state, found.severity) == (FAIL, Severity.CRITICAL)
+    assert found.text.startswith("feed-sync.service may take all the memory")
+    assert "feed-sync.service MemoryLimit=SIZE" in found.remedy
+    assert found.reads == ("/units/1/memory_max_bytes",)
+    newer = judged(lim001, seed_host(systemd_version=252))
+    assert "MemoryMax=SIZE" in newer.remedy
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        (own(memory_max_bytes=GIB),),
+        (own(fragment_path=DISTRIBUTION),),
+        (own(name="postgresql-12.service"),),
+        (own(active=False),),
+        (),
+    ],
+    ids=["limited", "distribution's", "the database itself", "stopped", "none"],
+)
+def test_not_unlimited_beside_a_database(units):
+    """Each of these is no danger that a limit on a service of the site would avert."""
+    assert judged(lim001, seed_host(units=units)).state is PASS
+
+
+@pytest.mark.parametrize(("version", "state"), [(1, FAIL), (2, PASS)])
+def test_memory_high_alone(version, state):
+    """It throttles on cgroup version 2, and does nothing at all on version 1."""
+    units = (own(memory_high_bytes=GIB),)
+    assert judged(lim001, seed_host(cgroup_version=version, units=units)).state is state
+
+
+@pytest.mark.parametrize(
+    ("limited", "database", "state"),
+    [
+        ("work.slice", "system.slice", PASS),
+        ("work-feeds.slice", "system.slice", PASS),
+        ("other.slice", "system.slice", FAIL),
+        ("work.slice", "work-pg.slice", FAIL),
+    ],
+    ids=["its parent", "itself", "another", "shared with the database"],
+)
+def test_limit_of_a_slice(limited, database, state):
+    """What a slice above limits is limited, unless the database lives under the same limit."""
+    facts = seed_host(
+        units=(
+            replace(seed_host().units[0], slice=database),
+            own(slice="work-feeds.slice"),
+        ),
+        slices=(unit(limited, memory_max_bytes=GIB), unit("system.slice")),
+    )
+    assert judged(lim001, facts).state is state
+
+
+def test_a_slice_that_holds_the_database_by_its_cgroup():
+    """The database's place is taken from its processes too, whatever unit started it."""
+    database = seed_host().databases[0]
+    process = replace(database.process, unit=None, cgroup="/work.slice/pg.scope")
+    facts = seed_host(
+        databases=(replace(database, process=process),),
+        units=(own(slice="work.slice"),),
+        slices=(unit("work.slice", memory_max_bytes=GIB),),
+    )
+    assert judged(lim001, facts).state is FAIL
+
+
+def test_slices_that_were_not_read():
+    """In a slice of the site's own whose limit nobody read, a service is not called unlimited."""
+    facts = seed_host(units=(own(slice="work.slice"),), slices=None)
+    assert judged(lim001, facts).state is UNKNOWN
+    assert judged(lim001, seed_host(slices=None)).state is FAIL
+
+
+@pytest.mark.parametrize("units", [None, (own(limit_known=False),)])
+def test_limits_not_told_are_unknown(units):
+    """No systemd, or one that names no limit: unknown with its reason."""
+    facts = seed_host(units=units, unseen={"units": "systemd does not run here"})
+    found = judged(lim001, facts)
+    assert found.state is UNKNOWN
+    assert "x.service" in found.text or "systemd does not run here" in found.text
+
+
+def test_which_hosts_it_is_about():
+    """Database hosts by role or by what runs; not where there is none, nor where a role says so."""
+    assert judged(lim001, seed_host(databases=())).state is NOT_APPLICABLE
+    assert judged(lim001, seed_host(), WEB).state is NOT_APPLICABLE
+    assert judged(lim001, seed_host(databases=()), DB).state is FAIL
+    assert judged(lim001, seed_host(databases=None)).state is UNKNOWN
+
+
+def test_a_small_database_is_less_grave():
+    """A database that holds little today makes no alarm of a developer's machine."""
+    small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
+    found = judged(lim001, seed_host(databases=(small,), holders=(small,)))
+    assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+
+
+def test_four_thousand_services_are_named_by_three():
+    """The text and the evidence stay short however many there are."""
+    units = tuple(own(name=f"s{n}.service", main_pid=n + 1) for n in range(4_000))
+    found = judged(lim001, seed_host(units=units))
+    assert "s0.service, s1.service, s2.service and 3997 more" in found.text
+    assert len(found.reads) == 3
+
+
+def test_the_budget_is_read_out():
+    """What is promised is named part by part, with what it comes to."""
+    facts = seed_host(
+        units=(seed_host().units[0], own(memory_max_bytes=24 * GIB)),
+    )
+    found = judged(lim002, facts)
+    assert (found.state, found.severity) == (FAIL, Severity.HIGH)
+    assert found.text == (
+        "Up to 35 GiB is promised on a host with 32 GiB of memory (108%): x.service 24 GiB; "
+        "shared_buffers 6.0 GiB; 200 connections x work_mem 16 MiB = 3.1 GiB; "
+        "3 autovacuum workers x 512 MiB = 1.5 GiB."
+    )
+    assert "/units/1/memory_max_bytes" in found.reads
+
+
+def test_the_worst_case_of_sessions_weighs_less():
+    """Limits and shared buffers fit; that every session sorts at once is no alarm."""
+    server = replace(seed_host().postgres[0], work_mem_bytes=128 * MIB)
+    found = judged(lim002, seed_host(postgres=(server,)))
+    assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+
+
+def test_the_budget_fits():
+    """Below nine tenths of memory it is fine, the database's own limit not counted twice."""
+    assert judged(lim002, seed_host()).state is PASS
+    limited = replace(seed_host().units[0], memory_max_bytes=31 * GIB)
+    assert judged(lim002, seed_host(units=(limited, seed_host().units[1]))).state is PASS
+
+
+def test_defaults_of_what_is_not_set():
+    """Files that set nothing mean PostgreSQL's defaults; files half read mean nothing."""
+    assert judged(lim002, seed_host(postgres=(PostgresFacts(complete=True),))).state is PASS
+    assert judged(lim002, seed_host(postgres=(PostgresFacts(complete=False),))).state is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"postgres": None}, UNKNOWN),
+        ({"units": None}, UNKNOWN),
+        ({"postgres": ()}, NOT_APPLICABLE),
+        ({"postgres": None, "databases": (holder("mysqld", 9, 8 * GIB),)}, NOT_APPLICABLE),
+        ({"databases": ()}, NOT_APPLICABLE),
+        ({"databases": None}, UNKNOWN),
+    ],
+)
+def test_budget_without_evidence(changes, state):
+    """Settings that were not read are unknown; another database's settings are not understood."""
+    assert judged(lim002, seed_host(**changes)).state is state
+
+
+def test_autovacuum_takes_maintenance_work_mem():
+    """-1, the default, stands for maintenance_work_mem; its own value goes before it."""
+    server = seed_host().postgres[0]
+    for value, expected in ((None, "3 autovacuum workers x 20 GiB"), (-1, "x 20 GiB")):
+        changed = replace(
+            server, maintenance_work_mem_bytes=20 * GIB, autovacuum_work_mem_bytes=value
+        )
+        assert expected in judged(lim002, seed_host(postgres=(changed,))).text
+    changed = replace(server, maintenance_work_mem_bytes=20 * GIB, autovacuum_work_mem_bytes=MIB)
+    assert judged(lim002, seed_host(postgres=(changed,))).state is PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"units": (own(memory_max_bytes=GIB),)}, FAIL),
+        ({"units": (own(memory_max_bytes=GIB, memory_high_bytes=GIB // 2),)}, PASS),
+        ({"units": (own(),)}, PASS),
+        ({"units": (own(memory_max_bytes=GIB),), "cgroup_version": 1}, NOT_APPLICABLE),
+        ({"units": (own(memory_max_bytes=GIB),), "systemd_version": 230}, NOT_APPLICABLE),
+        ({"units": (own(memory_max_bytes=GIB),), "cgroup_version": None}, UNKNOWN),
+        ({"units": None}, UNKNOWN),
+        ({"units": None, "container": "docker"}, NOT_APPLICABLE),
+    ],
+)
+def test_no_soft_limit(changes, state):
+    """A hard limit alone, where this host knows a soft one."""
+    assert judged(lim003, healthy(**changes)).state is state
+
+
+def test_swap_behind_the_wall_is_said():
+    """What is over the limit goes to swap where there is any and nothing limits it."""
+    walled = own(memory_max_bytes=GIB)
+    assert "no MemorySwapMax=" in judged(lim003, healthy(units=(walled,))).text
+    bounded = replace(walled, swap_max_bytes=0)
+    assert "MemorySwapMax" not in judged(lim003, healthy(units=(bounded,))).text
+
+
+def limited_database(limit, **changes):
+    """The incident's host with a limit on PostgreSQL's unit."""
+    database, service = seed_host().units
+    return seed_host(units=(replace(database, memory_max_bytes=limit), service), **changes)
+
+
+@pytest.mark.parametrize(
+    ("limit", "state", "severity"),
+    [
+        (6 * GIB, FAIL, Severity.HIGH),
+        (9 * GIB, FAIL, Severity.LOW),
+        (12 * GIB, PASS, None),
+        (None, NOT_APPLICABLE, None),
+    ],
+)
+def test_database_limit_below_its_settings(limit, state, severity):
+    """Shared buffers of 6 GiB do not fit into 6; that all sessions sort at once is a note."""
+    found = judged(lim004, limited_database(limit))
+    assert (found.state, found.severity) == (state, severity)
+
+
+def test_database_limit_without_evidence():
+    """Unknown settings, and two servers whose settings cannot be told apart."""
+    assert judged(lim004, limited_database(GIB, postgres=None)).state is UNKNOWN
+    assert judged(lim004, seed_host(units=None)).state is UNKNOWN
+    two = seed_host().postgres * 2
+    assert judged(lim004, limited_database(GIB, postgres=two)).state is NOT_APPLICABLE
+    assert judged(lim004, healthy()).state is NOT_APPLICABLE
+
+
+def test_what_the_audit_asks_for_is_enough():
+    """The remedies of these rules make them pass."""
+    facts = repaired(seed_host())
+    assert judged(lim001, facts).state is PASS
+    assert judged(lim002, facts).state is PASS

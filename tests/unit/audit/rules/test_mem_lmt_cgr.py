@@ -1,0 +1,135 @@
+"""MEM-001, and the optional LMT-001 and CGR-001."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, cgroup, healthy, holder, seed_like, unit
+
+from forestall.audit.posture import Posture
+from forestall.audit.rules import cgr001_limits_ignored as cgr001
+from forestall.audit.rules import lmt001_login_limits as lmt001
+from forestall.audit.rules import mem001_little_left as mem001
+from forestall.model.facts import UserLimit
+from forestall.model.finding import FindingState, Severity
+from forestall.model.sample import HostSample
+
+FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
+MIB = 1024**2
+
+
+def judged(rule, facts):
+    return rule.RULE.judge(Posture(facts))
+
+
+def memory(facts, **changes):
+    return replace(facts, memory=replace(facts.memory, **changes))
+
+
+@pytest.mark.parametrize(
+    ("available", "swap_free", "state"),
+    [(GIB, GIB, FAIL), (3 * GIB, GIB, PASS), (None, GIB, UNKNOWN)],
+)
+def test_little_left_is_now(available, swap_free, state):
+    """Below a tenth of 32 + 4 GiB it is not about tonight, and nothing is graver."""
+    facts = memory(seed_like(), mem_available_bytes=available, swap_free_bytes=swap_free)
+    found = judged(mem001, facts)
+    assert found.state is state
+    assert mem001.RULE.severity is Severity.CRITICAL
+    assert state is not FAIL or "2.0 GiB of 36 GiB left" in found.text
+
+
+def test_little_left_below_a_limit():
+    """In a container, or below any limit that is tighter, what that leaves counts."""
+    tight = cgroup("/", max_bytes=512 * MIB, current_bytes=500 * MIB, file_bytes=0)
+    found = judged(mem001, healthy(container="docker", own_cgroups=(tight,)))
+    assert found.state is FAIL
+    assert "12 MiB of 512 MiB left below this container's limit" in found.text
+    wide = cgroup("/", max_bytes=512 * MIB, current_bytes=100 * MIB, file_bytes=0)
+    assert judged(mem001, healthy(own_cgroups=(wide,))).state is PASS
+
+
+def test_nothing_read_is_unknown():
+    """A host whose meminfo was not read has an unknown amount left."""
+    assert judged(mem001, healthy(memory=HostSample())).state is UNKNOWN
+
+
+def limit(item, value, domain="*", kind="hard"):
+    return UserLimit(domain=domain, kind=kind, item=item, value=value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "state"),
+    [
+        ((), PASS),
+        ((limit("as", "4194304"),), FAIL),
+        ((limit("as", "unlimited"),), PASS),
+        ((limit("as", "4194304", "guest"),), PASS),
+        ((limit("nofile", "1024"),), PASS),
+        ((limit("memlock", "64"),), PASS),
+        (None, UNKNOWN),
+    ],
+)
+def test_login_limits(limits, state):
+    """A limit on address space for all, or for a database's user."""
+    assert judged(lmt001, healthy(user_limits=limits)).state is state
+
+
+@pytest.mark.parametrize(
+    ("value", "state"),
+    [("64", FAIL), ("8388608", PASS), ("unlimited", PASS), ("rubbish", PASS)],
+)
+def test_memlock_below_the_huge_pages_of_oracle(value, state):
+    """4096 pages of 2 MiB need 8 GiB locked; only Oracle asks limits.conf for that."""
+    facts = healthy(
+        user_limits=(limit("memlock", value, "oracle"),),
+        hugepages_total=4096,
+        hugepage_bytes=2 * MIB,
+        databases=(holder("ora_pmon_ORCL", 9),),
+    )
+    assert judged(lmt001, facts).state is state
+    assert judged(lmt001, replace(facts, databases=())).state is PASS
+
+
+def test_login_limits_of_a_container():
+    """Nobody logs in there."""
+    facts = healthy(container="docker", user_limits=None)
+    assert judged(lmt001, facts).state is NOT_APPLICABLE
+
+
+HIGH = unit("x.service", main_pid=1, memory_high_bytes=GIB)
+BOTH = unit("x.service", main_pid=1, memory_high_bytes=GIB, memory_max_bytes=2 * GIB)
+SWAP = unit("x.service", main_pid=1, swap_max_bytes=0, memory_max_bytes=GIB)
+PLAIN = unit("x.service", main_pid=1, memory_max_bytes=GIB)
+
+
+@pytest.mark.parametrize(
+    ("version", "units", "state", "severity"),
+    [
+        (1, (HIGH,), FAIL, Severity.MEDIUM),
+        (1, (BOTH,), FAIL, Severity.LOW),
+        (1, (SWAP,), FAIL, Severity.LOW),
+        (1, (PLAIN,), PASS, None),
+        (2, (HIGH,), PASS, None),
+        (None, (HIGH,), UNKNOWN, None),
+        (1, None, UNKNOWN, None),
+    ],
+)
+def test_limits_ignored(version, units, state, severity):
+    """Version 1 has neither setting; a service with nothing else is unlimited."""
+    found = judged(cgr001, healthy(cgroup_version=version, cgroup_hybrid=False, units=units))
+    assert (found.state, found.severity) == (state, severity)
+
+
+def test_the_hybrid_layout_is_named():
+    """There the memory controller is on version 1, although version 2 is mounted."""
+    found = judged(cgr001, healthy(cgroup_version=1, cgroup_hybrid=True, units=(HIGH,)))
+    assert found.text.startswith("the hybrid layout ignores the MemoryHigh= of x.service")
+    inside = healthy(cgroup_version=1, units=(HIGH,), container="docker")
+    assert judged(cgr001, inside).state is NOT_APPLICABLE
+
+
+def test_they_run_only_when_asked_for():
+    """Both are optional."""
+    assert lmt001.RULE.optional
+    assert cgr001.RULE.optional

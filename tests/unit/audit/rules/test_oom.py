@@ -1,0 +1,188 @@
+"""OOM: whom the OOM killer takes, the database, what runs beside it, or nobody."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, healthy, holder, unit, with_sysctls
+from tests.fakes.seed import repaired, seed_host
+
+from forestall.audit.posture import Posture
+from forestall.audit.rules import oom001_database_unprotected as oom001
+from forestall.audit.rules import oom002_as_protected_as_database as oom002
+from forestall.audit.rules import oom003_unkillable as oom003
+from forestall.audit.terms import Terms
+from forestall.model.finding import FindingState, Severity
+
+FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
+OWN = "/etc/systemd/system/x.service"
+
+
+def judged(rule, facts, terms=None):
+    return rule.RULE.judge(Posture(facts, terms))
+
+
+def database_host(adjust, **changes):
+    """A host whose OOM killer judges a database with `adjust`."""
+    main = holder("postgres", 800, GIB, 700, adjust, "postgresql.service")
+    return healthy(**{"databases": (main,), "holders": (main,), **changes})
+
+
+@pytest.mark.parametrize(
+    ("adjust", "state"),
+    [(0, FAIL), (-100, FAIL), (None, UNKNOWN), (-500, PASS), (-900, PASS), (-1000, PASS)],
+)
+def test_database_protected(adjust, state):
+    """From -500 down it is protected; judged like any other, or not known, is said."""
+    found = judged(oom001, database_host(adjust))
+    assert found.state is state
+    assert state is PASS or found.reads == ("/databases/0/oom_score_adjust",)
+
+
+def test_a_panic_hides_nothing():
+    """Where the host panics today, the database is named as the one that is taken after that."""
+    found = judged(oom001, with_sysctls(database_host(0), vm__panic_on_oom="1"))
+    assert (found.state, found.severity) == (FAIL, Severity.HIGH)
+    assert found.text.startswith("Once this host no longer panics on OOM, the OOM killer judges")
+
+
+def test_sessions_that_inherit_the_exemption():
+    """-1000 on the sessions too means that one that runs away is never killed."""
+    main = holder("postgres", 800, GIB, 0, -1000, "postgresql.service")
+    session = holder("postgres", 801, 2 * GIB, 0, -1000, "postgresql.service")
+    found = judged(oom001, healthy(databases=(main,), holders=(main, session)))
+    assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+    assert found.reads == ("/holders/1/oom_score_adjust",)
+    killable = replace(session, oom_score_adjust=0)
+    assert judged(oom001, healthy(databases=(main,), holders=(main, killable))).state is PASS
+
+
+@pytest.mark.parametrize("rule", [oom001, oom002])
+@pytest.mark.parametrize(
+    ("facts", "terms", "state"),
+    [
+        (healthy(), None, NOT_APPLICABLE),
+        (healthy(databases=None), None, UNKNOWN),
+        (seed_host(container="docker"), None, NOT_APPLICABLE),
+        (seed_host(), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
+        (healthy(), Terms(roles=frozenset(("db",))), NOT_APPLICABLE),
+        (healthy(databases=None), Terms(roles=frozenset(("db",))), UNKNOWN),
+    ],
+)
+def test_where_there_is_a_database(rule, facts, terms, state):
+    """About hosts with a database; whether there is one may be unknown."""
+    assert judged(rule, facts, terms).state is state
+
+
+@pytest.mark.parametrize("rule", [oom001, oom002])
+def test_a_small_database_is_less_grave(rule):
+    """An idle database on a developer's machine is no alarm."""
+    small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
+    found = judged(rule, seed_host(databases=(small,), holders=(small,)))
+    assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+
+
+def beside(service, database=-500, **unit_fields):
+    """A database with one score, and a service beside it whose main process has another."""
+    main = holder("postgres", 800, 4 * GIB, 100, database, "postgresql.service")
+    feed = holder("python", 900, GIB, 100, service, "x.service")
+    own = unit("x.service", **{"main_pid": 900, "fragment_path": OWN, **unit_fields})
+    return healthy(databases=(main,), holders=(main, feed), units=(own,))
+
+
+@pytest.mark.parametrize(
+    ("service", "database", "state"),
+    [
+        (0, 0, FAIL),
+        (-900, -900, FAIL),
+        (-1000, -900, FAIL),
+        (0, -900, PASS),
+        (500, 0, PASS),
+        (500, None, UNKNOWN),
+        (None, -900, UNKNOWN),
+    ],
+)
+def test_as_protected_as_the_database(service, database, state):
+    """Found where the service's score is not above the database's."""
+    assert judged(oom002, beside(service, database)).state is state
+
+
+def test_a_service_with_a_limit_is_left_out():
+    """It is killed inside its own cgroup, before it is compared with anybody."""
+    assert judged(oom002, beside(0, 0, memory_max_bytes=GIB)).state is PASS
+
+
+def test_the_unit_stands_in_for_a_process_that_is_not_seen():
+    """A small service has no process in the facts; its unit says how it was started."""
+    facts = beside(0, -900, main_pid=901, oom_score_adjust=-900)
+    found = judged(oom002, facts)
+    assert found.state is FAIL
+    assert "/units/0/oom_score_adjust" in found.reads
+    assert found.text == (
+        "x.service has no higher oom_score_adj than postgres, so the larger of them would be "
+        "killed, whichever leaks."
+    )
+
+
+def test_services_not_told_are_unknown():
+    """Without systemd nobody knows what runs beside the database."""
+    facts = seed_host(units=None, unseen={"units": "systemd does not run here"})
+    found = judged(oom002, facts)
+    assert found.state is UNKNOWN
+    assert "systemd does not run here" in found.text
+
+
+def test_no_service_beside_the_database():
+    """A database alone has nobody to be compared with."""
+    assert judged(oom002, seed_host(units=seed_host().units[:1])).state is PASS
+
+
+def test_unkillable_holder():
+    """A large exempt process makes the rest die for it; a small one does not matter."""
+    large = holder("java", 5, 4 * GIB, 0, -1000)
+    other = holder("python", 6, 4 * GIB, 400, 0)
+    found = judged(oom003, healthy(holders=(large, other)))
+    assert (found.state, found.severity) == (FAIL, None)
+    assert "4.0 GiB is held by processes the kernel may not kill (java, pid 5)" in found.text
+    small = replace(large, process=replace(large.process, rss_bytes=GIB // 4))
+    assert judged(oom003, healthy(holders=(small, other))).state is PASS
+
+
+def test_nobody_left_to_kill():
+    """Where what is exempt leaves less than a quarter of memory, the end is a panic."""
+    large = holder("java", 5, 13 * GIB, 0, -1000)
+    found = judged(oom003, healthy(holders=(large, holder("python", 6, 2 * GIB))))
+    assert (found.state, found.severity) == (FAIL, Severity.CRITICAL)
+    assert "the kernel panics" in found.text
+
+
+def test_a_database_may_exempt_its_main_process():
+    """PostgreSQL's own documentation asks for it, so it is no finding until it is too much."""
+    main = holder("postgres", 800, 4 * GIB, 0, -1000)
+    other = holder("python", 6, 4 * GIB, 400, 0)
+    assert judged(oom003, healthy(databases=(main,), holders=(main, other))).state is PASS
+    huge = holder("postgres", 800, 13 * GIB, 0, -1000)
+    found = judged(oom003, healthy(databases=(huge,), holders=(huge,)))
+    assert (found.state, found.severity) == (FAIL, Severity.CRITICAL)
+
+
+def test_shared_memory_of_a_database_counts_once():
+    """Ten exempt processes with the same 4 GiB of shared buffers hold 4 GiB, not 40."""
+    main = holder("postgres", 800, 4 * GIB, 0, -1000)
+    more = [holder("postgres", 801 + n, 4 * GIB, 0, -1000) for n in range(9)]
+    other = holder("python", 6, 4 * GIB, 400, 0)
+    facts = healthy(databases=(main,), holders=(main, *more, other))
+    assert judged(oom003, facts).state is PASS
+
+
+def test_scores_that_were_not_read():
+    """No holder, or none with a score, is unknown; a container's killer is its host's."""
+    assert judged(oom003, healthy(holders=())).state is UNKNOWN
+    assert judged(oom003, healthy(holders=(holder("x", 5, GIB, None, None),))).state is UNKNOWN
+    assert judged(oom003, healthy(container="docker")).state is NOT_APPLICABLE
+
+
+def test_what_the_audit_asks_for_is_enough():
+    """The remedies of these rules make them pass."""
+    for rule in (oom001, oom002, oom003):
+        assert judged(rule, repaired(seed_host())).state is PASS

@@ -1,0 +1,136 @@
+"""SVC: what becomes of a service that the kernel killed, or killed a part of."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, healthy, holder, unit
+from tests.fakes.seed import repaired, seed_host
+
+from forestall.audit.posture import Posture
+from forestall.audit.rules import svc001_stays_dead as svc001
+from forestall.audit.rules import svc002_goes_on_maimed as svc002
+from forestall.model.finding import FindingState
+
+FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
+OWN = "/etc/systemd/system/x.service"
+DISTRIBUTION = "/usr/lib/systemd/system/x.service"
+
+
+def own(name="x.service", **fields):
+    """A running service of the site's own that is started again."""
+    return unit(name, **{"main_pid": 1, "fragment_path": OWN, "restart": "always", **fields})
+
+
+def judged(rule, *units, **changes):
+    return rule.RULE.judge(Posture(healthy(**{"units": units, **changes})))
+
+
+def test_stays_dead():
+    """Restart=no of the site's own service, but not that of the database."""
+    found = svc001.RULE.judge(Posture(seed_host()))
+    assert found.state is FAIL
+    assert found.text == "feed-sync.service is not started again after a kill: Restart=no."
+    assert found.reads == ("/units/1/restart",)
+
+
+@pytest.mark.parametrize(
+    ("restart", "state"),
+    [
+        ("no", FAIL),
+        ("on-success", FAIL),
+        ("on-watchdog", FAIL),
+        ("on-failure", PASS),
+        ("on-abnormal", PASS),
+        ("always", PASS),
+        (None, UNKNOWN),
+    ],
+)
+def test_what_answers_to_a_kill(restart, state):
+    """A SIGKILL is no clean end and no watchdog's."""
+    assert judged(svc001, own(restart=restart)).state is state
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"fragment_path": DISTRIBUTION}, {"active": False}, {"service_type": "oneshot"}],
+    ids=["the distribution's", "stopped", "a job that ends"],
+)
+def test_not_meant_to_be_started_again(fields):
+    """A job of a timer that happens to run has no restart policy, and needs none."""
+    assert judged(svc001, own(restart="no", **fields)).state is PASS
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"start_limit_burst": 0, "restart_seconds": 0.1}, FAIL),
+        ({"start_limit_interval_seconds": 0.0, "restart_seconds": 0.1}, FAIL),
+        ({"start_limit_burst": 0, "restart_seconds": 10.0}, PASS),
+        ({"start_limit_burst": 5, "restart_seconds": 0.1}, PASS),
+        ({"start_limit_burst": 0, "restart_seconds": None}, PASS),
+        ({"start_limit_burst": 0, "restart_seconds": 0.1, "restart": "no"}, FAIL),
+    ],
+)
+def test_started_again_without_end(fields, state):
+    """No start limit is a loop only without a pause; with one it is a policy."""
+    assert judged(svc001, own(**fields)).state is state
+
+
+def test_both_at_once():
+    """Services that stay dead and services that loop are one finding, with a cure for each."""
+    found = judged(
+        svc001,
+        own(name="dead.service", restart="no"),
+        own(name="loop.service", start_limit_burst=0, restart_seconds=0.1),
+    )
+    assert "dead.service is not started again" in found.text
+    assert "loop.service is started again at once and without end" in found.text
+    assert "StartLimitBurst=" in found.remedy
+    assert found.reads == (
+        "/units/0/restart",
+        "/units/1/start_limit_burst",
+        "/units/1/restart_seconds",
+    )
+
+
+@pytest.mark.parametrize("rule", [svc001, svc002])
+def test_without_systemd(rule):
+    """Unknown with its reason; a container's fate is decided outside."""
+    facts = healthy(units=None, unseen={"units": "systemd does not run here"})
+    found = rule.RULE.judge(Posture(facts))
+    assert found.state is UNKNOWN
+    assert "systemd does not run here" in found.text
+    inside = replace(facts, container="docker")
+    assert rule.RULE.judge(Posture(inside)).state is NOT_APPLICABLE
+
+
+TWO = (holder("python", 1, GIB, unit="x.service"), holder("python", 2, GIB, unit="x.service"))
+ONE = TWO[:1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "holders", "state"),
+    [
+        ({"oom_policy": "continue"}, TWO, FAIL),
+        ({"oom_policy": "continue", "task_count": 1}, ONE, PASS),
+        ({"oom_policy": "continue", "task_count": 8}, ONE, UNKNOWN),
+        ({"oom_policy": "continue"}, ONE, UNKNOWN),
+        ({"oom_policy": "stop"}, TWO, PASS),
+        ({"oom_policy": None}, TWO, PASS),
+    ],
+)
+def test_goes_on_maimed(fields, holders, state):
+    """Several processes must be seen, because systemd counts threads along with them."""
+    assert judged(svc002, own(**fields), holders=holders).state is state
+
+
+def test_an_old_systemd_has_no_such_policy():
+    """Before 243 the question does not arise."""
+    found = judged(svc002, own(oom_policy="continue"), holders=TWO, systemd_version=219)
+    assert found.state is NOT_APPLICABLE
+
+
+def test_what_the_audit_asks_for_is_enough():
+    """Restart=always with a pause passes."""
+    assert svc001.RULE.judge(Posture(repaired(seed_host()))).state is PASS
