@@ -2,8 +2,9 @@
 
 kernel.panic=0, the kernel's default, waits for ever: the outage lasts until someone finds the
 console. Ten seconds or more leave time for the console to be logged before the host reboots. With
-kdump armed a crash kernel takes over and reboots by itself, and the setting counts only if that
-fails.
+kdump armed a crash kernel takes over and reboots by itself, unless kdump.conf tells it to halt;
+then 0 is found only where memory exhaustion itself panics the host, since a crash kernel short of
+memory is just what may not come up. A kubelet sets 10 on its node.
 """
 
 from forestall.audit.posture import Posture
@@ -11,28 +12,64 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.model.finding import Cost, Severity
 
 SETTING = "kernel.panic"
+STAYS_DOWN = ("halt", "poweroff", "shell")
+
+IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
+NOT_READ = unknown("Whether the host comes back is unknown: its panic settings could not be read.")
 
 
 def judge(host: Posture) -> Judgement:
     """Graver where memory exhaustion itself would be the panic."""
-    if host.facts.container:
-        return not_applicable("The setting is the host's, not this container's.")
+    facts = host.facts
+    if facts.container:
+        return IN_CONTAINER
+    action = facts.kdump.final_action if facts.kdump is not None else None
+    if action in STAYS_DOWN and facts.crash_kernel_loaded is not False:
+        return _dumps_and_halts(host, action or "")
     value = host.number(SETTING)
     if value is None:
-        return unknown("Whether the host comes back is unknown: kernel.panic could not be read.")
+        return NOT_READ
     if value != 0:
         return PASS
-    if host.facts.crash_kernel_loaded:
-        return fail(
-            "Only the crash kernel brings this host back after a panic; where that fails (kdump "
-            "stopped, its memory too small), it stays down until someone resets it: "
-            "kernel.panic=0.",
-            severity=Severity.MEDIUM if host.outcome.takes_host_down else Severity.LOW,
-        )
+    if facts.crash_kernel_loaded:
+        return _only_kdump(host)
     return fail(
         "After any panic this host stays down until someone resets it: kernel.panic=0.",
-        severity=Severity.HIGH if host.outcome.takes_host_down else Severity.LOW,
+        severity=_severity(host),
     )
+
+
+def _dumps_and_halts(host: Posture, action: str) -> Judgement:
+    if host.facts.crash_kernel_loaded is None:
+        return unknown(f"kdump is told to {action}, and whether it is armed is unknown.")
+    return fail(
+        f"After a dump this host stays down until someone starts it: final_action {action}.",
+        "/kdump/final_action",
+        "/crash_kernel_loaded",
+        severity=_severity(host),
+        expected="final_action reboot",
+        remedy="final_action reboot in /etc/kdump.conf, then kdumpctl restart",
+        undo=f"final_action {action} in /etc/kdump.conf, then kdumpctl restart",
+        reference="kdump.conf(5)",
+    )
+
+
+def _only_kdump(host: Posture) -> Judgement:
+    """kernel.panic=0 behind an armed kdump."""
+    panics = host.number("vm.panic_on_oom")
+    if panics == 0:
+        return PASS
+    if panics is None:
+        return NOT_READ
+    return fail(
+        "Only the crash kernel brings this host back after a panic; where that fails (its memory "
+        "too small, the disk full), it stays down until someone resets it: kernel.panic=0.",
+        severity=Severity.MEDIUM,
+    )
+
+
+def _severity(host: Posture) -> Severity:
+    return Severity.HIGH if host.outcome.takes_host_down else Severity.LOW
 
 
 RULE = Rule(
