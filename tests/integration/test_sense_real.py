@@ -1,5 +1,6 @@
 """Reading this machine and real processes on it."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -7,15 +8,19 @@ import time
 
 import psutil
 import pytest
+from tests.fakes.recorder import TracingHost, collect, covered
+from tests.integration.servers import postgresql
 
 from forestall.clock import SystemClock
 from forestall.model.codec import dumps, loads
 from forestall.model.facts import HostFacts
 from forestall.model.sample import Sample
 from forestall.sense import procfs
+from forestall.sense.cgroup import Cgroups
 from forestall.sense.collector import Collector
 from forestall.sense.facts import read_facts
 from forestall.sense.host import Host
+from forestall.sense.recording import RecordedHost
 
 MIB = 1024 * 1024
 HOLD = """
@@ -185,3 +190,64 @@ def test_a_crowd_that_comes_and_goes_leaves_no_fault():
             time.sleep(0.005)
         collector.tick()
         assert collector.fault_count == 0, collector.last_fault
+
+
+VOLATILE = {
+    "at",
+    "memory",
+    "holders",
+    "process_count",
+    "own_cgroups",
+    "committed_bytes",
+    "mounts",
+    "databases",
+    "unseen",
+}
+"""What changes between two readings; and why not, which may be in other words."""
+
+
+def test_a_recording_by_the_table_tells_what_the_host_tells():
+    """What the table of sources names is enough: facts of a recording are the live ones."""
+    live = read_facts(Host(), SystemClock())
+    recording = collect(Host(), origin="local", collected_at=live.at)
+    again = read_facts(RecordedHost(recording), SystemClock())
+    assert again.at == live.at
+    for field in dataclasses.fields(HostFacts):
+        if field.name not in VOLATILE:
+            assert getattr(again, field.name) == getattr(live, field.name), field.name
+    assert again.memory.mem_total_bytes == live.memory.mem_total_bytes
+    assert again.unseen.keys() == live.unseen.keys()
+    sizes = {mount.path: mount.size_bytes for mount in live.mounts if mount.size_bytes}
+    told = {mount.path: mount.size_bytes for mount in again.mounts if mount.size_bytes}
+    shared = sizes.keys() & told.keys()
+    assert "/" in shared
+    assert {path: sizes[path] for path in shared} == {path: told[path] for path in shared}
+
+
+def test_nothing_is_read_here_that_the_table_does_not_name():
+    """The collector over SSH is held to the same table."""
+    host = TracingHost()
+    read_facts(host, SystemClock())
+    groups = Cgroups(Host()).hierarchy.mount.point.lstrip("/")
+    assert [
+        (how, path)
+        for how, path in dict.fromkeys(host.traced)
+        if not covered(how, path) and not path.startswith(groups)
+    ] == []
+
+
+def test_a_real_postgresql_is_found_and_its_settings_read(tmp_path):
+    """By its working directory or command line; what that sets is over what the files say."""
+    with postgresql(tmp_path / "server"):
+        data = tmp_path / "server/data"
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("include_dir = 'conf.d'\nshared_buffers = 99MB\n")
+        (data / "conf.d").mkdir()
+        (data / "conf.d/10-here.conf").write_text("work_mem = '6MB'\n")
+        facts = read_facts(Host(), SystemClock())
+        recorded = read_facts(RecordedHost(collect(Host())), SystemClock())
+    (found,) = [told for told in facts.postgres if told.data_directory == str(data)]
+    assert (found.shared_buffers_bytes, found.work_mem_bytes) == (16 * MIB, 6 * MIB)
+    assert (found.max_connections, found.complete) == (100, True)
+    assert found in recorded.postgres
+    assert "postgres" in [held.process.name for held in facts.databases]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from forestall.agent.judging import Judging
 from forestall.clock import Clock
@@ -12,13 +13,15 @@ from forestall.guard.actions.stop import StopHandler
 from forestall.guard.handler import ActionHandler, Done, Step
 from forestall.guard.live import HostProcesses
 from forestall.model.action import ActionKind
-from forestall.model.facts import HostFacts
 from forestall.model.sample import Sample
 from forestall.model.series import Series
 from forestall.model.verdict import Subject
 from forestall.notify.protocol import Notifier
 from forestall.sense.host import Host
 from forestall.units import MINUTE
+
+if TYPE_CHECKING:
+    from forestall.model.facts import HostFacts
 
 EVIDENCE_FOLDER = "evidence"
 FACTS_SECONDS = 5 * MINUTE
@@ -39,7 +42,7 @@ class Memory:
     def sample(self) -> Sample | None:
         return self._last()
 
-    def facts(self) -> HostFacts | None:
+    def facts(self) -> "HostFacts | None":
         """Read when first asked for, then not again for FACTS_SECONDS."""
         # Imported here: an agent on a host without trouble never reads them.
         from forestall.sense.facts import read_facts

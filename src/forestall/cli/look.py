@@ -18,7 +18,6 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
 
 from forestall.audit.findings import needs_a_look
 from forestall.audit.look import look
@@ -29,7 +28,8 @@ from forestall.errors import ForestallError
 from forestall.model.codec import to_document
 from forestall.model.facts import HostFacts
 from forestall.sense.facts import read_facts
-from forestall.sense.host import COMMAND_OUTPUT_LIMIT_BYTES, CommandResult, Host
+from forestall.sense.host import Host
+from forestall.sense.recording import copied_host
 
 WIDTH_LEAST = 72
 WIDTH_LIMIT = 100
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was seen; returns 1 if anything critical or high was found."""
-    host = Host() if args.root is None else _recorded(args.root)
+    host = Host() if args.root is None else copied_host(args.root)
     if not host.exists("proc/meminfo"):
         raise ForestallError(
             f"cannot read {host.path('proc/meminfo')}: no Linux /proc here",
@@ -62,24 +62,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(render(seen, _style(), live=args.root is None))
     return 1 if needs_a_look(seen.findings) else 0
-
-
-def _recorded(tree: str) -> Host:
-    """The host below `tree`; what its commands answered is in `tree/commands/`, if anywhere.
-
-    `systemctl show ...` is the file commands/systemctl-show, and `systemctl --version` is
-    commands/systemctl-version.
-    """
-
-    def answer(words: Sequence[str], _timeout_seconds: float) -> CommandResult:
-        name = "-".join(word.lstrip("-") for word in words[:2])
-        try:
-            with open(os.path.join(tree, "commands", name), "rb") as file:
-                return CommandResult(0, file.read(COMMAND_OUTPUT_LIMIT_BYTES))
-        except OSError:
-            return CommandResult(None, b"", f"{' '.join(words[:2])} was not recorded")
-
-    return Host.from_tree(tree, run_command=answer)
 
 
 def _without_self(facts: HostFacts, host: Host) -> HostFacts:

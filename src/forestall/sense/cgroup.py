@@ -1,7 +1,7 @@
 """cgroup v1, v2 and the hybrid of both: where memory is controlled, what is used, what binds."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from forestall.errors import InputError
@@ -22,12 +22,19 @@ _UNIT_KINDS = (".service", ".scope", ".socket", ".mount", ".swap", ".automount",
 
 
 class Mount(NamedTuple):
-    """One line of mountinfo: `root` is the folder of the file system that is seen at `point`."""
+    """One line of mountinfo: `root` is the folder of the file system that is seen at `point`.
+
+    `options` are the file system's, `flags` those of this mount of it (ro, noexec, ...), and
+    `number` is its device's, `major:minor`.
+    """
 
     point: str
     root: str
     kind: str
     options: frozenset[str]
+    device: str = ""
+    flags: tuple[str, ...] = ()
+    number: str = ""
 
 
 class Hierarchy(NamedTuple):
@@ -62,10 +69,27 @@ def parse_mountinfo(data: bytes, path: str = "proc/self/mountinfo") -> Iterator[
         try:
             dash = fields.index("-", 6)
             root, point = _unescape(fields[3]), _unescape(fields[4])
-            kind, options = fields[dash + 1], fields[dash + 3]
+            kind, device, options = fields[dash + 1 : dash + 4]
         except (ValueError, IndexError):
             raise InputError(f"{path} line {number}: no mount in {line!r}") from None
-        yield Mount(point, root, kind, frozenset(options.split(",")))
+        yield Mount(
+            point,
+            root,
+            kind,
+            frozenset(options.split(",")),
+            _unescape(device),
+            tuple(fields[5].split(",")),
+            fields[2],
+        )
+
+
+def read_mounts(host: Host) -> list[Mount] | None:
+    """The mounts that this process sees; None where they cannot be read."""
+    data = host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)
+    if data is None:
+        return None
+    # The limit can cut the last line of a very long file.
+    return list(parse_mountinfo(data[: data.rfind(b"\n") + 1]))
 
 
 def _unescape(text: str) -> str:
@@ -134,14 +158,15 @@ def binding(path: str | None, cgroups: Iterable[CgroupSample]) -> CgroupSample |
 class Cgroups:
     """The memory controller of one host, found once.
 
-    `hierarchy` is None, and `problem` says why, where there is none to be seen.
+    `hierarchy` is None, and `problem` says why, where there is none to be seen. `mounts` are those
+    of `read_mounts` if the caller has them already.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, mounts: Sequence[Mount] | None = None) -> None:
         self._host = host
         self.problem: str | None = None
         self._places: dict[bytes, Place] = {}
-        self.hierarchy = self._find()
+        self.hierarchy = self._find(read_mounts(host) if mounts is None else mounts)
 
     @property
     def version(self) -> int | None:
@@ -196,14 +221,10 @@ class Cgroups:
             return ()
         return tuple(found for at in ancestors(path) if (found := self.read(at)) is not None)
 
-    def _find(self) -> Hierarchy | None:
-        data = self._host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)
-        if data is None:
+    def _find(self, mounts: Sequence[Mount] | None) -> Hierarchy | None:
+        if mounts is None:
             self.problem = "proc/self/mountinfo cannot be read"
             return None
-        # The limit can cut the last line of a very long file.
-        whole = data[: data.rfind(b"\n") + 1]
-        mounts = list(parse_mountinfo(whole))
         for mount in reversed(mounts):
             if mount.kind == "cgroup" and "memory" in mount.options:
                 return Hierarchy(1, mount)

@@ -36,7 +36,13 @@ class Host:
     Paths are relative to the root folder: `proc/1/stat`, `sys/fs/cgroup`, `etc/os-release`,
     `run/systemd/system`. The first part picks the replaceable root; every other path lies
     below `root`. A host that is not this one has no commands unless `run_command` is given.
+    `origin` says how it is reached, `collected_at` when it was recorded (None = it is asked now).
+    `complete` = what is not there is not on the host either; of half a recording nobody can say.
     """
+
+    origin = "local"
+    collected_at: float | None = None
+    complete = True
 
     def __init__(
         self,
@@ -185,9 +191,23 @@ class Host:
         except (OSError, ValueError):
             return None
 
+    def space(self, path: str) -> tuple[int, int] | None:
+        """(size, free for everybody) in bytes of the file system that `path` lies in, asked now.
+
+        None on a recorded host. It waits as long as the file system does: never ask a remote one.
+        """
+        if not self.live:
+            return None
+        try:
+            found = os.statvfs(self.path(path.lstrip("/")))
+        except (OSError, ValueError):
+            return None
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
     def pids(self) -> list[int]:
         """The processes to be seen in /proc now, in the kernel's order."""
-        return [int(name) for name in self.names("proc") or () if name.isdecimal()]
+        names = self.names("proc") or ()
+        return [int(name) for name in names if name.isdecimal() and len(name) <= 10]
 
     def was_denied(self, relative: str) -> bool:
         """Whether the last attempt to read `relative` failed for lack of rights."""

@@ -1,5 +1,8 @@
 """Whether this is a container or a virtual machine, from the signs that each of them leaves."""
 
+import re
+
+from forestall.errors import InputError
 from forestall.sense import cgroup, procfs
 from forestall.sense.host import Host
 
@@ -66,11 +69,20 @@ def _told_to_init(host: Host) -> str | None:
     return None
 
 
-def _by_cgroup(host: Host) -> str | None:
-    """The name of a container's manager in the cgroup path of the first process."""
+def is_contained(host: Host, pid: int) -> bool:
+    """Whether the cgroup of a process is one that a container's manager made."""
+    return _by_cgroup(host, pid) is not None
+
+
+def _by_cgroup(host: Host, pid: int = 1) -> str | None:
+    """The name of a container's manager in the cgroup path of a process, the first if not said."""
+    try:
+        paths = procfs.read_cgroup(host, pid)
+    except InputError:
+        return None
     parts = {
         part
-        for path in procfs.read_cgroup(host, 1).values()
+        for path in paths.values()
         for part in path.lower().split("/")
         # A service that runs containers (docker.service) is not inside one.
         if not part.endswith(".service")
@@ -92,11 +104,9 @@ def _is_whole_machine(host: Host) -> bool:
         host.link("proc/self/ns/pid") == FIRST_PID_NAMESPACE
         or host.read_text("proc/2/comm", 64) == "kthreadd"
     )
-    data = host.read_bytes("proc/self/mountinfo", cgroup.MOUNTS_LIMIT_BYTES)
-    if not first_namespace or not data:
+    if not first_namespace:
         return False
-    whole = data[: data.rfind(b"\n") + 1]
-    kinds = [mount.kind for mount in cgroup.parse_mountinfo(whole) if mount.point == "/"]
+    kinds = [mount.kind for mount in cgroup.read_mounts(host) or () if mount.point == "/"]
     return bool(kinds) and kinds[-1] not in _OVERLAYS
 
 
@@ -122,3 +132,26 @@ def virtualization(host: Host) -> str | None:
         if line.startswith(b"flags") and b"hypervisor" in line.split():
             return "unknown hypervisor"
     return None
+
+
+_OLD_SYSTEMS = (
+    ("Red Hat Enterprise Linux", "rhel"),
+    ("CentOS", "centos"),
+    ("Oracle Linux", "ol"),
+    ("Scientific Linux", "scientific"),
+    ("Fedora", "fedora"),
+    ("SUSE Linux Enterprise", "sles"),
+    ("Amazon Linux", "amzn"),
+)
+
+
+def old_release(line: str) -> dict[str, str]:
+    """`CentOS release 6.10 (Final)` in the words of os-release(5)."""
+    found = {"PRETTY_NAME": line}
+    system = next((name for start, name in _OLD_SYSTEMS if line.startswith(start)), None)
+    version = re.search(r"(?:release|Server) ([0-9]{1,4}(?:\.[0-9]{1,6})*)", line)
+    if system:
+        found["ID"] = system
+    if version:
+        found["VERSION_ID"] = version[1]
+    return found

@@ -5,38 +5,66 @@ answers None where the file is not there. Bytes and seconds only leave this modu
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from forestall.errors import InputError
-from forestall.model.facts import SwapDevice
 from forestall.model.sample import HostSample, Pressure, ProcessKey, ProcessSample
 from forestall.sense.host import Host, decode
 from forestall.units import KIB
 
+if TYPE_CHECKING:
+    from forestall.model.facts import SwapDevice
+
 PF_KTHREAD = 0x00200000
+DIGITS_LIMIT = 20
+"""Of the largest number that a kernel prints; nothing grows from a damaged file."""
 CMDLINE_LIMIT_BYTES = 16 * 1024
 ENVIRON_LIMIT_BYTES = 64 * 1024
 
 SYSCTLS = (
+    "fs.suid_dumpable",
     "kernel.core_pattern",
+    "kernel.core_pipe_limit",
     "kernel.core_uses_pid",
+    "kernel.hardlockup_panic",
     "kernel.hung_task_panic",
+    "kernel.hung_task_timeout_secs",
+    "kernel.kexec_load_disabled",
+    "kernel.nmi_watchdog",
+    "kernel.numa_balancing",
     "kernel.panic",
+    "kernel.panic_on_io_nmi",
     "kernel.panic_on_oops",
+    "kernel.panic_on_rcu_stall",
+    "kernel.panic_on_unrecovered_nmi",
     "kernel.panic_on_warn",
     "kernel.softlockup_panic",
     "kernel.sysrq",
+    "kernel.unknown_nmi_panic",
     "kernel.yama.ptrace_scope",
     "vm.admin_reserve_kbytes",
+    "vm.compact_unevictable_allowed",
+    "vm.compaction_proactiveness",
+    "vm.dirty_background_bytes",
+    "vm.dirty_background_ratio",
+    "vm.dirty_bytes",
+    "vm.dirty_ratio",
+    "vm.extra_free_kbytes",
+    "vm.max_map_count",
     "vm.min_free_kbytes",
+    "vm.nr_hugepages",
+    "vm.nr_overcommit_hugepages",
     "vm.oom_dump_tasks",
     "vm.oom_kill_allocating_task",
     "vm.overcommit_kbytes",
     "vm.overcommit_memory",
     "vm.overcommit_ratio",
+    "vm.page-cluster",
     "vm.panic_on_oom",
     "vm.swappiness",
     "vm.user_reserve_kbytes",
+    "vm.vfs_cache_pressure",
+    "vm.watermark_boost_factor",
     "vm.watermark_scale_factor",
     "vm.zone_reclaim_mode",
 )
@@ -82,6 +110,13 @@ class Rollup(NamedTuple):
     swap_bytes: int | None
 
 
+def whole_number(text: str | bytes) -> int:
+    """`int`, but not of a page of digits. Raises ValueError."""
+    if len(text) > DIGITS_LIMIT:
+        raise ValueError(text)
+    return int(text)
+
+
 def parse_meminfo(data: bytes, path: str = "proc/meminfo") -> dict[str, int]:
     """`Name: N kB` lines to bytes by name; lines without kB (huge page counts) stay counts."""
     values: dict[str, int] = {}
@@ -91,7 +126,7 @@ def parse_meminfo(data: bytes, path: str = "proc/meminfo") -> dict[str, int]:
         name, _, rest = line.partition(b":")
         words = rest.split()
         try:
-            amount = int(words[0])
+            amount = whole_number(words[0])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no amount in {decode(line)!r}") from None
         values[decode(name.strip())] = amount * (KIB if words[1:] == [b"kB"] else 1)
@@ -106,7 +141,7 @@ def parse_vmstat(data: bytes, path: str = "proc/vmstat") -> dict[str, int]:
         if not words:
             continue
         try:
-            values[decode(words[0])] = int(words[1])
+            values[decode(words[0])] = whole_number(words[1])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no number in {decode(line)!r}") from None
     return values
@@ -129,7 +164,7 @@ def parse_stat(data: bytes, path: str = "proc/PID/stat") -> ProcessStat:
             parent_pid=int(rest[1]),
             flags=int(rest[6]),
             fault_count=int(rest[7]) + int(rest[9]),
-            cpu_ticks=int(rest[11]) + int(rest[12]),
+            cpu_ticks=whole_number(rest[11]) + whole_number(rest[12]),
             thread_count=int(rest[17]),
             start_ticks=int(rest[19]),
         )
@@ -146,8 +181,8 @@ def parse_statm(data: bytes, page_bytes: int, path: str = "proc/PID/statm") -> t
     """
     fields = data.split()
     try:
-        resident = int(fields[1])
-        shared = int(fields[2])
+        resident = whole_number(fields[1])
+        shared = whole_number(fields[2])
     except (ValueError, IndexError):
         raise InputError(f"{path} line 1: no sizes in {decode(data[:120])!r}") from None
     # Both counters are gathered per thread and can pass each other for a moment.
@@ -179,7 +214,7 @@ def _field(data: bytes, name: bytes, path: str, factor: int = 1) -> int | None:
     end = data.find(b"\n", start)
     words = data[start : end if end >= 0 else len(data)].split(None, 1)
     try:
-        return int(words[0]) * factor
+        return whole_number(words[0]) * factor
     except (IndexError, ValueError):
         line = data.count(b"\n", 0, start) + 1
         raise InputError(f"{path} line {line}: no number after {decode(name)}") from None
@@ -225,16 +260,19 @@ def parse_cgroup(data: bytes, path: str = "proc/PID/cgroup") -> dict[str, str]:
     return paths
 
 
-def parse_swaps(data: bytes, path: str = "proc/swaps") -> tuple[SwapDevice, ...]:
+def parse_swaps(data: bytes, path: str = "proc/swaps") -> "tuple[SwapDevice, ...]":
     """/proc/swaps; a file name's spaces are written \\040 there."""
+    # Imported here: the agent's loop reads this module and never the facts.
+    from forestall.model.facts import SwapDevice
+
     devices = []
     for number, line in enumerate(decode(data).splitlines(), 1):
         words = line.split()
         if number == 1 or not words:
             continue
         try:
-            name, kind, size, used = words[0], words[1], int(words[2]), int(words[3])
-            priority = int(words[4])
+            name, kind = words[0], words[1]
+            size, used, priority = (whole_number(word) for word in words[2:5])
         except (IndexError, ValueError):
             raise InputError(f"{path} line {number}: no swap device in {line!r}") from None
         name = name.replace("\\040", " ")
@@ -374,7 +412,7 @@ def read_number(host: Host, path: str) -> int | None:
     """A file that holds one whole number; None where it is absent or says something else."""
     text = host.read_text(path, 128)
     try:
-        return None if text is None else int(text)
+        return None if text is None else whole_number(text)
     except ValueError:
         return None
 

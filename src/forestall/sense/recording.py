@@ -9,16 +9,25 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from forestall.sense.host import FILE_LIMIT_BYTES, LIST_LIMIT, CommandResult, Host
+from forestall.sense.host import (
+    COMMAND_OUTPUT_LIMIT_BYTES,
+    FILE_LIMIT_BYTES,
+    LIST_LIMIT,
+    CommandResult,
+    Host,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """What was taken from one host; every path is relative to its root (`proc/meminfo`).
 
-    `commands` holds standard output by `command_name`; `denied` the paths that lacked rights;
-    `problems` why a command has no answer, by its name. `origin` and `collected_at` (epoch
-    seconds of the host's own clock) go into the facts.
+    A name whose content does not matter is a file without bytes; a path that ends in `/` is a
+    folder that may be empty (`run/systemd/system/`). `commands` holds standard output by
+    `command_name`; `denied` the paths that lacked rights; `problems` why a command has no answer,
+    by its name. `origin` and `collected_at` (epoch seconds of the host's own clock) go into the
+    facts. `complete` = every place of `sense.sources` was looked for, so that what is absent here
+    is absent on the host; a sosreport or a few copied files are not.
     """
 
     files: Mapping[str, bytes]
@@ -32,6 +41,7 @@ class Recording:
     page_bytes: int | None = None
     collected_at: float | None = None
     origin: str = "facts"
+    complete: bool = False
 
 
 def command_name(words: Sequence[str]) -> str:
@@ -52,6 +62,9 @@ class RecordedHost(Host):
             effective_uid=recording.effective_uid,
             page_bytes=recording.page_bytes,
         )
+        self.origin = recording.origin
+        self.collected_at = recording.collected_at
+        self.complete = recording.complete
         self.recording = recording
         self._folders = _folders(recording)
 
@@ -110,12 +123,39 @@ class RecordedHost(Host):
         return CommandResult(0, output)
 
 
+def copied_host(tree: str) -> Host:
+    """The host whose files lie below the folder `tree`, and what its commands answered there too.
+
+    `systemctl show ...` is the file commands/systemctl-show, by `command_name`.
+    """
+
+    def answer(words: Sequence[str], _timeout_seconds: float) -> CommandResult:
+        try:
+            with open(os.path.join(tree, "commands", command_name(words)), "rb") as file:
+                return CommandResult(0, file.read(COMMAND_OUTPUT_LIMIT_BYTES))
+        except OSError:
+            return CommandResult(None, b"", f"{' '.join(words[:2])} was not recorded")
+
+    host = Host.from_tree(tree, run_command=answer)
+    host.origin = "facts"
+    host.complete = False
+    return host
+
+
 def _folders(recording: Recording) -> dict[str, set[str]]:
     """The names in each folder that something was recorded in."""
     found: dict[str, set[str]] = {}
     for path in (*recording.files, *recording.links, *recording.denied):
         parent, _, name = path.rpartition("/")
-        while parent and name not in found.setdefault(parent, set()):
-            found[parent].add(name)
+        while parent:
+            known = found.setdefault(parent, set())
+            if name in known:
+                break
+            # No name is left behind the `/` of a folder that is recorded for itself.
+            if name:
+                known.add(name)
             parent, _, name = parent.rpartition("/")
+    if "systemctl-show" in recording.commands:
+        # Its answer shows that systemd runs there, whatever else was taken.
+        found.setdefault("run/systemd/system", set())
     return found

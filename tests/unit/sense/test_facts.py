@@ -8,7 +8,8 @@ from tests.fakes.host import GIB, MIB, FakeHost, recorded_host
 
 from forestall.model.codec import dumps, loads
 from forestall.model.facts import HostFacts
-from forestall.sense.facts import GUARD_NAMES, guard_name, read_facts
+from forestall.sense.facts import read_facts
+from forestall.sense.recording import RecordedHost, Recording
 
 HOSTS = Path(__file__).parents[2] / "data" / "hosts"
 
@@ -141,28 +142,6 @@ def test_a_crash_kernel_is_armed_or_not_or_not_to_be_told(tmp_path):
     assert (facts.crash_kernel_loaded, facts.crash_kernel_bytes) == (True, 256 * MIB)
 
 
-@pytest.mark.parametrize(
-    ("name", "words", "guard"),
-    [
-        ("earlyoom", (), "earlyoom"),
-        ("systemd-oomd", ("/usr/lib/systemd/systemd-oomd",), "systemd-oomd"),
-        ("python3", ("python3", "/usr/bin/nohang", "--monitor"), "nohang"),
-        ("python3.11", ("python3.11", "/opt/bin/forestall", "watch"), "forestall"),
-        ("python3", ("python3", "-m", "forestall", "watch", "--mode", "act"), "forestall"),
-        ("forestall", ("forestall", "watch"), "forestall"),
-        ("forestall", ("forestall", "look"), None),
-        ("forestall", ("forestall", "watch", "--once"), None),
-        ("python3", ("python3", "report.py", "earlyoom"), None),
-        ("python3", (), None),
-        ("nginx", ("nginx",), None),
-    ],
-)
-def test_a_guard_is_told_from_what_only_sounds_like_one(name, words, guard):
-    """A script has its interpreter's name, and only the agent's loop is a guard of ours."""
-    assert guard_name(name, words) == guard
-    assert guard is None or guard in GUARD_NAMES
-
-
 def test_databases_are_their_main_process(tmp_path):
     """A server's own children are not further servers; two servers are two."""
     fake = FakeHost(tmp_path).process(1, "systemd")
@@ -193,7 +172,8 @@ def test_every_recorded_host_is_read_whole(tree):
     assert facts.sysctls["vm.panic_on_oom"] in ("0", "1", "2")
     assert facts.own_cgroups
     assert facts.holders
-    assert facts.unseen.keys() <= {"psi", "units", "crash_kernel_loaded"}
+    damaged = [reason for reason in facts.unseen.values() if " line " in reason]
+    assert damaged == []
     assert loads(HostFacts, dumps(facts)) == facts
 
 
@@ -239,3 +219,133 @@ def test_the_recorded_machine_is_no_container():
     assert (facts.cgroup_version, facts.psi) == (1, True)
     assert facts.own_cgroups[0].max_bytes == 256 * MIB
     assert 0 < facts.own_cgroups[0].headroom_bytes < 256 * MIB
+
+
+def test_the_rhel_7_host_tells_what_the_rules_ask_for():
+    """Kernels, swap at boot, disks, the dump's place, limits and PostgreSQL's own settings."""
+    facts = read_facts(recorded_host(HOSTS / "rhel7-db"), FakeClock())
+    assert facts.unseen == {"psi": "this kernel has no PSI"}
+    assert facts.installed_kernels == (
+        "0-rescue-3f8e2b6c0d5d4f0d9a3c7b1e5a6d8c90",
+        "3.10.0-957.el7.x86_64",
+    )
+    assert (facts.livepatches, facts.effective_release, facts.extended_support) == ((), None, None)
+    assert "crashkernel=auto" in facts.cmdline
+    assert "vmxnet3" in facts.modules
+    assert facts.fstab_swaps == (facts.swaps[0].name,) == ("/dev/dm-1",)
+    root = next(mount for mount in facts.mounts if mount.path == "/")
+    assert (root.size_bytes, root.free_bytes) == (104806400 * 1024, 43594056 * 1024)
+    (disk,) = [device for device in facts.block_devices if device.answers_to(root.device)]
+    assert (disk.name, disk.disks, disk.rotational) == ("dm-0", ("sda",), True)
+    assert (facts.kdump.path, facts.kdump.filtered) == ("/var/crash", True)
+    assert facts.transparent_hugepage == "never"
+    assert (facts.numa_node_count, facts.cgroup_hybrid, facts.kubernetes) == (1, False, False)
+    (server,) = facts.postgres
+    assert server.complete
+    assert (server.shared_buffers_bytes, server.work_mem_bytes) == (4 * GIB, 32 * MIB)
+    assert server.data_directory == "/var/lib/pgsql/11/data"
+    unit = next(unit for unit in facts.units if unit.name == "postgresql-11.service")
+    assert (unit.oom_adjust_children, unit.start_limit_interval_seconds) == (0, 10.0)
+    assert [found.name for found in facts.slices] == ["system.slice"]
+
+
+def test_inside_a_container_the_hosts_own_things_are_not_told():
+    """An image's fstab and /boot say nothing; the kernel's settings are the host's all the same."""
+    facts = read_facts(recorded_host(HOSTS / "container-v2"), FakeClock())
+    for field in ("installed_kernels", "fstab_swaps", "kdump", "block_devices"):
+        assert getattr(facts, field) is None
+        assert "container" in facts.unseen[field]
+    assert facts.sysctls["vm.panic_on_oom"] == "0"
+
+
+def test_a_recording_has_its_own_time_and_origin():
+    """The facts are as old as the recording, by the host's own clock."""
+    recording = Recording(files={}, origin="sosreport", collected_at=1_600_000_000.0)
+    facts = read_facts(RecordedHost(recording), FakeClock(1_700_000_000.0))
+    assert (facts.at, facts.origin) == (1_600_000_000.0, "sosreport")
+    undated = read_facts(RecordedHost(Recording(files={})), FakeClock(1_700_000_000.0))
+    assert undated.at == 1_700_000_000.0
+
+
+def test_the_memory_controllers_of_a_hybrid(tmp_path):
+    """v1 with a v2 hierarchy beside it is a hybrid; v2 alone is not."""
+    assert read_facts(recorded_host(HOSTS / "vm-hybrid"), FakeClock()).cgroup_hybrid is True
+    assert _facts(FakeHost(tmp_path)).cgroup_hybrid is False
+
+
+def test_a_kubelet_makes_a_node(tmp_path):
+    """By its process; hidden processes leave its folder as the sign, or nothing to be told."""
+    fake = FakeHost(tmp_path).process(1, "systemd")
+    assert _facts(fake).kubernetes is False
+    assert _facts(fake.process(70, "kubelet")).kubernetes is True
+    fake.remove("proc/70").remove("proc/1")
+    assert _facts(fake).kubernetes is None
+    assert _facts(fake.write("var/lib/kubelet/config.yaml", "")).kubernetes is True
+
+
+def test_systems_older_than_os_release_are_named_in_its_words(tmp_path):
+    """The rules ask for the id and version, wherever they stood."""
+    fake = FakeHost(tmp_path).remove("etc/os-release")
+    fake.write("etc/redhat-release", "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n")
+    facts = _facts(fake)
+    assert (facts.os_id, facts.os_version_id) == ("rhel", "6.10")
+    assert facts.sources["/os_id"] == "/etc/redhat-release"
+    fake.remove("etc/redhat-release").write(
+        "etc/SuSE-release", "SUSE Linux Enterprise Server 11 (x86_64)\nVERSION = 11\n"
+    )
+    facts = _facts(fake)
+    assert (facts.os_id, facts.os_version_id) == ("sles", "11")
+
+
+def test_a_database_in_a_container_keeps_its_files(tmp_path):
+    """Its paths are another root's, so none of this host's is read for it."""
+    fake = FakeHost(tmp_path).process(1, "systemd")
+    fake.process(70, "postgres", cgroup="/docker/abc", cmdline=("postgres", "-D", "/data"))
+    fake.write("data/postgresql.conf", "shared_buffers = 1GB\n")
+    facts = _facts(fake)
+    assert facts.postgres[0].shared_buffers_bytes is None
+    assert not facts.postgres[0].complete
+    assert "container" in facts.unseen["postgres"]
+
+
+def test_pgdata_of_the_unit_finds_the_files(tmp_path):
+    """A server that says nothing of its place is found by its service's environment."""
+    fake = FakeHost(tmp_path).process(1, "systemd")
+    fake.process(70, "postgres", cgroup="/system.slice/postgresql.service", cmdline=("postgres",))
+    fake.write("run/systemd/system/x", "").command("systemctl --version", "systemd 252\n")
+    fake.command("systemctl show", "Id=postgresql.service\nEnvironment=PGDATA=/pg\n")
+    fake.write("pg/postgresql.conf", "shared_buffers = 1GB\n").write("pg/postgresql.auto.conf", "")
+    (server,) = _facts(fake).postgres
+    assert (server.data_directory, server.shared_buffers_bytes, server.complete) == (
+        "/pg",
+        GIB,
+        True,
+    )
+
+
+def test_what_half_a_recording_lacks_is_unknown():
+    """Of a few copied files nobody can say what else was there; of a complete one everybody can."""
+    files = {"proc/meminfo": b"MemTotal: 9 kB\n", "proc/sys/kernel/osrelease": b"6.1.0-28-amd64\n"}
+    half = read_facts(RecordedHost(Recording(files=files)), FakeClock())
+    assert (half.psi, half.modules, half.livepatches, half.coredump) == (None, None, None, None)
+    assert half.unseen["psi"] == "proc/pressure/memory was not recorded"
+    assert half.unseen["kdump"] == "no settings of kdump were recorded"
+    assert half.unseen["holders"] == "no process was recorded"
+    whole = read_facts(RecordedHost(Recording(files=files, complete=True)), FakeClock())
+    assert (whole.psi, whole.modules, whole.livepatches) == (False, (), ())
+    assert whole.unseen["psi"] == "this kernel has no PSI"
+    assert "not installed" in whole.unseen["kdump"]
+
+
+def test_a_kernel_before_psi_has_none_whatever_was_recorded():
+    """PSI came with 4.20 and, on RHEL, 4.18; nobody carried it back to 3.10."""
+    files = {"proc/sys/kernel/osrelease": b"3.10.0-957.el7.x86_64\n"}
+    facts = read_facts(RecordedHost(Recording(files=files)), FakeClock())
+    assert (facts.psi, facts.unseen["psi"]) == (False, "this kernel has no PSI")
+
+
+def test_an_answer_of_systemctl_shows_that_systemd_runs():
+    """A sosreport has it and no /run/systemd/system."""
+    recording = Recording(files={}, commands={"systemctl-show": b"Id=a.service\nMemoryMax=1\n"})
+    (unit,) = read_facts(RecordedHost(recording), FakeClock()).units
+    assert (unit.name, unit.memory_max_bytes) == ("a.service", 1)
