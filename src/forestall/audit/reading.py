@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from forestall.model.codec import Json, encode
-from forestall.model.facts import HolderFacts, HostFacts, UnitFacts, UserLimit
+from forestall.model.facts import HolderFacts, HostFacts, UnitFacts
 from forestall.model.finding import Fact
 from forestall.model.sample import CgroupSample
 
@@ -98,7 +98,7 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
     field = match["field"]
     if isinstance(one, UnitFacts):
         return f"{one.name} {_UNIT_FIELDS.get(field, field)}", "systemctl show"
-    if isinstance(one, UserLimit):
+    if match["list"] == "user_limits":
         return f"{one.domain} {one.kind} {one.item}", "/etc/security/limits.conf"
     if isinstance(one, CgroupSample):
         return f"{one.path} {field}", f"cgroup {one.path}"
