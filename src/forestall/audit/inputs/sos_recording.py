@@ -11,6 +11,7 @@ from dataclasses import replace
 from forestall.audit.inputs import sos_text
 from forestall.audit.inputs.gather import Gathered
 from forestall.audit.inputs.sos_layout import command_of
+from forestall.audit.inputs.sos_units import shown_units
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.sense.host import decode
 from forestall.sense.recording import Recording
@@ -236,6 +237,12 @@ def _commands(report: SosReport) -> dict[str, bytes]:
         report.put("run/systemd/system/", "")
         found["systemctl-show"] = (services.rstrip("\n") + _slices(report)).encode()
         report.sources["/units"] = report.path_of("services")
+    elif report.answer("list-units"):
+        shown = shown_units(report.found.files, report.answer("list-units") or "")
+        if shown:
+            report.put("run/systemd/system/", "")
+            found["systemctl-show"] = (shown.rstrip("\n") + _slices(report)).encode()
+            report.sources["/units"] = "unit files"
     version = sos_text.value_of(report.answer("manager") or "", "Version")
     version = version or _packaged_version(report, "systemd")
     match = re.search(r"\d{2,4}", version or "")
@@ -374,7 +381,7 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
     changes["livepatches"] = _livepatches(facts, report)
     if changes["livepatches"] is None:
         unseen["livepatches"] = RECORDED + "list of modules or live patches"
-    if facts.units is None and "services" not in report.by_command:
+    if facts.units is None:
         unseen["units"] = RECORDED + "answer of systemctl show"
     return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
 

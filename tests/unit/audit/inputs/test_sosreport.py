@@ -25,6 +25,19 @@ DATA = Path(__file__).parents[3] / "data"
 RHEL7 = DATA / "sosreports" / "rhel7-db"
 RHEL9 = DATA / "sosreports" / "rhel9-app"
 MEMINFO = b"MemTotal: 1024 kB\n"
+PS_OF_DEBIAN = b"""\
+USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
+root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
+postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 /usr/lib/postgresql/15/bin/postgres\
+ -D /var/lib/postgresql/15/main -c config_file=/etc/postgresql/15/main/postgresql.conf
+"""
+LISTED = """\
+UNIT LOAD ACTIVE SUB DESCRIPTION
+feed.service loaded active running Feed
+● lost.service loaded failed failed Lost
+gone.service not-found inactive dead gone
+getty@tty1.service loaded active running Getty
+""".encode()
 SMALL = Limits(
     unpacked_bytes=64 * 1024 * 1024, ratio=100, ratio_from_bytes=1024 * 1024, seconds=20.0
 )
@@ -235,12 +248,7 @@ ii  systemd                     252.31-1     amd64        system and service man
 """),
             ("r/etc/postgresql/15/main/postgresql.conf",
              b"data_directory = '/var/lib/postgresql/15/main'\nshared_buffers = 4GB\n"),
-            ("r/sos_commands/process/ps_auxwww", b"""\
-USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
-root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
-postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 """
-             b"/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main "
-             b"-c config_file=/etc/postgresql/15/main/postgresql.conf\n"),
+            ("r/sos_commands/process/ps_auxwww", PS_OF_DEBIAN),
         ),
     )  # fmt: skip
     facts = seen.facts
@@ -250,6 +258,31 @@ postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 """
     assert [h.process.name for h in facts.databases] == ["postgres"]
     assert facts.livepatches is None
     assert "livepatches" in facts.unseen
+
+
+def test_units_of_an_old_report_are_those_of_their_files(tmp_path):
+    """sos 3.2 asks systemd for no limits: unit files and drop-ins tell them, else nobody."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            ("r/sos_commands/systemd/systemctl_list-units_--all",
+             LISTED),
+            ("r/etc/systemd/system/feed.service",
+             b"[Service]\nExecStart=/bin/feed\nMemoryLimit=2G\nRestart=always\nRestartSec=5\n"),
+            ("r/etc/systemd/system/feed.service.d/90.conf", b"[Service]\nMemoryLimit=3G\n"),
+            ("r/lib/systemd/system/getty@.service", b"[Service]\nRestart=always\n"),
+        ),
+    )  # fmt: skip
+    found = {unit.name: unit for unit in seen.facts.units}
+    assert list(found) == ["feed.service", "lost.service", "getty@tty1.service"]
+    feed = found["feed.service"]
+    assert (feed.memory_max_bytes, feed.limit_known) == (3 * 1024**3, True)
+    assert (feed.restart, feed.restart_seconds, feed.active) == ("always", 5.0, True)
+    assert (found["lost.service"].limit_known, found["lost.service"].active) == (False, False)
+    assert found["getty@tty1.service"].memory_max_bytes is None
+    assert found["getty@tty1.service"].limit_known
+    assert seen.facts.sources["/units"] == "unit files"
 
 
 def test_a_livepatch_is_known_by_its_module(tmp_path):
