@@ -28,7 +28,7 @@ MEMINFO = b"MemTotal: 1024 kB\n"
 PS_OF_DEBIAN = b"""\
 USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
 root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
-postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 /usr/lib/postgresql/15/bin/postgres\
+postgres     900  0.0  0.1 172000 97000 ? Ss Nov01 0:10 /usr/lib/postgresql/15/bin/postgres\
  -D /var/lib/postgresql/15/main -c config_file=/etc/postgresql/15/main/postgresql.conf
 """
 LISTED = """\
