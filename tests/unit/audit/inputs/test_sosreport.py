@@ -360,6 +360,39 @@ def test_pax_and_long_names_are_read(tmp_path):
         assert _one(tmp_path, out.getvalue()).facts.memory.mem_total_bytes == 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    ("release", "cmdline", "psi"),
+    [
+        ("3.10.0-957.el7.x86_64", "ro", False),
+        ("4.18.0-553.el8_10.x86_64", "ro", False),
+        ("5.14.0-427.el9.x86_64", "ro psi=1", None),
+        ("6.1.0-28-amd64", "ro", None),
+        ("", "ro", None),
+    ],
+)
+def test_no_file_of_pressure_is_no_evidence_by_itself(tmp_path, release, cmdline, psi):
+    """An older sos does not collect it; only the kernel tells whether there was any."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            ("r/proc/cmdline", cmdline.encode()),
+            ("r/proc/sys/kernel/osrelease", release.encode()),
+        ),
+    )
+    assert seen.facts.psi is psi
+    assert (psi is None) == ("the sosreport has no" in seen.facts.unseen["psi"])
+
+
+def test_a_report_without_processes_says_nothing_of_them(tmp_path):
+    """No list of processes: no guard, no database, no kubelet is neither there nor not."""
+    seen = _one(tmp_path, of_members(("r/proc/meminfo", MEMINFO)))
+    facts = seen.facts
+    assert (facts.guards, facts.databases, facts.kubernetes) == (None, None, None)
+    assert (facts.process_count, facts.hidden_processes) == (None, None)
+    assert "list of processes" in facts.unseen["holders"]
+
+
 def test_a_large_file_is_cut_at_a_line_and_said(tmp_path):
     """A file over its limit is kept up to it."""
     filler = "".join(f"net.x{number} = 1\n" for number in range(400_000))
@@ -367,6 +400,7 @@ def test_a_large_file_is_cut_at_a_line_and_said(tmp_path):
     seen = _one(tmp_path, of_members(("r/sos_commands/kernel/sysctl_-a", text.encode())))
     assert seen.facts.sysctls["vm.swappiness"] == "7"
     assert "was cut" in seen.problem
+    assert "was cut" in seen.facts.unseen["sysctls"]
 
 
 @pytest.mark.parametrize(
