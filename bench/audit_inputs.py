@@ -9,11 +9,13 @@ Each measurement is a process of its own: wall and CPU seconds, and the most mem
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import platform
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -44,6 +46,12 @@ READ_JSON = """
 import json
 print(sum("hostname" in json.loads(line) for line in open(sys.argv[1], "rb")))
 """
+READ_PROMETHEUS = """
+from forestall.audit.inputs.prometheus import read_prometheus
+from forestall.clock import SystemClock
+found = read_prometheus([sys.argv[1]], SystemClock())
+print(sum(seen.facts.memory.mem_total_bytes is not None for seen in found))
+"""
 READ_INVENTORY = """
 from forestall.audit.inputs.inventory import read_inventory
 print(len(read_inventory(sys.argv[1])))
@@ -57,7 +65,11 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=100_000)
     parser.add_argument("--report-mb", type=int, default=120)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.serve is not None:
+        serve(args.serve)
+        return
     with tempfile.TemporaryDirectory() as folder:
         rows = measured(Path(folder), args.hosts, args.report_mb)
     machine = {
@@ -92,6 +104,8 @@ def measured(folder: Path, hosts: int, report_mb: int) -> list[dict]:
     rows.append(run(f"facts of {hosts} hosts, {size}", READ_FACTS, fleet))
     rows.append(run("  json.loads of each line alone", READ_JSON, fleet))
     fleet.unlink()
+    with answering(hosts) as url:
+        rows.append(run(f"prometheus of {hosts} hosts (answers made up)", READ_PROMETHEUS, url))
     for form, maker in (("ini", make_ini), ("yml", make_yaml)):
         path = folder / f"hosts.{form}"
         path.write_text(maker(hosts))
@@ -99,7 +113,69 @@ def measured(folder: Path, hosts: int, report_mb: int) -> list[dict]:
     return rows
 
 
-def run(what: str, code: str, path: Path) -> dict:
+@contextlib.contextmanager
+def answering(hosts: int):
+    """The url of a server that answers every query for so many hosts, in a process of its own."""
+    words = [sys.executable, __file__, "--serve", str(hosts)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child.stdout.readline().strip()
+        finally:
+            child.terminate()
+
+
+def serve(hosts: int) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from urllib.parse import parse_qs
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.answer(json.dumps(vector(form["query"][0], hosts)).encode())
+
+        def do_GET(self) -> None:
+            self.answer(b'{"status":"success","data":{"groups":[]}}')
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    server.serve_forever()
+
+
+def vector(query: str, hosts: int) -> dict:
+    """A value for every host and metric that the query names; two file systems a host."""
+    named = re.search(r'__name__=~"([^"]*)"', query)
+    names = named[1].split("|") if named else [""]
+    labels: dict[str, str] = {}
+    if "node_uname_info" in query and "timestamp" not in query:
+        labels = {"job": "node", "release": "5.14.0-427.el9.x86_64", "machine": "x86_64"}
+    elif "node_os_info" in query:
+        labels = {"id": "rhel", "version_id": "9.4", "pretty_name": "Red Hat Enterprise Linux"}
+    elif "node_filesystem" in query:
+        labels = {"device": "/dev/sda1", "mountpoint": "/", "fstype": "xfs"}
+    result = []
+    for number in range(0 if "== 0" in query or ("_info)" in query and not labels) else hosts):
+        for name in names:
+            metric = {"instance": f"app{number:06}.example:9100", **labels}
+            if name:
+                metric["__name__"] = name
+            if "nodename" in query:
+                metric["nodename"] = f"app{number:06}.example"
+            result.append({"metric": metric, "value": [1_700_000_000.0, "17179869184"]})
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+def run(what: str, code: str, path: Path | str) -> dict:
     tail = """
     import resource
     used = resource.getrusage(resource.RUSAGE_SELF)
