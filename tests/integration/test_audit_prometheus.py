@@ -192,6 +192,21 @@ def test_any_other_answer_is_one_clear_line(body):
     assert "\n" not in raised.value.message
 
 
+def test_a_server_without_rules_says_nothing_of_alerts():
+    """Those of a VictoriaMetrics are evaluated elsewhere: unknown, not none."""
+
+    def respond(handler):
+        row = {"metric": {"instance": "db01:9100", "nodename": "db01", "job": "node"}}
+        rows = [{**row, "value": [1, "1700000000"]}] if handler.command == "POST" else []
+        data = {"resultType": "vector", "result": rows, "groups": []}
+        _send(handler, json.dumps({"status": "success", "data": data}).encode())
+
+    with answering(respond) as url:
+        (seen,) = read_prometheus([url], SystemClock())
+    assert seen.facts.memory_alerts is None
+    assert "others may evaluate them" in seen.facts.unseen["memory_alerts"]
+
+
 def test_a_server_that_hangs_or_drips_is_left_in_time():
     """The time bounds the whole answer, not each byte of it."""
 
