@@ -1,31 +1,92 @@
-"""All rules over one host: HostFacts -> Findings, the gravest first."""
+"""All rules over one host: facts -> Findings."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
-from forestall.audit.rules import kernel, panic, services, swap
+from forestall.audit.posture import Posture
+from forestall.audit.reading import fact
+from forestall.audit.rule import Judgement, Rule
+from forestall.audit.rules import RULES
+from forestall.audit.terms import Terms
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Finding, Severity
+from forestall.model.finding import Finding, FindingState, Severity
 
-Rule = Callable[[HostFacts], Finding | None]
-
-RULES: tuple[Rule, ...] = (
-    swap.little_left,
-    *panic.RULES,
-    *swap.RULES,
-    *services.RULES,
-    *kernel.RULES,
+TONIGHT = (
+    "MEM-001",
+    "PAN-001",
+    "PAN-002",
+    "PAN-003",
+    "PAN-004",
+    "KDP-001",
+    "SWP-002",
+    "SWP-004",
+    "SWP-005",
+    "OVC-002",
+    "OVC-003",
+    "LIM-001",
+    "OOM-001",
+    "OOM-003",
+    "SVC-001",
+    "KRN-001",
+    "KRN-002",
 )
-"""Of equally grave findings the earlier rule's is shown first: what is wrong now, then tonight."""
+"""What `look` shows, of equally grave findings the earlier first: what is wrong now, then tonight.
 
-ORDER = tuple(Severity)
+The other rules are about the fleet's upkeep and are the audit's.
+"""
+
+DOUBTS = ("PAN-001", "SWP-005", "LIM-001", "OOM-001")
+"""The rules of TONIGHT where not knowing is itself worth a line of `look`."""
+
+BY_ID = {rule.id: rule for rule in RULES}
+GRAVITY = tuple(Severity)
+
+
+def judge(posture: Posture, rules: Iterable[Rule] = RULES) -> Iterator[tuple[Rule, Judgement]]:
+    """What each rule says of the host, in the rules' order."""
+    for rule in rules:
+        yield rule, rule.judge(posture)
+
+
+def finding(posture: Posture, rule: Rule, judged: Judgement) -> Finding:
+    """A judgement with everything a report tells of it."""
+    facts = posture.facts
+    reads = rule.reads if judged.reads is None else judged.reads
+    return Finding(
+        rule=rule.id,
+        host=facts.hostname,
+        state=judged.state,
+        severity=judged.severity or rule.severity,
+        text=judged.text,
+        observed=tuple(fact(facts, pointer) for pointer in reads),
+        expected=rule.expected if judged.expected is None else judged.expected,
+        remedy=rule.remedy if judged.remedy is None else judged.remedy,
+        reference=rule.reference if judged.reference is None else judged.reference,
+        undo=rule.undo if judged.undo is None else judged.undo,
+        cost=rule.cost if judged.cost is None else judged.cost,
+        at=facts.at,
+    )
+
+
+def audit(
+    facts: HostFacts, terms: Terms | None = None, rules: Iterable[Rule] = RULES
+) -> tuple[Finding, ...]:
+    """What every rule says of one host, whatever its state."""
+    posture = Posture(facts, terms)
+    return tuple(finding(posture, rule, judged) for rule, judged in judge(posture, rules))
 
 
 def findings(facts: HostFacts) -> tuple[Finding, ...]:
-    """What the rules find, the gravest first, else in the rules' order."""
-    found = [finding for rule in RULES if (finding := rule(facts)) is not None]
-    return tuple(sorted(found, key=lambda finding: ORDER.index(finding.severity)))
+    """What bears on tonight and is not fine, the gravest first, else in the order of TONIGHT."""
+    found = audit(facts, rules=(BY_ID[name] for name in TONIGHT))
+    troubles = [
+        one
+        for one in found
+        if one.state is FindingState.FAIL
+        or (one.state is FindingState.UNKNOWN and one.rule in DOUBTS)
+    ]
+    return tuple(sorted(troubles, key=lambda one: GRAVITY.index(one.severity)))
 
 
 def needs_a_look(found: tuple[Finding, ...]) -> bool:
     """Whether anything critical or high was found."""
-    return any(finding.severity in (Severity.CRITICAL, Severity.HIGH) for finding in found)
+    return any(one.severity in (Severity.CRITICAL, Severity.HIGH) for one in found)

@@ -1,10 +1,11 @@
 """Facts by their place in the HostFacts document, so that a sentence can point at what it says."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from forestall.model.codec import Json, encode
-from forestall.model.facts import HostFacts
+from forestall.model.facts import HolderFacts, HostFacts, UnitFacts
 from forestall.model.finding import Fact
 
 SOURCES = {
@@ -28,28 +29,65 @@ SOURCES = {
     "/systemd_version": ("systemd version", "systemctl --version"),
     "/units": ("services", "systemctl show"),
     "/guards": ("userspace OOM guards", "/proc"),
+    "/committed_bytes": ("Committed_AS", "/proc/meminfo"),
+    "/commit_limit_bytes": ("CommitLimit", "/proc/meminfo"),
 }
 
 
+_PARTS = re.compile(
+    r"/(?P<list>units|slices|holders|databases|own_cgroups|mounts|postgres|swaps)/(?P<index>\d+)/"
+    r"(?P<field>.+)"
+)
+
+_UNIT_FIELDS = {
+    "memory_max_bytes": "MemoryMax",
+    "memory_high_bytes": "MemoryHigh",
+    "swap_max_bytes": "MemorySwapMax",
+    "restart": "Restart",
+    "oom_score_adjust": "OOMScoreAdjust",
+    "oom_policy": "OOMPolicy",
+}
+
+_PROCESS_FILES = {"oom_score": "oom_score", "oom_score_adjust": "oom_score_adj"}
+
+
 def fact(facts: HostFacts, pointer: str, *, name: str = "", source: str = "") -> Fact:
-    """The fact at `pointer` (RFC 6901) of the HostFacts document; None where nothing was read."""
-    known_name, known_source = SOURCES.get(pointer, ("", ""))
+    """The fact at `pointer` (RFC 6901) of the HostFacts document; None where nothing was read.
+
+    Its name and source are those of the place, unless the facts say that it was read elsewhere.
+    """
+    known_name, known_source = SOURCES.get(pointer) or _place(facts, pointer)
     return Fact(
         name=name or known_name or pointer.rsplit("/", 1)[-1],
         value=_value_at(facts, pointer),
         pointer=pointer,
-        source=source or known_source,
+        source=facts.sources.get(pointer) or source or known_source,
     )
 
 
 def sysctl(facts: HostFacts, name: str) -> Fact:
     """The raw text of one sysctl; its value is None where it could not be read."""
-    return Fact(
-        name=name,
-        value=facts.sysctls.get(name),
-        pointer=f"/sysctls/{name}",
-        source="/proc/sys/" + name.replace(".", "/"),
-    )
+    return fact(facts, f"/sysctls/{name}")
+
+
+def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
+    """(name, source) of a value in one of the document's lists, or of a sysctl."""
+    if pointer.startswith("/sysctls/"):
+        setting = pointer.removeprefix("/sysctls/")
+        return setting, "/proc/sys/" + setting.replace(".", "/")
+    match = _PARTS.fullmatch(pointer)
+    if match is None:
+        return "", ""
+    one = getattr(facts, match["list"])[int(match["index"])]
+    field = match["field"]
+    if isinstance(one, UnitFacts):
+        return f"{one.name} {_UNIT_FIELDS.get(field, field)}", "systemctl show"
+    if isinstance(one, HolderFacts):
+        last = field.rpartition("/")[2]
+        file = _PROCESS_FILES.get(field, "status")
+        shown = file if field in _PROCESS_FILES else last
+        return f"{one.process.name} {shown}", f"/proc/{one.process.key.pid}/{file}"
+    return "", ""
 
 
 def sysctl_number(facts: HostFacts, name: str) -> int | None:
@@ -58,17 +96,6 @@ def sysctl_number(facts: HostFacts, name: str) -> int | None:
         return int(facts.sysctls[name])
     except (KeyError, ValueError):
         return None
-
-
-def of_process(facts: HostFacts, index: int, field: str, *, file: str) -> Fact:
-    """One field of one holder, for example `oom_score` of the largest."""
-    process = facts.holders[index].process
-    return fact(
-        facts,
-        f"/holders/{index}/{field}",
-        name=f"{process.name} {field.rsplit('/', 1)[-1]}",
-        source=f"/proc/{process.key.pid}/{file}",
-    )
 
 
 def _value_at(facts: HostFacts, pointer: str) -> Json:

@@ -3,7 +3,7 @@
 from forestall.audit import holders as held
 from forestall.audit.headroom import zram_bytes
 from forestall.audit.limits import limit_file, limit_source
-from forestall.audit.reading import fact, of_process, sysctl, sysctl_number
+from forestall.audit.reading import fact, sysctl, sysctl_number
 from forestall.audit.settings import STRICT_OVERCOMMIT, kills_who_asks, prompt_guards
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Fact, Outcome, Reason
@@ -163,7 +163,7 @@ def _victim_reason(facts: HostFacts, index: int, total_bytes: int | None = None)
         text = f"The OOM killer takes the highest score: now {who}. A leak may overtake it."
     else:
         text = f"The OOM killer takes the highest score. Nobody stands out now: {who} leads."
-    return Reason(text=text, facts=(of_process(facts, index, "oom_score", file="oom_score"),))
+    return Reason(text=text, facts=(fact(facts, f"/holders/{index}/oom_score"),))
 
 
 def _unkillable_reasons(facts: HostFacts) -> list[Reason]:
@@ -175,7 +175,7 @@ def _unkillable_reasons(facts: HostFacts) -> list[Reason]:
             f"{format_bytes(held.counted_bytes(holder))} and is exempt from the OOM killer "
             "(oom_score_adj -1000): if it leaks, everything else is killed first."
         )
-        adjust = of_process(facts, index, "oom_score_adjust", file="oom_score_adj")
+        adjust = fact(facts, f"/holders/{index}/oom_score_adjust")
         reasons.append(Reason(text=text, facts=(adjust,)))
     return reasons
 

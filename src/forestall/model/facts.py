@@ -2,7 +2,7 @@
 
 `look`, the evidence bundle and the audit rules all read these facts, through the same readers.
 None = this host, or this user's rights, cannot tell; `unseen` then says why. An empty tuple was
-looked for and is not there.
+looked for and is not there. A field that has a value and a reason in `unseen` is not whole.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,10 @@ class UnitFacts:
 
     `limit_known` tells an unlimited unit (True, limits None) from one that could not be asked;
     `swap_max_bytes` is None too where systemd has no such property. `cores_allowed` is False for
-    LimitCORE=0. `oom_adjust_children` is the PG_OOM_ADJUST_VALUE of the unit's environment, which
-    PostgreSQL gives its sessions: 0 where only PG_OOM_ADJUST_FILE is named, None where that is
-    not. `start_limit_burst` 0, or an interval of 0 = started again without end.
+    a soft limit of 0: LimitCORE=0, or the default of RHEL 8 and later. `oom_adjust_children` is
+    the PG_OOM_ADJUST_VALUE of the unit's environment, which PostgreSQL gives its sessions: 0 where
+    only PG_OOM_ADJUST_FILE is named, None where that is not. `start_limit_burst` 0, or an interval
+    of 0 = started again without end.
     """
 
     name: str
