@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.fakes import oom, oom_hosts
 
 from forestall.audit.oom import vmcore
 from forestall.audit.oom.account import OomReport
+from forestall.cli import audit_oom
 from forestall.cli.main import main
 from forestall.model.codec import from_document
 
@@ -61,6 +63,22 @@ def test_standard_input(log, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", stream)
     assert main(["audit", "oom", "-"]) == 1
     assert "standard input: one event" in capsys.readouterr().out
+
+
+def test_a_pipe_that_goes_silent_is_not_waited_for(capsys, monkeypatch):
+    """What came until then is told, and that it ended so."""
+    reader, writer = os.pipe()
+    monkeypatch.setattr(audit_oom, "PIPE_WAIT_SECONDS", 0.2)
+    try:
+        os.write(writer, oom.stamped(INCIDENT).encode())
+        with open(reader, encoding="utf-8") as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            assert main(["audit", "oom", "-"]) == 1
+    finally:
+        os.close(writer)
+    out = capsys.readouterr().out
+    assert out.startswith("inventory-sync (pid 4711) held")
+    assert "nothing more came within 0.2 s" in out
 
 
 def test_another_event_can_be_asked_for(log, capsys):

@@ -123,6 +123,30 @@ def test_shared_memory_is_counted_once():
     assert 60 * 1024**2 < database.bytes < 130 * 1024**2
 
 
+@pytest.mark.parametrize(
+    ("name", "blamed", "victim"),
+    [("cgroup_v1_1", "stock-sync", 22655), ("cgroup_v1_2", "python3", 15433)],
+)
+def test_cgroup_v1_on_a_new_kernel(name, blamed, victim):
+    """6.18 prints v1's memory.stat over many lines, where only `total_...` counts what is below."""
+    report = oom_logs.explain((DATA / "host-6.18" / f"{name}.dmesg").read_bytes())
+    account = oom_logs.chosen(report)
+    assert [one.name for one in account.culprits] == [blamed]
+    assert account.victims[0].pid == victim
+    assert account.ran_out.shortage is Shortage.CGROUP
+    anonymous = account.parts[0]
+    assert anonymous.name == "process memory (anonymous)"
+    assert anonymous.bytes > 0.6 * sum(part.bytes for part in account.parts)
+
+
+def test_what_a_cgroup_has_reached_is_all_that_it_has():
+    """The parts of a real cgroup come to its limit, and none is without a name."""
+    report = oom_logs.explain((DATA / "host-6.18" / "cgroup_v1_2.dmesg").read_bytes())
+    account = oom_logs.chosen(report)
+    assert sum(part.bytes for part in account.parts) == pytest.approx(370512 * 1024, rel=0.02)
+    assert all(part.name != "named by no counter" for part in account.parts)
+
+
 WRITTEN = [
     ("rhel6-java.messages", "java", "java", Ending.KILLED),
     ("rhel6-panic.console", "java", None, Ending.PANICKED),
