@@ -2,7 +2,7 @@
 
 Reads dmesg, journalctl -k (text, -o export, -o json), syslog files, serial consoles and
 vmcore-dmesg.txt of kernels 2.6.32 to 6.x, plain or packed (gzip, xz, bzip2), and - for standard
-input. A dump of a kernel's memory (ELF vmcore, /proc/kcore) is read through drgn, with --vmlinux.
+input. A dump of a kernel's memory (vmcore) is read through drgn, with --vmlinux.
 
 examples:
   forestall audit oom /var/log/messages
