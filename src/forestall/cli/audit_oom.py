@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if limit <= 0:
         raise UsageError("--limit 0 reads nothing", help="give for example --limit 512M")
     report = _read(args.file, limit, args.vmlinux)
+    if not report.bytes_read:
+        # As after `dmesg` without the right to read: that is no sign that all was well.
+        raise InputError(f"{report.source}: empty", help="dmesg and journalctl -k may need root")
     if args.event is not None and args.event not in {one.number for one in report.accounts}:
         raise UsageError(
             f"there is no event {args.event} in {args.file}",
@@ -85,7 +88,7 @@ def _read(name: str, limit: int, vmlinux: str | None) -> OomReport:
                 "standard input is a terminal", help="dmesg | forestall audit oom -, or name a file"
             )
         return explain_stream(_patient(sys.stdin.buffer), "standard input", limit)
-    with open(name, "rb") as file:
+    with open(name, "rb", opener=_open_at_once) as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISDIR(mode):
             raise InputError(f"{name}: a folder", help="name a file in it")
@@ -94,6 +97,13 @@ def _read(name: str, limit: int, vmlinux: str | None) -> OomReport:
         if vmlinux is not None:
             raise UsageError("--vmlinux is for dumps of memory", help=f"{name} is none")
         return explain_stream(_patient(file), name, limit)
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    """A named pipe that nobody writes to would keep an ordinary open waiting for ever."""
+    if stat.S_ISFIFO(os.stat(name).st_mode):
+        flags |= os.O_NONBLOCK
+    return os.open(name, flags)
 
 
 def _head(file: IO[bytes]) -> bytes:

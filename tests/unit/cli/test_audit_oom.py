@@ -81,6 +81,23 @@ def test_a_pipe_that_goes_silent_is_not_waited_for(capsys, monkeypatch):
     assert "nothing more came within 0.2 s" in out
 
 
+def test_a_named_pipe_without_a_writer_does_not_hang(tmp_path, capsys, monkeypatch):
+    """An ordinary open of it would never come back."""
+    monkeypatch.setattr(audit_oom, "PIPE_WAIT_SECONDS", 0.2)
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    assert main(["audit", "oom", path]) == 3
+    assert "nobody writes to it" in capsys.readouterr().err
+
+
+def test_nothing_to_read_is_not_taken_for_fine(tmp_path, capsys):
+    """An empty file or a `dmesg` that was refused tells nothing."""
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+    assert main(["audit", "oom", str(path)]) == 3
+    assert "may need root" in capsys.readouterr().err
+
+
 def test_another_event_can_be_asked_for(log, capsys):
     """The list of all events has their numbers."""
     path = log([*oom_hosts.docker_el7(), *INCIDENT])

@@ -85,7 +85,10 @@ def read(
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
     buffered = _peekable(file)
-    head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    try:
+        head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    except TimeoutError as error:
+        raise InputError(f"{name}: {error}", help="nobody writes to it; name a file") from None
     for magic, opener in PACKED:
         if head.startswith(magic):
             buffered = _peekable(opener(cast(IO[bytes], buffered)))
