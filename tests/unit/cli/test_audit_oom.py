@@ -126,6 +126,14 @@ def test_bad_input_is_one_line(log, capsys, words, code, says):
     assert says in capsys.readouterr().err
 
 
+def test_who_died_for_a_protected_leak_is_told(capsys):
+    """The last kill alone would hide that four others went first."""
+    path = Path(__file__).parents[2] / "data" / "oom" / "guest-6.1" / "leak_protected.console"
+    assert main(["audit", "oom", str(path)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "it had killed 4 others (report-cron, postgres) while inventory-sync held most." in out
+
+
 def test_names_cannot_reach_the_terminal(log, capsys):
     """A process may call itself anything, escapes included."""
     lines = [line.replace("inventory-sync", "a\x07\u202eb") for line in INCIDENT]
