@@ -2,12 +2,12 @@
 
     python bench/audit.py                    100,000 hosts, then this host; a few minutes
     python bench/audit.py --hosts 10000 --rivals lynis,risu --rival-seconds 240
-    python bench/audit.py --coverage DIR     facts as JSON lines in DIR: which rules were decided
+    python bench/audit.py --coverage FILE    facts as JSON lines: which rules were decided
 
 Fleet figures are one process on one core: CPU seconds, and the peak of its resident memory. The
 hosts are made here: a mix of database, web and old hosts of which no two are alike, each with 40
-services and ten holders. Rivals run where they are installed (lynis: Debian package; risu: not in
-a registry, `risu` on PATH); what does not run is said so.
+services and ten holders. Rivals run where they are installed (lynis: Debian's package; risu: `pip
+install risu`, in an environment of its own that is on PATH); what is not there is said so.
 """
 
 import argparse
@@ -139,7 +139,6 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=100_000)
     parser.add_argument("--write-facts", metavar="FILE", help="write the fleet's facts and end")
     parser.add_argument("--coverage", metavar="FILE", action="append", default=[])
-    parser.add_argument("--compliant", action="store_true", help="only the compliant hosts")
     parser.add_argument("--rivals", default="lynis,risu")
     parser.add_argument("--rival-seconds", type=float, default=400.0)
     parser.add_argument("--part", choices=PARTS, help="one measurement alone, as JSON")
@@ -249,7 +248,7 @@ def _this_host() -> Iterator[str]:
 
 RIVALS = {
     "lynis": ["lynis", "audit", "system", "--quick", "--no-colors", "--quiet"],
-    "risu": ["risu", "-l", "--output", os.devnull],
+    "risu": ["risu.py", "--live", "--run", "--quiet", "--output", "risu.json"],
 }
 
 
