@@ -11,7 +11,7 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.audit.systems import System, system_of
 from forestall.audit.tables import LIFE_CYCLES_STALE_DAYS
 from forestall.audit.tables.nouns import Cycle, day, iso
-from forestall.model.finding import Cost, Severity
+from forestall.model.finding import Cost, FindingState, Severity
 from forestall.units import DAY
 
 EXTENSIONS = frozenset({"els", "tuxcare-els", "esm-infra", "ltss", "elts"})
@@ -33,7 +33,8 @@ def judge(host: Posture) -> Judgement:
             remedy=REFRESH,
         )
     if cycle.end is None or host.at < day(cycle.end) + DAY:
-        return PASS
+        aged = _aged(host, system)
+        return PASS if not aged else Judgement(FindingState.PASS, f"Maintained{aged}.")
     return _past(host, system, cycle, cycle.end)
 
 

@@ -9,7 +9,8 @@ from forestall.audit.kernels import Line, kernel_of
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.systems import system_of
-from forestall.audit.tables.nouns import Minor, day
+from forestall.audit.tables import RELEASES_STALE_DAYS
+from forestall.audit.tables.nouns import Minor, day, iso
 from forestall.model.finding import Cost, Severity
 from forestall.units import DAY
 
@@ -36,13 +37,20 @@ def judge(host: Posture) -> Judgement:
     last = host.tables.last_minor(kernel.el_major, host.at)
     if minor is None or last is None:
         return unknown(f"{kernel.release} is not in the map of minor releases.")
+    closed = host.tables.is_closed(kernel.el_major)
     if minor.name == last.name:
-        return PASS
+        until = host.tables.mapped_until(kernel.el_major)
+        if closed or host.at - until <= RELEASES_STALE_DAYS * DAY:
+            return PASS
+        return unknown(
+            f"{minor.name} is the last that is known, by a map of {iso(until)}, older than "
+            f"{RELEASES_STALE_DAYS} days.",
+            remedy="bring it up to date: forestall audit refresh",
+        )
     paid = facts.extended_support in PAID or (host.terms.extended_support_until or 0) > host.at
     if has_paid_stream(minor, system.id, paid, host.at) or _just_followed(host, minor):
         return PASS
     extension = f"; its EUS ended on {minor.eus_until}" if minor.eus_until else ""
-    closed = host.tables.is_closed(kernel.el_major)
     return fail(
         f"The running kernel {kernel.release} is that of release {minor.name}; the last of its "
         f"line {'is' if closed else 'so far is'} {last.name}"

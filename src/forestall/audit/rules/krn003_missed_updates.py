@@ -40,7 +40,7 @@ def judge(host: Posture) -> Judgement:
     if late and facts.livepatches and not facts.effective_release:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
-        judged = _missed(kernel.release, late, host.at // DAY)
+        judged = _missed(kernel.release, late, host.at // DAY, host.tables.aged(major, host.at))
         return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)
     if until is None or until < limit:
@@ -59,7 +59,7 @@ def _older(updates: tuple[Update, ...], limit: float) -> tuple[Update, ...]:
 
 
 @lru_cache(1024)
-def _missed(release: str, late: tuple[Update, ...], today: float) -> Judgement:
+def _missed(release: str, late: tuple[Update, ...], today: float, aged: str) -> Judgement:
     """Of a fleet, many hosts miss the same updates on the same day."""
     first = min(late, key=lambda update: update.at)
     days = today - first.at / DAY
@@ -67,7 +67,7 @@ def _missed(release: str, late: tuple[Update, ...], today: float) -> Judgement:
     count = f"{len(late)} kernel updates" if len(late) > 1 else "A kernel update"
     return fail(
         f"{count} out for more than {DAYS_TO_BOOT} days: {release} runs, the oldest missed one is "
-        f"{first.advisory.id} of {first.advisory.date}, {days:.0f} days before.",
+        f"{first.advisory.id} of {first.advisory.date}, {days:.0f} days before.{aged}",
         expected=f"kernel {newest.fixed} or newer",
         reference=f"{first.advisory.id}, {newest.id}" if len(late) > 1 else first.advisory.id,
     )

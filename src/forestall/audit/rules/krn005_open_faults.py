@@ -40,7 +40,8 @@ def judge(host: Posture) -> Judgement:
             )
         evidence = places(_met(found, answers), facts)
         reads = (*(EFFECTIVE if facts.effective_release else RULE.reads), *evidence)
-        return _open(kernel.release, found, answers, reads)
+        aged = host.tables.aged(kernel.el_major or 0, host.at)
+        return _open(kernel.release, found, answers, reads, aged)
     if None in answers:
         return unknown(
             f"Known faults of {kernel.release} may be reached here: what they need (modules, "
@@ -63,7 +64,11 @@ def judge(host: Posture) -> Judgement:
 
 @lru_cache(1024)
 def _open(
-    release: str, found: Exposure, answers: tuple[bool | None, ...], reads: tuple[str, ...]
+    release: str,
+    found: Exposure,
+    answers: tuple[bool | None, ...],
+    reads: tuple[str, ...],
+    aged: str,
 ) -> Judgement:
     """The gravest faults by name, the others by number.
 
@@ -81,7 +86,7 @@ def _open(
         f"{len(here)} of them reachable here: {named}"
         + (f"; and {more} more" if more > 0 else "")
         + (f" ({unseen} others could not be decided)" if unseen else "")
-        + ".",
+        + f".{aged}",
         *reads,
         severity=Severity.CRITICAL if here[0].flaw.remote_panic else Severity.HIGH,
         expected=f"kernel {target} or newer",

@@ -34,8 +34,10 @@ STORED = "audit-tables.json"
 MOST_BYTES = 16 * 1024 * 1024
 
 LIFE_CYCLES_STALE_DAYS = 180
+RELEASES_STALE_DAYS = 180
 ADVISORIES_STALE_DAYS = 45
-"""A life cycle rarely changes; a kernel advisory comes out every week or so."""
+"""A life cycle rarely changes, a minor release comes out each half year, and a kernel advisory
+every week or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +154,14 @@ class Tables:
         """The minor release after this one, as far as the table goes."""
         return self._following.get(minor.name)
 
+    @cached_property
+    def _mapped(self) -> float:
+        return day(newest(self.releases))
+
+    def mapped_until(self, el: int) -> float:
+        """Until when a new minor release of a major would be known, by map or by its packages."""
+        return max(self._mapped, self._covered.get(el, 0.0))
+
     def is_closed(self, el: int) -> bool:
         """Whether a major will get no further minor release."""
         return el in self.releases.closed
@@ -206,6 +216,13 @@ class Tables:
         """Until when the advisories of a major are in the table; None = it has none."""
         return self._covered.get(el)
 
+    def aged(self, el: int, at: float) -> str:
+        """A sentence, with a space before it, where the advisories of a major are stale; or ""."""
+        until = self._covered.get(el)
+        if until is None or at - until <= ADVISORIES_STALE_DAYS * DAY:
+            return ""
+        return f" The advisories known end on {iso(until)}; there may be more."
+
     def stale(self, at: float) -> tuple[str, ...]:
         """What of the tables is too old to rely on at a moment, a sentence each."""
         found = []
@@ -218,6 +235,11 @@ class Tables:
             names = ", ".join(sorted(name for name, _ in old))
             found.append(
                 f"The life cycles of {names} are older than {LIFE_CYCLES_STALE_DAYS} days."
+            )
+        if at - self._mapped > RELEASES_STALE_DAYS * DAY:
+            found.append(
+                f"The map of minor releases is of {iso(self._mapped)}, older than "
+                f"{RELEASES_STALE_DAYS} days."
             )
         for el, until in sorted(self._covered.items()):
             if at - until > ADVISORIES_STALE_DAYS * DAY:

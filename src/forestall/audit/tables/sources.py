@@ -166,6 +166,7 @@ def red_hat(document: Json) -> tuple[list[Advisory], Flaw]:
         vector = str((document.get("cvss3") or {}).get("cvss3_scoring_vector") or "")
         needs = _needs(title)
         flaw = Flaw(cve=cve, title=title, needs=needs, remote_panic=not needs and _remote(vector))
+        released = document.get("affected_release") or []
         found = [
             Advisory(
                 el=int(product[1]),
@@ -175,7 +176,8 @@ def red_hat(document: Json) -> tuple[list[Advisory], Flaw]:
                 cves=(cve,),
                 stream=f"{product[1]}{product[2]}" if product[2] else None,
             )
-            for one in document.get("affected_release") or []
+            # Where there is one only, some answers hold it without a list.
+            for one in ([released] if isinstance(released, dict) else released)
             if (product := _PRODUCT.fullmatch(one["product_name"]))
             and int(product[1]) >= FIRST_MAJOR
             and (package := _KERNEL.fullmatch(one.get("package") or ""))

@@ -142,6 +142,9 @@ def test_old_dates_say_so():
     judged = past(rhel7(at=day("2028-08-22")))
     assert "dates 731 days old" in judged.text
     assert "days old" not in past(rhel7()).text
+    fine = past(alma(at=FRESH + 200 * DAY))
+    assert fine.state is PASS
+    assert "dates 203 days old" in fine.text
 
 
 # KRN-002
@@ -167,6 +170,15 @@ def test_an_open_major_and_its_newest_minor():
     judged = minor(alma(kernel_release=kernel, at=day("2026-09-15")))
     assert judged.state is FAIL
     assert "so far is 9.8" in judged.text
+
+
+def test_an_old_map_no_longer_acquits():
+    """After half a year there may be a newer minor release; of a closed major there is none."""
+    late = FRESH + 200 * DAY
+    judged = minor(alma(at=late))
+    assert judged.state is UNKNOWN
+    assert "older than 180 days" in judged.text
+    assert minor(rhel7("3.10.0-1160.el7.x86_64", at=late)).state is PASS
 
 
 def test_eus_is_red_hats_alone():

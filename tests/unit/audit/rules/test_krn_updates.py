@@ -95,6 +95,10 @@ def test_an_old_table_still_accuses_and_no_longer_acquits():
     later = FRESH + 200 * DAY
     assert missed(alma(at=FRESH)).state is PASS
     assert missed(alma(at=later, kernel_release=OLD)).state is FAIL
+    assert (
+        "The advisories known end on 2026-08-21" in missed(alma(at=later, kernel_release=OLD)).text
+    )
+    assert "advisories known" not in missed(alma(kernel_release=OLD)).text
     fresh_kernel = alma(at=later, kernel_release="5.14.0-900.1.1.el9_8.x86_64")
     judged = missed(fresh_kernel)
     assert judged.state is UNKNOWN
@@ -176,6 +180,7 @@ def test_the_host_of_the_incident():
     assert "CVE-2019-11477" in judged.text
     assert judged.expected == "kernel 3.10.0-1160.el7 or newer"
     assert "RHSA-2019:1481" in judged.reference
+    assert "advisories known end on 2020-09-29" in judged.text
 
 
 def test_only_what_can_be_reached_counts():

@@ -155,6 +155,20 @@ def test_a_panic_from_the_network_is_told_by_its_vector():
         assert flaw.remote_panic is expected
 
 
+def test_one_release_without_a_list():
+    """Some answers hold a single release as an object."""
+    release = (
+        "Red Hat Enterprise Linux 8",
+        "2026-08-01",
+        "RHSA-2026:90006",
+        "kernel-0:4.18.0-1.el8",
+    )
+    document = red_hat_cve("CVE-2026-80004", "mm: a fault", [release])
+    document["affected_release"] = document["affected_release"][0]
+    rows = refresh(file_of("x.json", document)).tables.advisories.advisories
+    assert "RHSA-2026:90006" in {one.id for one in rows}
+
+
 def test_an_advisory_keeps_its_other_faults():
     """RHSA-2019:2029 repairs six in the table; a seventh is added to them."""
     release = (
