@@ -46,9 +46,9 @@ def _without_dump(host: Posture, on: list[str]) -> Judgement:
     if on == [OOPS]:
         text = f"A fault of the kernel panics this host ({named}), without a dump"
     ordered = []
-    if host.baseline is not None and host.forbids(KDUMP_OFF):
+    if host.forbids(KDUMP_OFF):
         ordered.append("kdump off")
-    if host.baseline is not None and OOPS in on and host.forbids(PANIC_ON_OOPS):
+    if OOPS in on and host.forbids(PANIC_ON_OOPS):
         ordered.append(f"{OOPS}=1")
     if host.baseline is not None and ordered:
         text += f"; {host.baseline.name} orders {' and '.join(ordered)}"

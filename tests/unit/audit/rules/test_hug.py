@@ -66,6 +66,8 @@ def test_the_largest_server_counts_and_the_number_is_given():
         (1000, 201, 0, FAIL),
         (1000, 1000, 0, FAIL),
         (1000, 900, 850, PASS),
+        (1000, 900, 700, PASS),
+        (1000, 900, 699, FAIL),
         (1000, 900, 650, FAIL),
         (1000, 150, None, PASS),
     ],
@@ -90,4 +92,6 @@ def test_idle_huge_pages_where_promises_were_not_read():
     assert told.state is FAIL
     assert "1.8 GiB of memory lies idle" in told.text
     assert "vm.nr_hugepages=100," in told.remedy
+    large = found(IDLE, healthy(hugepages_total=10, hugepages_free=10, hugepage_bytes=GIB))
+    assert "10 GiB of memory lies idle" in large.text
     assert state(IDLE, healthy(container="docker", **pages)) is NOT_APPLICABLE

@@ -16,6 +16,12 @@ def test_share(size, expected):
     assert state(RULE, healthy(journal_runtime_max_bytes=size)) is expected
 
 
+def test_exactly_a_tenth_is_fine():
+    """1 GiB of 10."""
+    facts = memory(healthy(journal_runtime_max_bytes=GIB), mem_total_bytes=10 * GIB)
+    assert state(RULE, facts) is PASS
+
+
 def test_unread_is_not_unset():
     """Settings that could not be read, or no systemd in sight, are unknown."""
     assert state(RULE, healthy(unseen={FIELD: "needs root"})) is UNKNOWN

@@ -210,6 +210,40 @@ def test_room_for_the_dump(free, filtered, expected):
     assert state(ROOM, dumping(free, filtered=filtered)) is expected
 
 
+@pytest.mark.parametrize(
+    ("filtered", "free", "expected"),
+    [
+        (True, 3 * GIB, PASS),
+        (True, 3 * GIB - 1, FAIL),
+        (None, 3 * GIB, UNKNOWN),
+        (None, 3 * GIB - 1, FAIL),
+        (False, 10 * GIB, PASS),
+    ],
+)
+def test_room_to_the_byte(filtered, free, expected):
+    """3 GiB for a host of 10."""
+    facts = memory(dumping(free, filtered=filtered), mem_total_bytes=10 * GIB)
+    assert state(ROOM, facts) is expected
+
+
+def test_room_where_no_path_is_said():
+    """kdump's own default is /var/crash."""
+    facts = dumping(100 * GIB, path=None)
+    own = MountFacts(device="/dev/sdb1", path="/var/crash", kind="xfs", free_bytes=GIB)
+    assert state(ROOM, facts) is PASS
+    assert "in /var/crash" in found(ROOM, replace(facts, mounts=(*facts.mounts, own))).text
+    assert "in /var/crash is unknown" in found(ROOM, replace(facts, mounts=())).text
+
+
+def test_why_a_target_is_unknown_is_said():
+    """The reader's own reason, of the field that is missing."""
+    facts = dumping(GIB)
+    unseen = {"kdump": "needs root", "crash_kernel_loaded": "no sysfs"}
+    denied = replace(facts, kdump=None, unseen=unseen)
+    assert "needs root" in found(ROOM, denied).text
+    assert "no sysfs" in found(ROOM, replace(denied, crash_kernel_loaded=None)).text
+
+
 def test_an_unfiltered_dump_is_filtered_first():
     """Before a larger disk comes makedumpfile."""
     told = found(ROOM, dumping(5 * GIB, filtered=False))

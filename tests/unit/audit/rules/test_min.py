@@ -26,6 +26,8 @@ from forestall.audit.rules.min001_min_free import RULE
         (16 * GIB, "524288", PASS),
         (16 * GIB, "838860", PASS),
         (16 * GIB, "838861", FAIL),
+        (20 * GIB, "1048576", PASS),
+        (20 * GIB, "1048577", FAIL),
         (32 * GIB, "1024", FAIL),
         (64 * GIB, "33000", PASS),
         (512 * GIB, "67584", PASS),

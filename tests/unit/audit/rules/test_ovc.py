@@ -72,6 +72,21 @@ def test_co_tenants_would_be_refused():
     assert state(HEURISTIC, small) is FAIL
 
 
+def test_a_stranger_counts_from_a_twentieth_on():
+    """1 GiB of 20 is one, a page less is none."""
+    facts = memory(database(), mem_total_bytes=20 * GIB)
+    for size, expected in ((GIB, NOT_APPLICABLE), (GIB - 4096, FAIL)):
+        beside = replace(facts, holders=(*facts.holders, holder("java", 11, size)))
+        assert state(HEURISTIC, beside) is expected
+
+
+def test_four_fifths_fit():
+    """16 GiB promised of a limit of 20 fit, a page more is too near."""
+    facts = database(hugetlb_bytes=8 * GIB, committed_bytes=16 * GIB)
+    assert "it fits" in found(HEURISTIC, facts).text
+    assert "too near" in found(HEURISTIC, replace(facts, committed_bytes=16 * GIB + 4096)).text
+
+
 @pytest.mark.parametrize(
     ("committed", "says", "severity"),
     [

@@ -158,6 +158,17 @@ def test_a_baseline_is_named_instead_of_broken():
     assert "ANSSI BP-028 orders kernel.panic_on_oops=1" in anssi.text
     assert "kernel.hung_task_panic=0" in anssi.remedy
     assert "panic_on_oops=0" not in anssi.remedy
+    watchdogs = sysctls(facts, kernel__panic_on_oops="0")
+    assert "orders" not in found(OTHER, watchdogs, baseline="anssi").text
+
+
+def test_an_oops_is_told_apart_from_a_thrashing_host():
+    """panic_on_oops is about faults of the kernel, the watchdogs about a host that stalls."""
+    calm = healthy(crash_kernel_loaded=False)
+    oops = found(OTHER, sysctls(calm, kernel__panic_on_oops="1"))
+    assert oops.text.startswith("A fault of the kernel")
+    hung = found(OTHER, sysctls(calm, kernel__hung_task_panic="1"))
+    assert hung.text.startswith("A host that thrashes")
 
 
 @pytest.mark.parametrize(

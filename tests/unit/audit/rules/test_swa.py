@@ -55,6 +55,15 @@ def test_zero_is_another_matter():
     assert "vm.swappiness=0" in told.undo
 
 
+def test_the_vendors_range_is_told():
+    """One value for SQL Server, a range for PostgreSQL."""
+    wanted = {
+        name: found(RULE, sysctls(database(name), vm__swappiness="60")).expected
+        for name in ("sqlservr", "postgres")
+    }
+    assert wanted == {"sqlservr": "vm.swappiness=1", "postgres": "vm.swappiness=1 to 10"}
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [

@@ -124,6 +124,8 @@ def test_zram_is_not_swap_on_disk():
         (32 * GIB, 16 * GIB - 4096, PASS),
         (8 * GIB, 4 * GIB, FAIL),
         (8 * GIB, 8 * GIB, PASS),
+        (10 * GIB, 9 * GIB + 512 * MIB, PASS),
+        (10 * GIB, 9 * GIB + 512 * MIB - 4096, FAIL),
         (2 * GIB, GIB, FAIL),
         (GIB, 0, NOT_APPLICABLE),
         (None, 0, UNKNOWN),
