@@ -17,77 +17,75 @@ LINES_MOST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """One server's or host's worst case. `fixed_bytes` is taken for certain, `most_bytes` may be.
-
-    `table` reads it out, `reads` are the pointers to what it is made of.
-    """
-
-    fixed_bytes: int
-    most_bytes: int
-    table: tuple[str, ...]
-    reads: tuple[str, ...]
-
-
-def postgres_budget(facts: HostFacts, index: int) -> Budget | None:
-    """What one PostgreSQL server may take; None where not all of its settings were read.
+class Needs:
+    """What one PostgreSQL server may take: `shared_bytes` for certain, the rest at worst.
 
     One operation per connection is counted (a query may use work_mem several times over, and
     most connections use none of it), and each autovacuum worker at its largest.
     """
-    server = (facts.postgres or ())[index]
+
+    shared_bytes: int
+    connections: int
+    work_bytes: int
+    workers: int
+    vacuum_bytes: int
+
+    @property
+    def most_bytes(self) -> int:
+        """All of it at once."""
+        sessions = self.connections * self.work_bytes
+        return self.shared_bytes + sessions + self.workers * self.vacuum_bytes
+
+    def table(self) -> tuple[str, ...]:
+        """Part by part."""
+        return (
+            f"shared_buffers {format_bytes(self.shared_bytes)}",
+            _times(f"{self.connections} connections x work_mem", self.connections, self.work_bytes),
+            _times(f"{self.workers} autovacuum workers x", self.workers, self.vacuum_bytes),
+        )
+
+
+def needs(server: PostgresFacts) -> Needs | None:
+    """What a server's settings let it take; None where not all of them were read."""
     if not server.complete:
         return None
-    shared = _or(server.shared_buffers_bytes, SHARED_BUFFERS_BYTES)
-    connections = _or(server.max_connections, MAX_CONNECTIONS)
-    work = _or(server.work_mem_bytes, WORK_MEM_BYTES)
-    workers = _or(server.autovacuum_max_workers, AUTOVACUUM_WORKERS)
-    vacuum = _vacuum_bytes(server)
-    return Budget(
-        fixed_bytes=shared,
-        most_bytes=shared + connections * work + workers * vacuum,
-        table=(
-            f"shared_buffers {format_bytes(shared)}",
-            _times(f"{connections} connections x work_mem", connections, work),
-            _times(f"{workers} autovacuum workers x", workers, vacuum),
-        ),
-        reads=tuple(
-            f"/postgres/{index}/{field}"
-            for field in ("shared_buffers_bytes", "max_connections", "work_mem_bytes")
-        ),
+    vacuum = server.autovacuum_work_mem_bytes
+    if vacuum is None or vacuum <= 0:
+        # -1, the default, stands for maintenance_work_mem.
+        vacuum = _or(server.maintenance_work_mem_bytes, MAINTENANCE_WORK_MEM_BYTES)
+    return Needs(
+        shared_bytes=_or(server.shared_buffers_bytes, SHARED_BUFFERS_BYTES),
+        connections=_or(server.max_connections, MAX_CONNECTIONS),
+        work_bytes=_or(server.work_mem_bytes, WORK_MEM_BYTES),
+        workers=_or(server.autovacuum_max_workers, AUTOVACUUM_WORKERS),
+        vacuum_bytes=vacuum,
     )
 
 
-def limits_budget(facts: HostFacts) -> Budget:
-    """The MemoryMax= of every running service that has one, the databases' left out."""
-    databases = database_units(facts)
-    found = sorted(
-        (
-            (unit.memory_max_bytes, unit.name, index)
-            for index, unit in enumerate(facts.units or ())
-            if unit.memory_max_bytes is not None and unit.name not in databases and is_running(unit)
-        ),
-        reverse=True,
-    )
-    total = sum(size for size, _, _ in found)
+def settings_read(index: int) -> tuple[str, ...]:
+    """Where the settings that weigh most lie in the HostFacts document."""
+    fields = ("shared_buffers_bytes", "max_connections", "work_mem_bytes")
+    return tuple(f"/postgres/{index}/{field}" for field in fields)
+
+
+def promised(facts: HostFacts) -> list[tuple[int, str, int]]:
+    """MemoryMax=, name and index of every running unit that has one, the databases left out."""
+    found = [
+        (unit.memory_max_bytes, unit.name, index)
+        for index, unit in enumerate(facts.units or ())
+        if unit.memory_max_bytes is not None and is_running(unit)
+    ]
+    databases = database_units(facts) if found else set()
+    return sorted((one for one in found if one[1] not in databases), reverse=True)
+
+
+def promised_table(found: list[tuple[int, str, int]]) -> tuple[str, ...]:
+    """The largest limits by name, and what the others come to."""
     lines = [f"{name} {format_bytes(size)}" for size, name, _ in found[:LINES_MOST]]
     if len(found) > LINES_MOST:
         rest = sum(size for size, _, _ in found[LINES_MOST:])
         lines.append(f"{len(found) - LINES_MOST} more limits {format_bytes(rest)}")
-    return Budget(
-        fixed_bytes=total,
-        most_bytes=total,
-        table=tuple(lines),
-        reads=tuple(f"/units/{index}/memory_max_bytes" for _, _, index in found[:LINES_MOST]),
-    )
-
-
-def _vacuum_bytes(server: PostgresFacts) -> int:
-    """-1 (the default) stands for maintenance_work_mem."""
-    own = server.autovacuum_work_mem_bytes
-    if own is not None and own > 0:
-        return own
-    return _or(server.maintenance_work_mem_bytes, MAINTENANCE_WORK_MEM_BYTES)
+    return tuple(lines)
 
 
 def _or(value: int | None, default: int) -> int:

@@ -40,7 +40,7 @@ def lost_for(facts: HostFacts, unit: UnitFacts, held_bytes: int) -> tuple[str, s
     """
     pattern = facts.sysctls.get(PATTERN, "")
     if unit.cores_allowed is False and (not pattern.startswith("|") or uses_systemd(pattern)):
-        return "LimitCORE=0", "cores_allowed"
+        return "its limit on the size of cores is 0 (LimitCORE=)", "cores_allowed"
     most = _kept_bytes(facts) if uses_systemd(pattern) else None
     if most is not None and held_bytes > most:
         held = format_bytes(held_bytes)

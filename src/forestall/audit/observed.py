@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from forestall.audit.posture import Posture
 from forestall.audit.services import NAMED_MOST
@@ -124,6 +125,7 @@ def _bare(name: str) -> str:
     return name.removesuffix(".service")
 
 
+@lru_cache(maxsize=1024)
 def _could_tell_pressure(release: str | None) -> bool:
     """PSI came with 4.20; Enterprise Linux 8 has it in its 4.18."""
     match = re.match(r"(\d{1,6})\.(\d{1,6})", release or "")

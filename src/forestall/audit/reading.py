@@ -14,6 +14,7 @@ from forestall.model.facts import (
     UnitFacts,
 )
 from forestall.model.finding import Fact
+from forestall.model.sample import CgroupSample
 
 SOURCES = {
     "/memory/mem_total_bytes": ("MemTotal", "/proc/meminfo"),
@@ -30,6 +31,17 @@ SOURCES = {
     "/effective_uid": ("user id", "this process"),
     "/cgroup_version": ("cgroup version", "/sys/fs/cgroup"),
     "/psi": ("pressure files", "/proc/pressure/memory"),
+    "/cgroup_hybrid": ("hybrid cgroup layout", "/sys/fs/cgroup"),
+    "/databases": ("databases", "/proc"),
+    "/holders": ("largest processes", "/proc"),
+    "/monitors": ("exporters and agents", "/proc"),
+    "/scraped_at": ("newest sample", "Prometheus"),
+    "/memory_alerts": ("alerts on memory", "Prometheus"),
+    "/gated_services": ("services tested for leaks", "records of forestall gate"),
+    "/user_limits": ("login limits", "/etc/security/limits.conf"),
+    "/coredump": ("systemd-coredump", "/etc/systemd/coredump.conf"),
+    "/coredump/storage": ("Storage", "/etc/systemd/coredump.conf"),
+    "/coredump/process_size_max_bytes": ("ProcessSizeMax", "/etc/systemd/coredump.conf"),
     "/kernel_release": ("kernel", "/proc/sys/kernel/osrelease"),
     "/os_id": ("system", "/etc/os-release"),
     "/os_version_id": ("version", "/etc/os-release"),
@@ -67,11 +79,15 @@ SOURCES = {
 
 
 _PARTS = re.compile(
-    r"/(?P<list>units|slices|holders|databases|own_cgroups|mounts|postgres|swaps)/(?P<index>\d+)/"
-    r"(?P<field>.+)"
+    r"/(?P<list>units|slices|holders|databases|own_cgroups|mounts|postgres|swaps|user_limits)"
+    r"/(?P<index>\d+)/(?P<field>.+)"
 )
 
 _UNIT_FIELDS = {
+    "main_pid": "MainPID",
+    "cores_allowed": "LimitCORE above 0",
+    "restart_seconds": "RestartSec",
+    "start_limit_burst": "StartLimitBurst",
     "memory_max_bytes": "MemoryMax",
     "memory_high_bytes": "MemoryHigh",
     "swap_max_bytes": "MemorySwapMax",
@@ -134,6 +150,10 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
     field = match["field"]
     if isinstance(one, UnitFacts):
         return f"{one.name} {_UNIT_FIELDS.get(field, field)}", "systemctl show"
+    if match["list"] == "user_limits":
+        return f"{one.domain} {one.kind} {one.item}", "/etc/security/limits.conf"
+    if isinstance(one, CgroupSample):
+        return f"{one.path} {field}", f"cgroup {one.path}"
     if isinstance(one, HolderFacts):
         last = field.rpartition("/")[2]
         file = _PROCESS_FILES.get(field, "status")

@@ -31,7 +31,7 @@ class UnitFacts:
     a soft limit of 0: LimitCORE=0, or the default of RHEL 8 and later. `oom_adjust_children` is
     the PG_OOM_ADJUST_VALUE of the unit's environment, which PostgreSQL gives its sessions: 0 where
     only PG_OOM_ADJUST_FILE is named, None where that is not. `start_limit_burst` 0, or an interval
-    of 0 = started again without end.
+    of 0 = started again without end. `service_type` is Type=: a oneshot is a job that ends.
     """
 
     name: str

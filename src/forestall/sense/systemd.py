@@ -15,6 +15,7 @@ NO_LIMIT = ("infinity", "18446744073709551615")
 
 PROPERTIES = (
     "Id",
+    "Type",
     "ActiveState",
     "MainPID",
     "MemoryMax",
@@ -181,6 +182,7 @@ def unit_facts(block: Mapping[str, str]) -> UnitFacts:
         task_count=_bytes(block.get("TasksCurrent")),
         cores_allowed=_cores_allowed(block),
         oom_adjust_children=_adjust_of_children(block.get("Environment", "")),
+        service_type=block.get("Type") or None,
     )
 
 

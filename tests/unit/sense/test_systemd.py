@@ -68,6 +68,13 @@ def test_a_limit_on_a_v1_host_is_seen_under_its_old_name():
     assert unit_facts(block).memory_max_bytes == GIB
 
 
+def test_a_job_that_ends_is_told_from_a_service():
+    """Type=oneshot is running while its job runs, and is not meant to be started again."""
+    job = unit_facts({"Id": "backup.service", "Type": "oneshot", "ActiveState": "activating"})
+    assert (job.service_type, job.active) == ("oneshot", True)
+    assert unit_facts({"Id": "a.service"}).service_type is None
+
+
 def test_a_unit_that_was_not_told_its_limit_is_not_unlimited():
     """No property at all is not `no limit`."""
     assert not unit_facts({"Id": "a.service"}).limit_known

@@ -7,13 +7,14 @@ sorts at once is the worst case, and weighs less.
 """
 
 from forestall.audit.beside import no_database
-from forestall.audit.budget import limits_budget, postgres_budget
+from forestall.audit.budget import LINES_MOST, needs, promised, promised_table, settings_read
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
 MOST_SHARE = 0.9
+TABLE_MOST = 10
 POSTGRES = ("postgres", "postmaster")
 
 
@@ -34,20 +35,21 @@ def judge(host: Posture) -> Judgement:
     total = facts.memory.mem_total_bytes
     if not total:
         return unknown("How much memory there is could not be read.")
-    servers = [postgres_budget(facts, index) for index in range(len(facts.postgres))]
-    parts = [limits_budget(facts), *(one for one in servers if one is not None)]
-    if len(parts) <= len(servers):
+    servers = [one for server in facts.postgres if (one := needs(server)) is not None]
+    if len(servers) < len(facts.postgres):
         return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
-    fixed = sum(part.fixed_bytes for part in parts)
-    most = sum(part.most_bytes for part in parts)
+    limits = promised(facts)
+    fixed = sum(size for size, _, _ in limits) + sum(one.shared_bytes for one in servers)
+    most = fixed + sum(one.most_bytes - one.shared_bytes for one in servers)
     if most <= MOST_SHARE * total:
         return PASS
-    table = "; ".join(line for part in parts for line in part.table)
+    table = [*promised_table(limits), *(line for one in servers for line in one.table())]
     return fail(
         f"Up to {format_bytes(most)} is promised on a host with {format_bytes(total)} of memory "
-        f"({most / total:.0%}): {table}.",
+        f"({most / total:.0%}): {'; '.join(table[:TABLE_MOST])}.",
         "/memory/mem_total_bytes",
-        *(pointer for part in parts for pointer in part.reads),
+        *(f"/units/{index}/memory_max_bytes" for _, _, index in limits[:LINES_MOST]),
+        *settings_read(0),
         severity=Severity.HIGH if fixed > MOST_SHARE * total else Severity.MEDIUM,
         expected=f"at most {format_bytes(MOST_SHARE * total)} promised",
     )

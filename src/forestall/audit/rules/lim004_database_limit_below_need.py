@@ -4,7 +4,7 @@ A limit on the database is meant to protect the host. Below what shared_buffers 
 kills the database on an ordinary busy day, with memory to spare on the host.
 """
 
-from forestall.audit.budget import Budget, postgres_budget
+from forestall.audit.budget import Needs, needs, settings_read
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.lim002_promised_too_much import POSTGRES
@@ -31,7 +31,7 @@ def judge(host: Posture) -> Judgement:
     index, unit = found
     if facts.postgres is not None and len(facts.postgres) > 1:
         return not_applicable("More than one PostgreSQL: whose settings are whose is not told.")
-    budget = postgres_budget(facts, 0) if facts.postgres else None
+    budget = needs(facts.postgres[0]) if facts.postgres else None
     if budget is None:
         return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
     return _compared(unit, index, budget)
@@ -46,16 +46,16 @@ def _limited_unit(host: Posture) -> tuple[int, UnitFacts] | None:
     return None
 
 
-def _compared(unit: UnitFacts, index: int, budget: Budget) -> Judgement:
+def _compared(unit: UnitFacts, index: int, budget: Needs) -> Judgement:
     limit = unit.memory_max_bytes or 0
     if budget.most_bytes <= limit:
         return PASS
     return fail(
         f"{unit.name} may take {format_bytes(limit)}, and its settings up to "
-        f"{format_bytes(budget.most_bytes)}: {'; '.join(budget.table)}.",
+        f"{format_bytes(budget.most_bytes)}: {'; '.join(budget.table())}.",
         f"/units/{index}/memory_max_bytes",
-        *budget.reads,
-        severity=Severity.HIGH if budget.fixed_bytes > NEEDED_SHARE * limit else Severity.LOW,
+        *settings_read(0),
+        severity=Severity.HIGH if budget.shared_bytes > NEEDED_SHARE * limit else Severity.LOW,
         expected=f"MemoryMax= of at least {format_bytes(budget.most_bytes)}",
         undo=f"systemctl set-property {unit.name} MemoryMax={limit}",
     )

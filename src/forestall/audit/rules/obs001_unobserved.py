@@ -15,7 +15,11 @@ GRAVITY = tuple(Severity)
 
 
 def judge(host: Posture) -> Judgement:
-    """As grave as the gravest part. A kernel that is too old to tell pressure is not blamed."""
+    """As grave as the gravest part. A kernel that is too old to tell pressure is not blamed.
+
+    A host with neither a database nor a service of the site's own, such as a laptop, has less to
+    lose.
+    """
     if host.facts.container:
         return not_applicable("The host is what is watched, not this container.")
     parts = [part for look in PARTS if (part := look(host)) is not None]
@@ -30,6 +34,8 @@ def judge(host: Posture) -> Judgement:
             remedy=parts[0].remedy,
         )
     gravest = min((part.severity for part in missing if part.severity), key=GRAVITY.index)
+    if gravest is Severity.HIGH and not host.is_database_host and not host.own_services:
+        gravest = Severity.MEDIUM
     rest = f" Not known: {', '.join(unasked)}." if unasked else ""
     return fail(
         f"The next leak would not be seen: {', '.join(part.text for part in missing)}.{rest}",

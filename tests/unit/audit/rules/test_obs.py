@@ -102,6 +102,14 @@ def test_a_container_is_watched_through_its_host():
     assert judged(watched(container="docker")).state is NOT_APPLICABLE
 
 
+def test_a_host_with_little_to_lose():
+    """A laptop that nobody scrapes is no alarm; with a service or a database on it, it is."""
+    bare = watched(scraped_at=None, monitors=(), units=())
+    found = judged(bare)
+    assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+    assert judged(bare, Terms(roles=frozenset(("db",)))).severity is Severity.HIGH
+
+
 def test_the_incidents_host():
     """Nobody watched it: three parts are named, and pressure is not."""
     found = judged(seed_host())

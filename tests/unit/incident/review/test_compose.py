@@ -19,8 +19,8 @@ from forestall.incident.review.templates import NOT_STATED, TEMPLATES
 from forestall.model.action import ActionKind, Mode, OutcomeState
 from forestall.model.codec import to_document
 from forestall.model.event import EventKind
+from forestall.model.facts import HostFacts
 from forestall.model.finding import FindingState
-from forestall.model.sample import HostSample
 from forestall.model.verdict import LimitKind
 
 AT = leak.DETECTED_AT
@@ -150,10 +150,23 @@ def of_facts(facts, **options):
     return text(evidence=evidence, **options)
 
 
+def healthy_host(**changes):
+    """A host with nothing to say against it, at the time of the incident."""
+    now = {"at": AT, "booted_at": AT - 86_400.0, "scraped_at": AT - 15.0}
+    return fake_facts.healthy(**{"hostname": leak.HOST, **now, **changes})
+
+
 def test_what_is_only_good_to_know_is_no_factor():
     """A hard limit without a soft one is a low finding of the audit; nothing came of it here."""
-    facts = fake_facts.healthy(at=AT, hostname=leak.HOST)
-    assert {one.rule for one in audit(facts) if one.state is FindingState.FAIL} == {"LIM-003"}
+    walled = fake_facts.unit(
+        "feed-sync.service",
+        main_pid=200,
+        memory_max_bytes=2 * fake_facts.GIB,
+        restart="always",
+        fragment_path="/etc/systemd/system/feed-sync.service",
+    )
+    facts = healthy_host(units=(walled,))
+    assert "LIM-003" in {one.rule for one in audit(facts) if one.state is FindingState.FAIL}
     assert "MemoryHigh" not in of_facts(facts)
 
 
@@ -188,28 +201,15 @@ def test_what_closes_a_follow_up_names_the_host(host, shown):
 
 def test_a_healthy_host_has_no_false_factor():
     """Nothing is listed against a host whose settings are fine."""
-    facts = fake_facts.healthy(at=AT, hostname=leak.HOST)
-    evidence = leak.captured(**{"host-facts.json": to_document(facts)})
-    document = text(evidence=evidence)
+    document = of_facts(healthy_host())
     assert "No setting of the host or the service was found that made it worse." in document
 
 
 def test_unknown_settings_are_no_factors():
     """What could not be read decides nothing."""
-    facts = leak.host_facts(
-        sysctls={},
-        units=None,
-        databases=None,
-        guards=None,
-        memory=HostSample(),
-        os_id=None,
-        kernel_release=None,
-        crash_kernel_loaded=None,
-        holders=(),
-        swaps=None,
-    )
-    evidence = leak.captured(**{"host-facts.json": to_document(facts)})
-    assert "No setting of the host or the service was found" in text(evidence=evidence)
+    facts = HostFacts(at=AT, hostname=leak.HOST)
+    assert any(one.state is FindingState.UNKNOWN for one in audit(facts))
+    assert "No setting of the host or the service was found" in of_facts(facts)
 
 
 def test_the_exhaustion_of_the_host_is_that_of_its_facts():
