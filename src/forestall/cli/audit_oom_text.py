@@ -25,7 +25,7 @@ def render(report: OomReport, style: Style, *, event: int | None = None) -> str:
         sections = [_nothing(report, style)]
     else:
         sections = [
-            _headline(account, style),
+            _headline(report, account, style),
             _head(report, account, style),
             _ran_out(account, style),
             _parts(account, style),
@@ -67,10 +67,27 @@ def _head(report: OomReport, account: Account, style: Style) -> Iterator[str]:
     yield from _wrapped(style, text, first="  ", rest="  ")
 
 
-def _headline(account: Account, style: Style) -> Iterator[str]:
+def _headline(report: OomReport, account: Account, style: Style) -> Iterator[str]:
     color = f"{BOLD};{RED}" if account.ending is Ending.PANICKED else BOLD
-    for line in _wrapped(style, account.headline):
+    for line in _wrapped(style, account.headline + _died_for_it(report, account)):
         yield style.paint(line, color)
+
+
+def _died_for_it(report: OomReport, account: Account) -> str:
+    """Others that the kernel killed before, while the same process held most."""
+    culprit = next((one.name for one in account.culprits if one.kind.is_process), None)
+    others = [
+        kill.name
+        for one in report.accounts
+        if culprit is not None and one.number < account.number
+        if [holder.name for holder in one.culprits] == [culprit]
+        for kill in one.victims
+        if kill.name != culprit
+    ]
+    if not others:
+        return ""
+    names = ", ".join(list(dict.fromkeys(others))[:3])
+    return f" Before that it had killed {len(others)} others ({names}) while {culprit} held most."
 
 
 def _ran_out(account: Account, style: Style) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Records what a real kernel says when memory runs out: boots guest.py under QEMU, keeps consoles.
 
-    python tests/data/oom/record.py OUT [SCENARIO...]
+    python tests/data/oom/record.py OUT [KERNEL_PACKAGE] [SCENARIO...]
 
 Needs what `forestall drill panic` needs, and its packages. Each file of OUT is one scenario's part
 of the serial console, as it was sent. What is committed beside this file was cut from those.
@@ -31,10 +31,24 @@ SCENARIOS = (
 LIMIT_SECONDS = 900
 
 
+class OneKernel(Packages):
+    """Packages with one kernel that was asked for."""
+
+    name = ""
+
+    def kernel(self) -> str:
+        return self.fetch(self.name)
+
+
 def main() -> None:
-    out, wanted = sys.argv[1], sys.argv[2:] or list(SCENARIOS)
+    out, wanted = sys.argv[1], sys.argv[2:]
     os.makedirs(out, exist_ok=True)
     packages = Packages(cache_folder(), print)
+    if wanted and wanted[0].startswith("linux-image-"):
+        # A folder of its own, or the drills would take this kernel for theirs.
+        packages = OneKernel(os.path.join(cache_folder(), wanted[0]), print)
+        packages.name = wanted.pop(0)
+    wanted = wanted or list(SCENARIOS)
     kernel = guest.unpack_kernel(packages, print)
     python = guest.find_python(packages.cache)
     busybox = packages.program("busybox", "busybox-static")

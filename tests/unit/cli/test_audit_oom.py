@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.fakes import oom, oom_hosts
 
 from forestall.audit.oom import vmcore
 from forestall.audit.oom.account import OomReport
+from forestall.cli import audit_oom
 from forestall.cli.main import main
 from forestall.model.codec import from_document
 
@@ -63,6 +65,39 @@ def test_standard_input(log, capsys, monkeypatch):
     assert "standard input: one event" in capsys.readouterr().out
 
 
+def test_a_pipe_that_goes_silent_is_not_waited_for(capsys, monkeypatch):
+    """What came until then is told, and that it ended so."""
+    reader, writer = os.pipe()
+    monkeypatch.setattr(audit_oom, "PIPE_WAIT_SECONDS", 0.2)
+    try:
+        os.write(writer, oom.stamped(INCIDENT).encode())
+        with open(reader, encoding="utf-8") as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            assert main(["audit", "oom", "-"]) == 1
+    finally:
+        os.close(writer)
+    out = capsys.readouterr().out
+    assert out.startswith("inventory-sync (pid 4711) held")
+    assert "nothing more came within 0.2 s" in out
+
+
+def test_a_named_pipe_without_a_writer_does_not_hang(tmp_path, capsys, monkeypatch):
+    """An ordinary open of it would never come back."""
+    monkeypatch.setattr(audit_oom, "PIPE_WAIT_SECONDS", 0.2)
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    assert main(["audit", "oom", path]) == 3
+    assert "nobody writes to it" in capsys.readouterr().err
+
+
+def test_nothing_to_read_is_not_taken_for_fine(tmp_path, capsys):
+    """An empty file or a `dmesg` that was refused tells nothing."""
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+    assert main(["audit", "oom", str(path)]) == 3
+    assert "may need root" in capsys.readouterr().err
+
+
 def test_another_event_can_be_asked_for(log, capsys):
     """The list of all events has their numbers."""
     path = log([*oom_hosts.docker_el7(), *INCIDENT])
@@ -89,6 +124,14 @@ def test_bad_input_is_one_line(log, capsys, words, code, says):
     path = log(INCIDENT)
     assert main(["audit", "oom", *[word.format(log=path) for word in words]]) == code
     assert says in capsys.readouterr().err
+
+
+def test_who_died_for_a_protected_leak_is_told(capsys):
+    """The last kill alone would hide that four others went first."""
+    path = Path(__file__).parents[2] / "data" / "oom" / "guest-6.1" / "leak_protected.console"
+    assert main(["audit", "oom", str(path)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "it had killed 4 others (report-cron, postgres) while inventory-sync held most." in out
 
 
 def test_names_cannot_reach_the_terminal(log, capsys):

@@ -4,7 +4,7 @@
            + oom_score_adj * (memory + swap) / 1000     (of the cgroup's limit, or of the nodes)
 
 The highest is killed; oom_score_adj -1000 never. Before 4.17 root's processes had a bonus of 3 %,
-and before 5.1 (and RHEL 8) a child of the chosen one died in its place.
+and before 5.1 a child of the chosen one died in its place.
 """
 
 import re

@@ -1,6 +1,6 @@
 """From a line of a log to what the kernel said: stamps, levels, host names and noise taken off.
 
-Understands dmesg (plain, -T, -x, -r, --time-format iso), journalctl -k (short, short-iso,
+Understands dmesg (plain, -T, -x, -r, -H, -d, --time-format iso), journalctl -k (short, short-iso,
 short-monotonic), syslog as rsyslog and syslog-ng write it (RFC 3164 and 5424), vmcore-dmesg.txt
 and serial consoles. A line that another program logged is not the kernel's, whatever it quotes.
 """
@@ -18,7 +18,9 @@ _ESCAPES = re.compile(
 _KERNEL_STAMP = re.compile(
     r"(?:<\d{1,3}>)?\[\s{0,12}(?P<seconds>\d{1,10}\.\d{6})\](?:\[\s{0,8}[TC]\d{1,10}\])?\s?"
 )
-_WALL_STAMP = re.compile(r"\[(?P<at>[^\[\]]{0,40}\d\d:\d\d:\d\d[^\[\]]{0,16})\]\s?")
+_WALL_STAMP = re.compile(r"\[(?P<at>[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16})\]\s?")
+# dmesg -H and -d: since the line before, which is no time of its own.
+_DELTA_STAMP = re.compile(r"\[(?:\s{0,12}\+|<\s{0,12})\d{1,10}\.\d{6}>?\]\s?")
 _ISO_STAMP = re.compile(r"(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16}) ")
 _DECODED = re.compile(r"(?:kern|user|daemon|syslog)\s*:(?:\w{3,6})\s*: ")
 # /dev/kmsg: level, number, microseconds, flags; text.
@@ -68,7 +70,7 @@ def _split_part(number: int, part: str, at: str | None) -> Iterator[Said]:
             return
         at, part = syslog["at"], part[syslog.end() :]
     else:
-        for pattern in (_DECODED, _WALL_STAMP, _ISO_STAMP):
+        for pattern in (_DECODED, _WALL_STAMP, _DELTA_STAMP, _ISO_STAMP):
             found = pattern.match(part)
             if found is not None:
                 at = found.groupdict().get("at") or at

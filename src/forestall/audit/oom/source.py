@@ -63,12 +63,16 @@ REFUSED = (
 
 @dataclass(slots=True)
 class Source:
-    """What was read, for the report. `ended_early`: why the rest could not be."""
+    """What was read, for the report. `ended_early`: why the rest could not be.
+
+    `tick` is called as reading goes on, for whoever shows progress.
+    """
 
     form: str = "text"
     bytes_read: int = 0
     lines: int = 0
     ended_early: str | None = None
+    tick: Callable[[], None] | None = None
 
 
 def is_core(head: bytes) -> bool:
@@ -81,7 +85,10 @@ def read(
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
     buffered = _peekable(file)
-    head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    try:
+        head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    except TimeoutError as error:
+        raise InputError(f"{name}: {error}", help="nobody writes to it; name a file") from None
     for magic, opener in PACKED:
         if head.startswith(magic):
             buffered = _peekable(opener(cast(IO[bytes], buffered)))
@@ -150,11 +157,16 @@ class _Bounded:
         except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
             source.ended_early = f"the packed file is damaged or cut short: {error}"
             return b""
+        except TimeoutError as error:
+            source.ended_early = str(error)
+            return b""
         except OSError as error:
             source.ended_early = f"reading failed: {error.strerror or error}"
             return b""
         self._left -= len(data)
         source.bytes_read += len(data)
+        if source.tick is not None:
+            source.tick()
         return data
 
     def lines(self, listener: Listener, triggers: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:

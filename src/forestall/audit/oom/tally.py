@@ -6,7 +6,7 @@ or of what a cgroup uses.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -235,7 +235,7 @@ def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
         return _of_tasks(event, tasks, gauge.usage_bytes if gauge else None)
     parts = cgroup_parts(pool)
     parts["named by no counter"] = max(0, gauge.usage_bytes - sum(parts.values()))
-    stats = pool.stats
+    stats = hierarchical(pool.stats)
     mapped = stats.get("file_mapped", stats.get("mapped_file"))
     anonymous = parts["process memory (anonymous)"]
     sized = _Sized(shared_max=mapped, anonymous=anonymous if table_is_whole(event) else None)
@@ -257,9 +257,19 @@ def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
     return _result(whole, parts, holders, tasks, complete=True, anonymous=sized.anonymous)
 
 
+def hierarchical(stats: Mapping[str, int]) -> Mapping[str, int]:
+    """With what is below the cgroup: v1 has it as `total_...`, beside what is its own (5.0 on)."""
+    totals = {
+        name.removeprefix("total_"): size
+        for name, size in stats.items()
+        if name.startswith("total_")
+    }
+    return totals if "rss" in totals else stats
+
+
 def cgroup_parts(pool: Pool) -> dict[str, int]:
     """Where the memory of a cgroup is, from memory.stat of v2 or the one-line form of v1."""
-    stats = pool.stats
+    stats = hierarchical(pool.stats)
     if "anon" in stats:
         shmem = stats.get("shmem", 0)
         slab = stats.get("slab", stats.get("slab_unreclaimable", 0))

@@ -1,7 +1,7 @@
 """A dump of a kernel's memory -> OomReport: the log inside it, and who holds the memory now.
 
-ELF cores (kdump without compression, QEMU's dump-guest-memory, /proc/kcore) and kdump files, as far
-as drgn reads them. drgn is optional; it runs in a process of its own (vmcore_reader).
+ELF cores (QEMU's dump-guest-memory, kdump without compression) and whatever else drgn reads. drgn
+is optional; it runs in a process of its own (vmcore_reader).
 """
 
 import dataclasses

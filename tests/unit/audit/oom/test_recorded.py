@@ -69,6 +69,35 @@ def test_a_real_kernel_that_ran_out(name, blamed, victim, shortage, ending):
 
 
 @pytest.mark.parametrize(
+    ("name", "blamed", "victim", "shortage", "ending"),
+    [row for row in GUEST if (DATA / "guest-6.12" / f"{row[0]}.console").exists()],
+)
+def test_a_newer_kernel_that_ran_out(name, blamed, victim, shortage, ending):
+    """Linux 6.12 in the same guest, brought there in the same ways, comes to the same."""
+    report = oom_logs.explain((DATA / "guest-6.12" / f"{name}.console").read_bytes())
+    account = oom_logs.chosen(report)
+    culprits = [(one.name, one.kind) for one in account.culprits]
+    assert culprits == ([blamed] if blamed else [])
+    assert (account.victims[0].name if account.victims else None) == victim
+    assert (account.ran_out.shortage, account.ending) == (shortage, ending)
+    assert account.kernel == "6.12.111+deb12-cloud-amd64"
+
+
+def test_every_recorded_report_has_its_truth():
+    """bench/audit_oom.py measures against it, so that no file may be left out of the count."""
+    truth = json.loads((DATA / "truth.json").read_text(encoding="utf-8"))
+    folders = ("guest-6.1", "guest-6.12", "host-6.18", "written")
+    files = {f"{folder}/{path.name}" for folder in folders for path in (DATA / folder).iterdir()}
+    assert set(truth) == files - {"guest-6.1/core.json"}
+    for name, holder in truth.items():
+        account = oom_logs.chosen(oom_logs.explain((DATA / name).read_bytes()))
+        named = [one.name for one in account.culprits if one.kind.is_process]
+        # Its process was already dead in the second report, which ends with a panic.
+        if not name.endswith("pagetables.console"):
+            assert named[:1] == ([holder] if holder else []), name
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("panic_global", "vm.panic_on_oom=1"),
@@ -121,6 +150,30 @@ def test_shared_memory_is_counted_once():
     assert database.most_bytes > 350 * 1024**2
     # Each has 3 MiB of its own, and some 9 MiB of Python; 54 MiB are mapped and shared.
     assert 60 * 1024**2 < database.bytes < 130 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("name", "blamed", "victim"),
+    [("cgroup_v1_1", "stock-sync", 22655), ("cgroup_v1_2", "python3", 15433)],
+)
+def test_cgroup_v1_on_a_new_kernel(name, blamed, victim):
+    """6.18 prints v1's memory.stat over many lines, where only `total_...` counts what is below."""
+    report = oom_logs.explain((DATA / "host-6.18" / f"{name}.dmesg").read_bytes())
+    account = oom_logs.chosen(report)
+    assert [one.name for one in account.culprits] == [blamed]
+    assert account.victims[0].pid == victim
+    assert account.ran_out.shortage is Shortage.CGROUP
+    anonymous = account.parts[0]
+    assert anonymous.name == "process memory (anonymous)"
+    assert anonymous.bytes > 0.6 * sum(part.bytes for part in account.parts)
+
+
+def test_what_a_cgroup_has_reached_is_all_that_it_has():
+    """The parts of a real cgroup come to its limit, and none is without a name."""
+    report = oom_logs.explain((DATA / "host-6.18" / "cgroup_v1_2.dmesg").read_bytes())
+    account = oom_logs.chosen(report)
+    assert sum(part.bytes for part in account.parts) == pytest.approx(370512 * 1024, rel=0.02)
+    assert all(part.name != "named by no counter" for part in account.parts)
 
 
 WRITTEN = [

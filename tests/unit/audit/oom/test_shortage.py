@@ -72,7 +72,7 @@ def test_free_cma_pages_serve_movable_requests_alone():
 
 
 def test_a_node_is_told_from_the_host():
-    """A constraint that the kernel names, and one that shows only in its zones (before 4.19)."""
+    """A constraint that the kernel names, and one that shows only in its zones (before 5.0)."""
     bound = event(zone("Normal", 50, node=1), constraint=Constraint.MEMORY_POLICY, nodemask="1")
     assert (ran_out(bound).shortage, ran_out(bound).what) == (
         Shortage.NODES,
