@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import urllib.request
@@ -126,8 +128,8 @@ def test_another_page_of_a_server_is_told_from_its_api(servers):
 
 
 @contextmanager
-def answering(respond):
-    """A server of one function: (handler) -> None."""
+def answering(respond, certificate=None):
+    """A server of one function: (handler) -> None; over TLS with `certificate`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -143,11 +145,16 @@ def answering(respond):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     server.block_on_close = False
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "http" if certificate is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -183,6 +190,21 @@ def test_any_other_answer_is_one_clear_line(body):
     ):
         list(read_prometheus([url], SystemClock()))
     assert "\n" not in raised.value.message
+
+
+def test_a_server_without_rules_says_nothing_of_alerts():
+    """Those of a VictoriaMetrics are evaluated elsewhere: unknown, not none."""
+
+    def respond(handler):
+        row = {"metric": {"instance": "db01:9100", "nodename": "db01", "job": "node"}}
+        rows = [{**row, "value": [1, "1700000000"]}] if handler.command == "POST" else []
+        data = {"resultType": "vector", "result": rows, "groups": []}
+        _send(handler, json.dumps({"status": "success", "data": data}).encode())
+
+    with answering(respond) as url:
+        (seen,) = read_prometheus([url], SystemClock())
+    assert seen.facts.memory_alerts is None
+    assert "others may evaluate them" in seen.facts.unseen["memory_alerts"]
 
 
 def test_a_server_that_hangs_or_drips_is_left_in_time():
@@ -227,6 +249,31 @@ def test_secrets_come_from_files_and_stay_there(tmp_path):
     with pytest.raises(UsageError) as raised:
         list(read_prometheus(["http://ada:hidden@127.0.0.1:9090"], SystemClock()))
     assert "hidden" not in raised.value.message
+
+
+def test_a_certificate_is_checked(tmp_path):
+    """One of an unknown authority is refused, and accepted where that authority is named."""
+    pem = tmp_path / "server.pem"
+    subprocess.run(
+        [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", str(pem), "-out", str(tmp_path / "cert.pem")],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    pem.write_bytes(pem.read_bytes() + (tmp_path / "cert.pem").read_bytes())
+    asked = []
+
+    def respond(handler):
+        asked.append(handler.path)
+        _send(handler, b'{"status":"success","data":{"resultType":"vector","result":[]}}')
+
+    with answering(respond, str(pem)) as url:
+        with pytest.raises(ForestallError, match=r"CERTIFICATE_VERIFY_FAILED|certificate"):
+            list(read_prometheus([url], SystemClock()))
+        assert asked == []
+        with pytest.raises(ForestallError, match="knows no host"):
+            list(read_prometheus([url], SystemClock(), Access(ca_file=str(tmp_path / "cert.pem"))))
+    assert asked
 
 
 @pytest.mark.parametrize(

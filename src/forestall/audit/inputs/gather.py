@@ -28,13 +28,14 @@ LimitOf = Callable[[str], int]
 class Gathered:
     """One report so far: `files` and `links` by path below its root, `times` of its files.
 
-    `notes` says in words what was refused or cut, each once.
+    `notes` says in words what was refused or cut, each once; `cut` are files that are not whole.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
     seen_count: int = 0
     kept_bytes: int = 0
 
@@ -141,6 +142,7 @@ def take(found: Gathered, path: str, member: Member, body: Body, limit_of: Limit
     data = body.read(limit)
     if member.size > limit > 1:
         found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
+        found.cut.add(path)
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, member.modified_at)
 
@@ -207,5 +209,6 @@ def _take_file(found: Gathered, path: str, real: str, limit: int) -> None:
         data = file.read(limit)
     if about.st_size > limit > 1:
         found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
+        found.cut.add(path)
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, about.st_mtime)

@@ -109,9 +109,17 @@ class Server:
                 yield found
 
     def alert_rules(self) -> list[Mapping[str, Any]]:
-        """The alerting rules that are loaded there."""
+        """The alerting rules that are loaded there.
+
+        Raises InputError where there are no rules at all: a VictoriaMetrics and a Mimir have theirs
+        evaluated elsewhere, so that their silence says nothing.
+        """
         data = self._ask("GET", "/api/v1/rules?type=alert", None)
         groups = data.get("groups") if isinstance(data, dict) else None
+        if not groups:
+            raise InputError(
+                f"{self.name} has no rules; others may evaluate them (vmalert, a ruler)"
+            )
         found: list[Mapping[str, Any]] = []
         for group in groups if isinstance(groups, list) else []:
             rules = group.get("rules") if isinstance(group, dict) else None

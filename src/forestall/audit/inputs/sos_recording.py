@@ -11,6 +11,7 @@ from dataclasses import replace
 from forestall.audit.inputs import sos_text
 from forestall.audit.inputs.gather import Gathered
 from forestall.audit.inputs.sos_layout import command_of
+from forestall.audit.inputs.sos_units import shown_units
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.sense.host import decode
 from forestall.sense.recording import Recording
@@ -236,6 +237,12 @@ def _commands(report: SosReport) -> dict[str, bytes]:
         report.put("run/systemd/system/", "")
         found["systemctl-show"] = (services.rstrip("\n") + _slices(report)).encode()
         report.sources["/units"] = report.path_of("services")
+    elif report.answer("list-units"):
+        shown = shown_units(report.found.files, report.answer("list-units") or "")
+        if shown:
+            report.put("run/systemd/system/", "")
+            found["systemctl-show"] = (shown.rstrip("\n") + _slices(report)).encode()
+            report.sources["/units"] = "unit files"
     version = sos_text.value_of(report.answer("manager") or "", "Version")
     version = version or _packaged_version(report, "systemd")
     match = re.search(r"\d{2,4}", version or "")
@@ -366,17 +373,39 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
         "sources": {**facts.sources, **report.sources},
     }
     if not any(path.endswith("/stat") for path in report.made):
-        unseen["holders"] = RECORDED + "list of processes"
-        changes |= {"hidden_processes": None, "process_count": None}
+        unseen["holders"] = unseen["kubernetes"] = RECORDED + "list of processes"
+        changes |= {"hidden_processes": None, "process_count": None, "kubernetes": None}
     if facts.slices is not None and not facts.slices:
         changes["slices"] = None
         unseen["slices"] = RECORDED + "answer about slices"
+    changes["psi"] = _psi(facts, report)
+    if changes["psi"] is None:
+        unseen["psi"] = RECORDED + "proc/pressure, which its sos may not have collected"
+    for word, name in (("services", "units"), ("sysctl", "sysctls"), ("ps-aux", "holders")):
+        if report.found.cut.intersection(report.by_command.get(word, ())):
+            unseen[name] = f"{report.path_of(word)} is too large and was cut"
     changes["livepatches"] = _livepatches(facts, report)
     if changes["livepatches"] is None:
         unseen["livepatches"] = RECORDED + "list of modules or live patches"
-    if facts.units is None and "services" not in report.by_command:
+    if facts.units is None:
         unseen["units"] = RECORDED + "answer of systemctl show"
     return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
+
+
+def _psi(facts: HostFacts, report: SosReport) -> bool | None:
+    """No file of pressure is a sign only where the kernel is known to have none.
+
+    PSI came with 4.20. The kernels of RHEL 8 and 9 have it switched off unless booted with psi=1
+    (CONFIG_PSI_DEFAULT_DISABLED).
+    """
+    if facts.psi or any(path.startswith("proc/pressure/") for path in report.found.files):
+        return facts.psi
+    match = re.match(r"(\d+)\.(\d+)\.", facts.kernel_release or "")
+    if match is None:
+        return None
+    if re.search(r"\.el[89](?:[._]|$)", facts.kernel_release or ""):
+        return False if facts.cmdline and "psi=1" not in facts.cmdline.split() else None
+    return False if (int(match[1]), int(match[2])) < (4, 20) else None
 
 
 _PATCH_MODULES = re.compile(r"(?:kpatch|klp|livepatch|lkp|ksplice)_\w+")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 LINE_LIMIT = 1_000_000
 
-_SYSCTL_LINE = re.compile(r"([a-z][\w-]*(?:\.[\w/-]+)+)\s*[=:](?:\s(.*)|$)")
+_SYSCTL_LINE = re.compile(r"([a-z][\w-]*(?:\.[\w/-]+)+)(?:\s*=\s*|\s*:(?:\s+|$))(.*)")
 _SYSCTL_DENIED = re.compile(r"permission denied on key '([\w.]+)'", re.IGNORECASE)
 _SYSCTL_ERROR = re.compile(r"(?:sysctl|error|warning)\b.*", re.IGNORECASE)
 
@@ -107,26 +107,21 @@ def _ps_row(header: list[str], line: str) -> PsRow | None:
 def unit_processes(text: str) -> dict[int, str]:
     """`systemctl status --all`: the cgroup path of every process that its trees name."""
     found: dict[int, str] = {}
-    path = None
+    unit = path = None
     for line in _lines(text):
         stripped = line.strip()
         if stripped.startswith("CGroup: "):
-            path = stripped[8:].split(" ", 1)[0]
+            unit = path = stripped[8:].split(" ", 1)[0]
             continue
         match = re.match(r"[\s│├└─|`-]+(\d+) ", line) if path else None
         if match:
-            found.setdefault(int(match[1]), path or "")
+            found.setdefault(int(match[1][:10]), path or "")
         elif not stripped:
             path = None
         elif path and (below := re.match(r"[\s│├└─|`-]+([\w@.:\\-]+)$", line)):
             # A cgroup below the unit's own (Delegate=yes) has a line of its name alone.
-            path = _unit_path(path) + "/" + below[1]
+            path = f"{unit}/{below[1]}"
     return found
-
-
-def _unit_path(path: str) -> str:
-    match = re.match(r"(.*?\.(?:service|scope|slice))(?:/[^/]*)?$", path)
-    return match[1] if match else path
 
 
 def collected_at(text: str) -> float | None:

@@ -25,6 +25,19 @@ DATA = Path(__file__).parents[3] / "data"
 RHEL7 = DATA / "sosreports" / "rhel7-db"
 RHEL9 = DATA / "sosreports" / "rhel9-app"
 MEMINFO = b"MemTotal: 1024 kB\n"
+PS_OF_DEBIAN = b"""\
+USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
+root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
+postgres     900  0.0  0.1 172000 97000 ? Ss Nov01 0:10 /usr/lib/postgresql/15/bin/postgres\
+ -D /var/lib/postgresql/15/main -c config_file=/etc/postgresql/15/main/postgresql.conf
+"""
+LISTED = """\
+UNIT LOAD ACTIVE SUB DESCRIPTION
+feed.service loaded active running Feed
+● lost.service loaded failed failed Lost
+gone.service not-found inactive dead gone
+getty@tty1.service loaded active running Getty
+""".encode()
 SMALL = Limits(
     unpacked_bytes=64 * 1024 * 1024, ratio=100, ratio_from_bytes=1024 * 1024, seconds=20.0
 )
@@ -235,12 +248,7 @@ ii  systemd                     252.31-1     amd64        system and service man
 """),
             ("r/etc/postgresql/15/main/postgresql.conf",
              b"data_directory = '/var/lib/postgresql/15/main'\nshared_buffers = 4GB\n"),
-            ("r/sos_commands/process/ps_auxwww", b"""\
-USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
-root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
-postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 """
-             b"/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main "
-             b"-c config_file=/etc/postgresql/15/main/postgresql.conf\n"),
+            ("r/sos_commands/process/ps_auxwww", PS_OF_DEBIAN),
         ),
     )  # fmt: skip
     facts = seen.facts
@@ -250,6 +258,31 @@ postgres     900  0.0  0.1 172000 97000 ?        Ss   Nov01   0:10 """
     assert [h.process.name for h in facts.databases] == ["postgres"]
     assert facts.livepatches is None
     assert "livepatches" in facts.unseen
+
+
+def test_units_of_an_old_report_are_those_of_their_files(tmp_path):
+    """sos 3.2 asks systemd for no limits: unit files and drop-ins tell them, else nobody."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            ("r/sos_commands/systemd/systemctl_list-units_--all",
+             LISTED),
+            ("r/etc/systemd/system/feed.service",
+             b"[Service]\nExecStart=/bin/feed\nMemoryLimit=2G\nRestart=always\nRestartSec=5\n"),
+            ("r/etc/systemd/system/feed.service.d/90.conf", b"[Service]\nMemoryLimit=3G\n"),
+            ("r/lib/systemd/system/getty@.service", b"[Service]\nRestart=always\n"),
+        ),
+    )  # fmt: skip
+    found = {unit.name: unit for unit in seen.facts.units}
+    assert list(found) == ["feed.service", "lost.service", "getty@tty1.service"]
+    feed = found["feed.service"]
+    assert (feed.memory_max_bytes, feed.limit_known) == (3 * 1024**3, True)
+    assert (feed.restart, feed.restart_seconds, feed.active) == ("always", 5.0, True)
+    assert (found["lost.service"].limit_known, found["lost.service"].active) == (False, False)
+    assert found["getty@tty1.service"].memory_max_bytes is None
+    assert found["getty@tty1.service"].limit_known
+    assert seen.facts.sources["/units"] == "unit files"
 
 
 def test_a_livepatch_is_known_by_its_module(tmp_path):
@@ -327,6 +360,39 @@ def test_pax_and_long_names_are_read(tmp_path):
         assert _one(tmp_path, out.getvalue()).facts.memory.mem_total_bytes == 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    ("release", "cmdline", "psi"),
+    [
+        ("3.10.0-957.el7.x86_64", "ro", False),
+        ("4.18.0-553.el8_10.x86_64", "ro", False),
+        ("5.14.0-427.el9.x86_64", "ro psi=1", None),
+        ("6.1.0-28-amd64", "ro", None),
+        ("", "ro", None),
+    ],
+)
+def test_no_file_of_pressure_is_no_evidence_by_itself(tmp_path, release, cmdline, psi):
+    """An older sos does not collect it; only the kernel tells whether there was any."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            ("r/proc/cmdline", cmdline.encode()),
+            ("r/proc/sys/kernel/osrelease", release.encode()),
+        ),
+    )
+    assert seen.facts.psi is psi
+    assert (psi is None) == ("the sosreport has no" in seen.facts.unseen["psi"])
+
+
+def test_a_report_without_processes_says_nothing_of_them(tmp_path):
+    """No list of processes: no guard, no database, no kubelet is neither there nor not."""
+    seen = _one(tmp_path, of_members(("r/proc/meminfo", MEMINFO)))
+    facts = seen.facts
+    assert (facts.guards, facts.databases, facts.kubernetes) == (None, None, None)
+    assert (facts.process_count, facts.hidden_processes) == (None, None)
+    assert "list of processes" in facts.unseen["holders"]
+
+
 def test_a_large_file_is_cut_at_a_line_and_said(tmp_path):
     """A file over its limit is kept up to it."""
     filler = "".join(f"net.x{number} = 1\n" for number in range(400_000))
@@ -334,6 +400,7 @@ def test_a_large_file_is_cut_at_a_line_and_said(tmp_path):
     seen = _one(tmp_path, of_members(("r/sos_commands/kernel/sysctl_-a", text.encode())))
     assert seen.facts.sysctls["vm.swappiness"] == "7"
     assert "was cut" in seen.problem
+    assert "was cut" in seen.facts.unseen["sysctls"]
 
 
 @pytest.mark.parametrize(
