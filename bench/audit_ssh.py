@@ -49,7 +49,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["one", "fleet"])
+    parser.add_argument("part", nargs="?", default="one", choices=["one", "fleet"])
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--processes", type=int, nargs="+", default=[0])
     parser.add_argument("--hosts", type=int, default=500)

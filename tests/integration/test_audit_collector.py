@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.host import FakeHost
+from tests.integration.servers import wait_for
 
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import answer_of, read_answer
@@ -29,7 +30,11 @@ def run(shell, text=None, **options):
     if shutil.which(shell[0]) is None:
         pytest.skip(f"{shell[0]} is not installed")
     done = subprocess.run(
-        [*shell, "-s"], input=text or script(MARK), capture_output=True, timeout=60, **options
+        [*shell, "-s"],
+        input=b"debug=yes\n" + (text or script(MARK)),
+        capture_output=True,
+        timeout=60,
+        **options,
     )
     assert done.stderr == b""
     return read_answer(answer_of(done.stdout, MARK))
@@ -256,6 +261,51 @@ def test_a_command_without_end_is_cut(tmp_path):
     recording = run(words)
     assert "said too much" in recording.problems["systemctl-show"]
     assert "proc/meminfo" in recording.files
+
+
+FREEZER = Path("/sys/fs/cgroup/freezer")
+
+
+@pytest.fixture
+def freezer():
+    """A group of version 1 in which a process cannot be killed, as one that waits for a disk."""
+    group = FREEZER / f"forestall-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("making a freezer cgroup of version 1 needs the right to")
+    yield group
+    (group / "freezer.state").write_text("THAWED")
+    wait_for(lambda: not (group / "tasks").read_text(), "the end of what was frozen")
+    group.rmdir()
+
+
+@pytest.mark.parametrize("shell", SHELLS[:3], ids=lambda words: words[0])
+def test_a_command_that_cannot_be_killed_is_left_behind(tmp_path, shell, freezer):
+    """Not even kill -9 ends it, and it keeps its output open: all else of the answer comes."""
+    asked = tmp_path / "asked"
+    path = tmp_path / "kcarectl"
+    path.write_text(f"#!/bin/sh\necho $$ >{asked}; while :; do :; done\n")
+    path.chmod(0o755)
+    child = subprocess.Popen(
+        [*shell, "-s"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    child.stdin.write(script(MARK).replace(b"question 15 ", b"question 1 "))
+    child.stdin.close()
+    wait_for(lambda: asked.exists() and asked.read_text().endswith("\n"), "the question", child)
+    (freezer / "tasks").write_text(asked.read_text())
+    (freezer / "freezer.state").write_text("FROZEN")
+    with child:
+        answer = answer_of(child.stdout.read(), MARK)
+        assert child.stderr.read() == b""
+    recording = read_answer(answer)
+    assert "did not end in time" in recording.problems["kcarectl-uname"]
+    assert "proc/meminfo" in recording.files
+    assert os.path.exists(f"/proc/{asked.read_text().strip()}")
 
 
 def test_half_a_script_does_nothing():

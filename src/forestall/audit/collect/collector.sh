@@ -165,12 +165,14 @@ environment_of() {
     head -c 65536 "$2" | tr '\000' '\012' | grep -aE "$1" | tr '\012' '\000'
 }
 
-# SECONDS PID: kills the process after that time. TERM ends it, and its sleep with it.
+# SECONDS PID [SHELL]: kills the process after that time, and wakes the shell that waits for it.
+# TERM ends it, and its sleep with it.
 dog() {
     sleep "$1" &
     trap 'kill $! 2>/dev/null; exit 0' TERM
     wait $!
     kill -9 "$2"
+    [ -z "${3-}" ] || kill -USR1 "$3"
 }
 
 # SECONDS BYTES FILTER WORDS...: what a command answers. The line `exit` comes only if it ended by
@@ -179,9 +181,11 @@ dog() {
 ask() {
     seconds=$1 bytes=$2 filter=$3
     shift 3
+    # `wait` waits for all of a pipeline, but a signal ends it. $$ is the first shell, not this one.
+    trap : USR1
     {
+        read -r me </proc/self/stat
         {
-            exec 2>/dev/null
             "$@" &
             command=$!
             dog "$seconds" $command >/dev/null &
@@ -191,7 +195,7 @@ ask() {
             kill $dog && [ $status -lt 128 ] && echo && echo "@$mark exit $status"
         } | "$filter" | head -c "$bytes" &
         reader=$!
-        dog $((seconds + 2)) $reader >/dev/null &
+        dog $((seconds + 2)) $reader "${me%% *}" >/dev/null &
         dog=$!
         wait $reader
         kill $dog
@@ -398,6 +402,8 @@ gather() {
 }
 
 forestall() {
+    # Whatever is left hanging must not hold the connection open.
+    [ -n "${debug-}" ] || exec 2>/dev/null
     echo
     if command -v gzip >/dev/null 2>&1; then
         echo "@$mark forestall 1 gzip"

@@ -72,8 +72,8 @@ def test_host_keys_are_checked_unless_the_user_says_otherwise():
 
 def test_a_list_of_keys_may_have_a_space_in_its_name():
     """ssh splits the option at spaces, but not inside quotes."""
-    words = command_line(destination("db01"), SshOptions(known_hosts="/home/a b/keys"))
-    assert 'UserKnownHostsFile="/home/a b/keys"' in words
+    words = command_line(destination("db01"), SshOptions(known_hosts="/etc/a b/keys"))
+    assert 'UserKnownHostsFile="/etc/a b/keys"' in words
 
 
 @pytest.mark.parametrize(
