@@ -36,7 +36,6 @@ members() {
         echo "supervisor supervisord"
         echo "podman podman"
         ;;
-<<<<<<< HEAD
     versions) # what compares package versions
         echo "rpm rpm"
         echo "libdpkg-perl /usr/share/perl5/Dpkg/Version.pm"
@@ -44,7 +43,7 @@ members() {
     metrics) # what `forestall audit prometheus` reads from
         echo "prometheus prometheus"
         echo "prometheus-node-exporter prometheus-node-exporter"
-=======
+        ;;
     ssh) # collecting facts over SSH: a server to ask, and the shells that hosts have
         echo "openssh-client ssh-keygen"
         echo "openssh-server sshd"
@@ -53,17 +52,12 @@ members() {
         echo "ksh93u+m ksh93"
         echo "yash yash"
         echo "shellcheck shellcheck"
->>>>>>> ssh
         ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-<<<<<<< HEAD
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, versions, browser"
-=======
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, ssh, browser"
->>>>>>> ssh
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, ssh, versions, browser"
         exit 2
         ;;
     esac
