@@ -1,6 +1,7 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
@@ -27,7 +28,11 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     Most units of a host are the distribution's, and a fleet is judged often: these are passed
     over before anything is worked out about them.
     """
-    own = [index for index, unit in enumerate(facts.units or ()) if unit.active and is_own(unit)]
+    own = [
+        index
+        for index, unit in enumerate(facts.units or ())
+        if unit.active and _is_site_path(unit.fragment_path)
+    ]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
@@ -164,7 +169,12 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    path = unit.fragment_path
+    return _is_site_path(unit.fragment_path)
+
+
+@lru_cache(maxsize=4096)
+def _is_site_path(path: str | None) -> bool:
+    """Kept, because the hosts of a fleet have most of their units in common."""
     return path is not None and not path.startswith(DISTRIBUTION_FOLDERS)
 
 
