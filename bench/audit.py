@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import audit_hosts
-
 from forestall.audit.fleet import Fleet, chosen_rules, judge_host
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import HostTerms, Policy
@@ -212,7 +211,7 @@ def _states(hosts: int) -> dict[str, float]:
 
 
 def _compliant(hosts: int) -> dict[str, float]:
-    """The same for the compliant hosts of bench/audit_hosts.py; a fifth, as making them takes long."""
+    """The same for the compliant hosts of bench/audit_hosts.py; a fifth, as they take long to make."""
     count = max(1, hosts // 5)
     _, spent = _judged(audit_hosts.hosts(count))
     return _found(count, spent)
