@@ -211,7 +211,7 @@ def _states(hosts: int) -> dict[str, float]:
 
 
 def _compliant(hosts: int) -> dict[str, float]:
-    """The same for the compliant hosts of bench/audit_hosts.py; a fifth, as they take long to make."""
+    """The same for the compliant hosts of bench/audit_hosts.py; a fifth, they take long to make."""
     count = max(1, hosts // 5)
     _, spent = _judged(audit_hosts.hosts(count))
     return _found(count, spent)
