@@ -211,12 +211,18 @@ class Fleet:
     def add(self, audit: HostAudit) -> HostRow:
         """Count one host in."""
         codes = self._codes(audit)
+        count = codes.count
         weight = (
-            *(codes.count(_FAIL_CODE | rank) for rank in range(2)),
+            count(_FAIL_CODE),
+            count(_FAIL_CODE | 1),
             # A host that nobody could read comes before those with only medium findings.
             int(audit.posture is None),
-            *(codes.count(_FAIL_CODE | rank) for rank in range(2, 4)),
-            *(codes.count(_UNKNOWN_CODE | rank) for rank in range(4)),
+            count(_FAIL_CODE | 2),
+            count(_FAIL_CODE | 3),
+            count(_UNKNOWN_CODE),
+            count(_UNKNOWN_CODE | 1),
+            count(_UNKNOWN_CODE | 2),
+            count(_UNKNOWN_CODE | 3),
         )
         row = HostRow(audit.name, codes, weight, audit.origin, audit.age_seconds, audit.problem)
         self.rows.append(row)

@@ -1,6 +1,7 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
@@ -172,10 +173,15 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    path = unit.fragment_path
+    return _is_site_unit(unit.name, unit.fragment_path)
+
+
+@lru_cache(maxsize=4096)
+def _is_site_unit(name: str, path: str | None) -> bool:
+    """Kept, because the hosts of a fleet have most of their units in common."""
     if path is None or path.startswith(DISTRIBUTION_FOLDERS):
         return False
-    return not unit.name.startswith(SNAP)
+    return not name.startswith(SNAP)
 
 
 def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:
