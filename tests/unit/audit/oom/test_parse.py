@@ -143,3 +143,15 @@ def test_a_group_that_is_killed_is_one_event():
         (95, False),
         (94, True),
     ]
+
+
+def test_what_grep_leaves_of_a_report():
+    """`dmesg | grep -i oom` keeps the table's head and none of its rows."""
+    lines = [line for line in oom.report(oom_hosts.el9_spared()) if "oom" in line.lower()]
+    lines.append(oom.report(oom_hosts.el9_spared())[-2])
+    account = explain(oom.stamped(lines)).accounts[0]
+    assert account.victims[0].name == "report-batch"
+    assert account.culprits == ()
+    assert account.culprit.startswith("UNKNOWN: neither the table of tasks nor")
+    assert any("the log was filtered" in text for text in account.unknown)
+    assert any("the whole log" in step for step in account.next_steps)
