@@ -119,6 +119,19 @@ def test_foreign_lines_between_do_not_matter():
     assert chosen(explain(oom.stamped(mixed))).culprits[0].name == "inventory-sync"
 
 
+def test_zones_and_their_reserves_in_one_line():
+    """Some logs have lowmem_reserve behind its zone."""
+    lines = oom.report(oom_hosts.rhel6())
+    joined: list[str] = []
+    for line in lines:
+        if line.startswith("lowmem_reserve"):
+            joined[-1] += " " + line
+        else:
+            joined.append(line)
+    account = explain(oom.stamped(joined)).accounts[0]
+    assert account.zones == explain(oom.stamped(lines)).accounts[0].zones
+
+
 def test_names_with_blanks_brackets_and_digits():
     """A name is whatever the process calls itself."""
     for name in ("CPU 0/KVM", "(resolved)", "a) total-vm:1kB", "123 45", "Web Content"):
