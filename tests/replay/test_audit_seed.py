@@ -153,7 +153,8 @@ def answers(document, facts):
 def test_the_follow_ups_close_themselves():
     """Each says no of the host as it was, and yes of it once it was repaired; but for two.
 
-    The system stays past maintenance, and the table of RHEL 7's faults ends with 7.9's first kernel.
+    The system stays past maintenance, and the table of RHEL 7's faults ends with 7.9's first
+    kernel.
     """
     _, document = review_of(seed_host())
     before = answers(document, seed_host())
