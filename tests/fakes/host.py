@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from forestall.sense.host import CommandResult, Host
+from forestall.sense.recording import copied_host
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -252,16 +253,5 @@ class FakeHost:
 
 
 def recorded_host(tree: Path) -> Host:
-    """A host of tests/data/hosts, with the answers of its commands in `commands/`.
-
-    `commands/systemctl-show` is what `systemctl show ...` printed, and so on; a command without
-    such a file is not there.
-    """
-
-    def run(words, timeout_seconds):
-        file = tree / "commands" / "-".join(word.lstrip("-") for word in words[:2])
-        if not file.exists():
-            return CommandResult(None, b"", f"{words[0]}: not there")
-        return CommandResult(0, file.read_bytes())
-
-    return Host.from_tree(str(tree), run_command=run)
+    """A host of tests/data/hosts, with the answers of its commands in `commands/`."""
+    return copied_host(str(tree))

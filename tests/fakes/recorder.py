@@ -116,6 +116,7 @@ def collect(host: Host, *, origin: str = "ssh", collected_at: float | None = Non
         page_bytes=host.page_bytes,
         collected_at=collected_at,
         origin=origin,
+        complete=host.complete,
     )
 
 

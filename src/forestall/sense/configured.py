@@ -98,8 +98,8 @@ def read_coredump(host: Host, notes: Notes) -> CoredumpFacts | None:
     """coredump.conf(5); all None where nothing is set. None itself: it could not be looked for."""
     settings = read(host, notes, "coredump", "coredump.conf")
     if settings is None:
-        if not host.is_folder("etc/systemd"):
-            notes.why("coredump", "etc/systemd is not there")
+        if not host.complete or not host.is_folder("etc/systemd"):
+            notes.why("coredump", "no systemd/coredump.conf here")
             return None
         settings = {}
     section = _section(settings, "Coredump")
@@ -143,7 +143,8 @@ def read_kdump(host: Host, notes: Notes) -> KdumpFacts | None:
             if path != "etc/kdump.conf":
                 notes.sources["/kdump"] = path
             return found
-    notes.why("kdump", "no settings of kdump here: it is not installed")
+    absent = "no settings of kdump here: it is not installed"
+    notes.why("kdump", absent if host.complete else "no settings of kdump were recorded")
     return None
 
 

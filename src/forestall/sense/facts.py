@@ -81,7 +81,9 @@ def _with_system(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
     livepatches, effective = kernel.read_live_patches(host, notes, release)
     kexec_loaded = procfs.read_number(host, "sys/kernel/kexec_crash_loaded")
     if kexec_loaded is None:
-        notes.why("crash_kernel_loaded", "this kernel shows no sys/kernel/kexec_crash_loaded")
+        absent = "this kernel shows no sys/kernel/kexec_crash_loaded"
+        recorded = "sys/kernel/kexec_crash_loaded was not recorded"
+        notes.why("crash_kernel_loaded", absent if host.complete else recorded)
     return replace(
         facts,
         os_id=system.get("ID"),
@@ -106,7 +108,7 @@ def _with_memory(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
     return replace(
         facts,
         memory=memory,
-        psi=memory.pressure is not None,
+        psi=_has_pressure(host, memory),
         swaps=_swaps(host, notes),
         commit_limit_bytes=meminfo.get("CommitLimit"),
         committed_bytes=meminfo.get("Committed_AS"),
@@ -207,10 +209,25 @@ def _memory(host: Host, notes: Notes) -> tuple[dict[str, int], HostSample]:
     return meminfo, procfs.host_sample(meminfo, vmstat, pressure)
 
 
+def _has_pressure(host: Host, memory: HostSample) -> bool | None:
+    if memory.pressure is not None:
+        return True
+    return False if _knows_pressure(host) else None
+
+
+def _knows_pressure(host: Host) -> bool:
+    """Whether a missing file says something: also to half a recording of a kernel before PSI."""
+    release = host.read_text("proc/sys/kernel/osrelease", 256) or ""
+    old = release.startswith(("2.", "3."))
+    return host.complete or old or host.exists(psi.MEMORY_PATH)
+
+
 def _why_no_pressure(host: Host) -> str:
     if host.exists(psi.MEMORY_PATH):
         return "this kernel has PSI switched off (boot it with psi=1)"
-    return "this kernel has no PSI"
+    if _knows_pressure(host):
+        return "this kernel has no PSI"
+    return f"{psi.MEMORY_PATH} was not recorded"
 
 
 def _system(host: Host, notes: Notes) -> dict[str, str]:

@@ -37,10 +37,12 @@ class Host:
     `run/systemd/system`. The first part picks the replaceable root; every other path lies
     below `root`. A host that is not this one has no commands unless `run_command` is given.
     `origin` says how it is reached, `collected_at` when it was recorded (None = it is asked now).
+    `complete` = what is not there is not on the host either; of half a recording nobody can say.
     """
 
     origin = "local"
     collected_at: float | None = None
+    complete = True
 
     def __init__(
         self,

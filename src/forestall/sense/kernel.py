@@ -42,6 +42,10 @@ _NO_KERNEL = (
 )
 _RELEASE = re.compile(r"[0-9][A-Za-z0-9._+~-]{2,199}")
 
+# A quoted value may hold spaces; a quote without its other half is a character.
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"|")+')
+_SECRET = re.compile("pass|pwd|secret|token|key|cred|auth", re.IGNORECASE)
+
 # Name of the package to what `uname -r` appends to its version, release and architecture.
 _RPM_KERNELS = {
     "kernel": "",
@@ -60,18 +64,26 @@ _RPM_KERNELS = {
 
 
 def read_cmdline(host: Host, notes: Notes) -> str | None:
-    """What the kernel was started with."""
+    """What the kernel was started with, without what an installer or a disk's key hid there."""
     text = host.read_text("proc/cmdline", CMDLINE_LIMIT_BYTES)
     if text is None:
         notes.why("cmdline", _why_not(host, "proc/cmdline"))
-    return text
+        return None
+    return " ".join(map(_without_secret, _WORD.findall(text)))
+
+
+def _without_secret(word: str) -> str:
+    name, equals, value = word.partition("=")
+    if _SECRET.search(name) and value:
+        return f"{name}{equals}[redacted]"
+    return re.sub(r"://[^/@\s]{1,200}@", "://[redacted]@", word)
 
 
 def read_modules(host: Host, notes: Notes) -> tuple[str, ...] | None:
-    """The loaded modules; () too where the kernel of a live host loads none."""
+    """The loaded modules; () too where the kernel of a host loads none."""
     data = host.read_bytes("proc/modules", MODULES_LIMIT_BYTES)
     if data is None:
-        if host.live and not host.was_denied("proc/modules"):
+        if host.complete and not host.was_denied("proc/modules"):
             return ()
         notes.why("modules", _why_not(host, "proc/modules"))
         return None
@@ -184,7 +196,7 @@ def read_live_patches(
         if release is not None and release != running:
             found.add(tool)
             effective = effective or release
-    if not found and not host.is_folder("sys/kernel"):
+    if not found and not host.complete and not host.is_folder("sys/kernel"):
         notes.why("livepatches", "sys/kernel cannot be read")
         return None, effective
     return tuple(sorted(name[:200] for name in found)), effective

@@ -26,7 +26,8 @@ class Recording:
     folder that may be empty (`run/systemd/system/`). `commands` holds standard output by
     `command_name`; `denied` the paths that lacked rights; `problems` why a command has no answer,
     by its name. `origin` and `collected_at` (epoch seconds of the host's own clock) go into the
-    facts.
+    facts. `complete` = every place of `sense.sources` was looked for, so that what is absent here
+    is absent on the host; a sosreport or a few copied files are not.
     """
 
     files: Mapping[str, bytes]
@@ -40,6 +41,7 @@ class Recording:
     page_bytes: int | None = None
     collected_at: float | None = None
     origin: str = "facts"
+    complete: bool = False
 
 
 def command_name(words: Sequence[str]) -> str:
@@ -62,6 +64,7 @@ class RecordedHost(Host):
         )
         self.origin = recording.origin
         self.collected_at = recording.collected_at
+        self.complete = recording.complete
         self.recording = recording
         self._folders = _folders(recording)
 
@@ -135,6 +138,7 @@ def copied_host(tree: str) -> Host:
 
     host = Host.from_tree(tree, run_command=answer)
     host.origin = "facts"
+    host.complete = False
     return host
 
 
@@ -151,4 +155,7 @@ def _folders(recording: Recording) -> dict[str, set[str]]:
             if name:
                 known.add(name)
             parent, _, name = parent.rpartition("/")
+    if "systemctl-show" in recording.commands:
+        # Its answer shows that systemd runs there, whatever else was taken.
+        found.setdefault("run/systemd/system", set())
     return found

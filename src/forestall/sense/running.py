@@ -121,7 +121,9 @@ def read_running(host: Host, notes: Notes) -> Running:
     # The first process is always there; if it cannot be seen, hidepid hides what is not ours.
     hidden = host.read_bytes("proc/1/stat", 4096) is None
     if hidden:
-        notes.unseen["holders"] = "other users' processes are hidden (hidepid): needs root"
+        reason = "other users' processes are hidden (hidepid): needs root"
+        recorded = host.complete or seen
+        notes.unseen["holders"] = reason if recorded else "no process was recorded"
     known: dict[int, tuple[str, ...]] = {}
 
     def words(pid: int) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ class Source(NamedTuple):
     """One place. `what` is taken: its content, that it is there (NAME), or what the link says.
 
     At most `limit_bytes` of it are read. `lines` is an extended regular expression (`grep -E`):
-    no other line is needed, and none should leave the host.
+    no other line is needed, and none should leave the host. (The lines of an environ end in NUL.)
     """
 
     path: str
@@ -36,6 +36,8 @@ class Source(NamedTuple):
 
 
 POSTGRES_LINES = rf"^[[:space:]]*({'|'.join((*SETTINGS, *INCLUDES))})([[:space:]=]|$)"
+
+"""Of any case (`grep -iE`), as PostgreSQL takes them."""
 
 POSTGRES_FILES = ("postgresql.conf", "postgresql.auto.conf", "conf.d/*.conf")
 """Below each server's data directory and beside its config_file.
@@ -170,7 +172,8 @@ SYSTEM = (
 )
 
 STORAGE = (
-    Source("etc/fstab"),
+    # The options of other lines may hold the password of a share.
+    Source("etc/fstab", lines="[[:space:]]swap([[:space:]]|$)"),
     Source("etc/systemd/system/*.swap"),
     Source("etc/systemd/system/*.wants/*.swap", NAME),
     Source("etc/systemd/system/*.requires/*.swap", NAME),

@@ -7,50 +7,16 @@ those of cgroups and of the root. Each `--as` replaces a text everywhere, in pat
 """
 
 import argparse
+import re
 from pathlib import Path
 
-from forestall.sense import procfs
+from forestall.sense import sources
 from forestall.sense.cgroup import MOUNTS_LIMIT_BYTES, Cgroups, ancestors
 from forestall.sense.host import Host
 
-HOST_FILES = (
-    "proc/meminfo",
-    "proc/vmstat",
-    "proc/swaps",
-    "proc/loadavg",
-    "proc/pressure/memory",
-    "proc/self/cgroup",
-    "proc/sys/kernel/hostname",
-    "proc/sys/kernel/arch",
-    "proc/sys/kernel/osrelease",
-    "proc/sys/kernel/random/boot_id",
-    "etc/os-release",
-    "sys/class/dmi/id/sys_vendor",
-    "sys/class/dmi/id/product_name",
-    "sys/kernel/kexec_crash_loaded",
-    "sys/kernel/kexec_crash_size",
-    "sys/module/zswap/parameters/enabled",
-    "proc/2/comm",
-    ".dockerenv",
-    "run/.containerenv",
-    "run/systemd/container",
-)
-PROCESS_FILES = ("stat", "statm", "status", "cgroup", "oom_score", "oom_score_adj")
-CGROUP_FILES = (
-    "memory.current",
-    "memory.max",
-    "memory.high",
-    "memory.swap.current",
-    "memory.swap.max",
-    "memory.events",
-    "memory.pressure",
-    "memory.usage_in_bytes",
-    "memory.limit_in_bytes",
-    "memory.memsw.limit_in_bytes",
-    "memory.oom_control",
-    "memory.stat",
-    "cgroup.controllers",
-)
+OWN_WAY = ("proc/stat", "proc/cpuinfo", "proc/self/mountinfo", "proc/1/environ")
+PROCESS_FILES = tuple(source.path for source in sources.PROCESS)
+CGROUP_FILES = (*sources.CGROUP_FILES, "cgroup.controllers")
 
 
 def main() -> None:
@@ -71,14 +37,13 @@ def main() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 
-    for path in HOST_FILES:
-        keep(path, host.read_bytes(path))
+    for source in sources.SOURCES:
+        if "*" in source.path or source.what == sources.LINK or source.path in OWN_WAY:
+            continue
+        keep(source.path, _taken(host, source))
     keep("proc/stat", _lines(host.read_bytes("proc/stat"), b"btime", b"processes"))
     keep("proc/cpuinfo", _lines(host.read_bytes("proc/cpuinfo"), b"model name", b"flags"))
     keep("proc/self/mountinfo", _mounts(host.read_bytes("proc/self/mountinfo", MOUNTS_LIMIT_BYTES)))
-    for name in procfs.SYSCTLS:
-        path = "proc/sys/" + name.replace(".", "/")
-        keep(path, host.read_bytes(path))
     for pid in (1, *arguments.pid):
         for name in PROCESS_FILES:
             keep(f"proc/{pid}/{name}", host.read_bytes(f"proc/{pid}/{name}"))
@@ -90,6 +55,17 @@ def main() -> None:
             for name in CGROUP_FILES:
                 file = point + path.rstrip("/") + "/" + name
                 keep(file, host.read_bytes(file))
+
+
+def _taken(host: Host, source: sources.Source) -> bytes | None:
+    """What the table says is needed: a name, or the lines of a file that are read."""
+    if source.what == sources.NAME:
+        return b"" if host.exists(source.path) and not host.is_folder(source.path) else None
+    data = host.read_bytes(source.path, source.limit_bytes)
+    if source.lines is None or data is None:
+        return data
+    wanted = re.compile(source.lines.replace("[:space:]", r"\s").encode())
+    return b"".join(line for line in data.splitlines(keepends=True) if wanted.search(line))
 
 
 def _lines(data: bytes | None, *starts: bytes) -> bytes | None:

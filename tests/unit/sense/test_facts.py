@@ -321,3 +321,31 @@ def test_pgdata_of_the_unit_finds_the_files(tmp_path):
         GIB,
         True,
     )
+
+
+def test_what_half_a_recording_lacks_is_unknown():
+    """Of a few copied files nobody can say what else was there; of a complete one everybody can."""
+    files = {"proc/meminfo": b"MemTotal: 9 kB\n", "proc/sys/kernel/osrelease": b"6.1.0-28-amd64\n"}
+    half = read_facts(RecordedHost(Recording(files=files)), FakeClock())
+    assert (half.psi, half.modules, half.livepatches, half.coredump) == (None, None, None, None)
+    assert half.unseen["psi"] == "proc/pressure/memory was not recorded"
+    assert half.unseen["kdump"] == "no settings of kdump were recorded"
+    assert half.unseen["holders"] == "no process was recorded"
+    whole = read_facts(RecordedHost(Recording(files=files, complete=True)), FakeClock())
+    assert (whole.psi, whole.modules, whole.livepatches) == (False, (), ())
+    assert whole.unseen["psi"] == "this kernel has no PSI"
+    assert "not installed" in whole.unseen["kdump"]
+
+
+def test_a_kernel_before_psi_has_none_whatever_was_recorded():
+    """PSI came with 4.20 and, on RHEL, 4.18; nobody carried it back to 3.10."""
+    files = {"proc/sys/kernel/osrelease": b"3.10.0-957.el7.x86_64\n"}
+    facts = read_facts(RecordedHost(Recording(files=files)), FakeClock())
+    assert (facts.psi, facts.unseen["psi"]) == (False, "this kernel has no PSI")
+
+
+def test_an_answer_of_systemctl_shows_that_systemd_runs():
+    """A sosreport has it and no /run/systemd/system."""
+    recording = Recording(files={}, commands={"systemctl-show": b"Id=a.service\nMemoryMax=1\n"})
+    (unit,) = read_facts(RecordedHost(recording), FakeClock()).units
+    assert (unit.name, unit.memory_max_bytes) == ("a.service", 1)

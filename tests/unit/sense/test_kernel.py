@@ -135,13 +135,32 @@ def test_numa_nodes_are_counted_from_ranges(text, count):
 
 
 def test_modules_and_command_line(tmp_path):
-    """The first word of each line; no /proc/modules in a recording is unknown."""
+    """The first word of each line; without the file a host has none, a half recording may."""
     fake = FakeHost(tmp_path)
     notes = _notes()
-    assert kernel.read_modules(fake.host(), notes) is None
+    assert kernel.read_modules(fake.host(), notes) == ()
     assert kernel.read_cmdline(fake.host(), notes) is None
+    assert kernel.read_modules(RecordedHost(Recording(files={})), notes) is None
     assert notes.unseen["modules"] == "proc/modules is not there"
     fake.write("proc/modules", "xfs 1 2 - Live 0x0\nipmi_si 3 0 - Live 0x0 (E)\n")
     fake.write("proc/cmdline", "root=/dev/vda1 crashkernel=1G-4G:192M,4G-:256M\n")
     assert kernel.read_modules(fake.host(), notes) == ("xfs", "ipmi_si")
     assert kernel.read_cmdline(fake.host(), notes).endswith("4G-:256M")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ro quiet crashkernel=256M", "ro quiet crashkernel=256M"),
+        ('dyndbg="file a.c +p" psi=1', 'dyndbg="file a.c +p" psi=1'),
+        ("rd.luks.key=/k:UUID=1 ro", "rd.luks.key=[redacted] ro"),
+        ('systemd.set_credential="a b" ro', "systemd.set_credential=[redacted] ro"),
+        ("rootpw_PASSWORD=hunter2", "rootpw_PASSWORD=[redacted]"),
+        ("inst.ks=http://u:hunter2@h/ks", "inst.ks=http://[redacted]@h/ks"),
+        ('odd" ro', 'odd" ro'),
+    ],
+)
+def test_a_secret_on_the_kernels_command_line_stays_there(tmp_path, text, told):
+    """By the name of its word, or before the @ of an address."""
+    host = FakeHost(tmp_path).write("proc/cmdline", text + "\n").host()
+    assert kernel.read_cmdline(host, _notes()) == told

@@ -63,7 +63,7 @@ def test_what_the_table_names_gives_the_same_facts(tree):
     """A host collected by the table is read as the host itself is."""
     host = recorded_host(HOSTS / tree)
     seen = read_facts(host, FakeClock(at=1_731_661_500.0))
-    recording = collect(host, origin="local", collected_at=1_731_661_500.0)
+    recording = collect(host, origin="facts", collected_at=1_731_661_500.0)
     again = read_facts(RecordedHost(recording), FakeClock())
     assert replace(again, unseen=seen.unseen) == seen
     assert again.unseen.keys() == seen.unseen.keys()
