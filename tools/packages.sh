@@ -40,11 +40,14 @@ members() {
         echo "prometheus prometheus"
         echo "prometheus-node-exporter prometheus-node-exporter"
         ;;
+    reports) # what `forestall audit sosreport` reads
+        echo "sosreport sos"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, reports, browser"
         exit 2
         ;;
     esac
