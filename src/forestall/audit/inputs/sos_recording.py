@@ -107,7 +107,7 @@ def hostname(report: SosReport) -> str | None:
         if len(words) == 1 and len(words[0]) <= 253 and words[0].isprintable():
             return words[0]
     told = sos_text.uname(report.answer("uname") or report.text("uname") or "")
-    return told[0] if told else None
+    return told[0] if told and told[0].isprintable() else None
 
 
 def collected_at(report: SosReport) -> float | None:

@@ -322,11 +322,13 @@ def test_unsafe_names_devices_and_pipes_are_passed_over(tmp_path):
             ("r/../../proc/meminfo", b"MemTotal: 2 kB\n"),
             special("r/proc/vmstat", tarfile.CHRTYPE),
             special("r/proc/cmdline", tarfile.FIFOTYPE),
+            ("r/proc/1\x1b]0;x\x07/status", b"Name:\tx\n"),
             ("r/proc/meminfo", MEMINFO),
         ),
     )
     assert seen.facts.memory.mem_total_bytes == 1024 * 1024
-    assert "2 members with unsafe names" in seen.problem
+    assert "3 members with unsafe names" in seen.problem
+    assert seen.problem.isprintable()
 
 
 def test_of_two_members_with_a_name_the_last_counts(tmp_path):
