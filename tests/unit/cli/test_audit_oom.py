@@ -150,7 +150,7 @@ def test_a_dump_without_drgn_says_what_to_install(tmp_path, capsys, monkeypatch)
     path.write_bytes(b"\x7fELF" + bytes(100))
     monkeypatch.setattr(vmcore.importlib.util, "find_spec", lambda name: None)
     assert main(["audit", "oom", str(path)]) == 3
-    assert "pip install 'forestall[drill]'" in capsys.readouterr().err
+    assert "pip install 'forestall[audit]'" in capsys.readouterr().err
 
 
 def test_a_dump_of_another_moment_is_no_event(capsys, tmp_path, monkeypatch):

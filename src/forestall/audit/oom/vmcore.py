@@ -37,7 +37,7 @@ def ask(core: str, vmlinux: str | None) -> dict[str, Json]:
     if importlib.util.find_spec("drgn") is None:
         raise ForestallError(
             f"{core}: a dump of memory is read through drgn, which is not installed",
-            help="pip install 'forestall[drill]', or give its vmcore-dmesg.txt",
+            help="pip install 'forestall[audit]', or give its vmcore-dmesg.txt",
         )
     if vmlinux is not None and not os.path.isfile(vmlinux):
         raise InputError(f"{vmlinux}: no such file", help="name the kernel with debug symbols")

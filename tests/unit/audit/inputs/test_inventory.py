@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -201,14 +202,19 @@ def _generated(seed):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.skipif(not shutil.which("ansible-inventory"), reason="ansible-core is not installed")
+ANSIBLE = shutil.which(
+    "ansible-inventory", path=os.pathsep.join((os.path.dirname(sys.executable), os.defpath))
+)
+
+
+@pytest.mark.skipif(ANSIBLE is None, reason="ansible-core is not installed")
 @pytest.mark.parametrize("seed", range(20))
 def test_the_same_as_ansible(tmp_path, seed):
     """On generated inventories: the hosts, addresses, ports, users and groups that Ansible sees."""
     path = tmp_path / "hosts"
     path.write_text(_generated(seed))
     answer = subprocess.run(
-        ["ansible-inventory", "-i", str(path), "--list"],
+        [ANSIBLE, "-i", str(path), "--list"],
         capture_output=True,
         timeout=60,
         check=True,
