@@ -226,7 +226,9 @@ processes() {
     section processes
     echo "$sizes"
     echo "$sizes" | awk -F/ '{ p = "/proc/" $3; print p "/stat"; print p "/oom_score"; print p "/oom_score_adj" }' |
-        xargs grep -aHs ''
+        xargs grep -aHs '' |
+        # Of stat, what follows the start time is not wanted, and half of the answer.
+        sed 's/^\(.*) [^ ]*\( [^ ]*\)\{19\}\) .*/\1/'
     echo "$sizes" | awk -F/ '{ p = "/proc/" $3; print p "/status"; print p "/cgroup" }' |
         xargs grep -aHsE "$process_lines"
     named=$(echo "$sizes" | awk -F/ '{ print "/proc/" $3 "/comm" }' | xargs grep -aHsE "^($command_names)\$")
@@ -252,7 +254,7 @@ command_lines() {
                 if (count > 1 && word[count] == "") count--
                 for (i = 1; i <= count && i <= 64; i++) {
                     last = word[i]; sub(/^.*\//, "", last)
-                    if (word[i] ~ /\\/ || !(last ~ wanted || word[i] ~ /^\/[^=@]*$/ || word[i] ~ settings || word[i] ~ /^[0-9]+$/))
+                    if (word[i] ~ /\\/ || !(last ~ wanted || word[i] ~ /^\/[^=@]*$/ || word[i] ~ settings || word[i] ~ /^[0-9]+([kMGT]?B)?$/))
                         word[i] = "-"
                     kept = kept word[i] "\037"
                 }
