@@ -37,7 +37,7 @@ venv-dev:
 
 # Server programs that some tests need; without the right to install them those tests are skipped.
 packages:
-	@sh tools/packages.sh cluster panic || [ $$? = 3 ]
+	@sh tools/packages.sh cluster panic ssh || [ $$? = 3 ]
 
 venv-drill:
 	@sh tools/venv.sh $(VENV) drill

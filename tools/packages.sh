@@ -36,11 +36,28 @@ members() {
         echo "supervisor supervisord"
         echo "podman podman"
         ;;
+    versions) # what compares package versions
+        echo "rpm rpm"
+        echo "libdpkg-perl /usr/share/perl5/Dpkg/Version.pm"
+        ;;
+    metrics) # what `forestall audit prometheus` reads from
+        echo "prometheus prometheus"
+        echo "prometheus-node-exporter prometheus-node-exporter"
+        ;;
+    ssh) # collecting facts over SSH: a server to ask, and the shells that hosts have
+        echo "openssh-client ssh-keygen"
+        echo "openssh-server sshd"
+        echo "busybox-static /usr/share/doc/busybox-static"
+        echo "mksh mksh"
+        echo "ksh93u+m ksh93"
+        echo "yash yash"
+        echo "shellcheck shellcheck"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, ssh, versions, browser"
         exit 2
         ;;
     esac

@@ -25,7 +25,7 @@ NAMES = {
     "mssql": "SQL Server",
     "mongodb": "MongoDB",
     "redis": "Redis",
-    "mysql": "MySQL",
+    "mysql": "MySQL or MariaDB",
 }
 
 
@@ -55,7 +55,10 @@ SWAPPINESS = {
         "mssql (1)",
     ),
     "mongodb": Advice(
-        low=1, high=10, wanted="1", reference="MongoDB production notes (1); 1 to 10 accepted"
+        low=0,
+        high=10,
+        wanted="1",
+        reference="MongoDB production notes (1 or 0); up to 10 accepted",
     ),
     "mysql": Advice(
         low=1,
@@ -70,7 +73,8 @@ HUGE_PAGES = {
     "postgresql": Advice(
         allowed=("never", "madvise"),
         wanted="never",
-        reference="tuned's profile postgresql (never)",
+        reference="PostgreSQL documentation, huge_pages (transparent ones are discouraged); "
+        "tuned's profile postgresql (never)",
     ),
     "oracle": Advice(
         allowed=("never", "madvise"),
@@ -84,10 +88,10 @@ HUGE_PAGES = {
         reference="Redis documentation, Diagnosing latency issues",
     ),
     "mssql": Advice(
-        allowed=("always",),
+        allowed=("always", "madvise"),
         wanted="always",
         reference="Microsoft, Performance best practices for SQL Server on Linux; tuned's profile "
-        "mssql (always)",
+        "mssql (always, or madvise for several instances)",
     ),
 }
 """Transparent huge pages by product.

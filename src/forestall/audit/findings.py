@@ -1,6 +1,6 @@
 """All rules over one host: facts -> Findings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from forestall.audit.posture import Posture
@@ -9,7 +9,7 @@ from forestall.audit.rule import Judgement, Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Finding, FindingState, Severity
+from forestall.model.finding import Fact, Finding, FindingState, Severity
 
 TONIGHT = (
     "MEM-001",
@@ -58,23 +58,37 @@ def judge(posture: Posture, rules: Iterable[Rule] = STANDARD) -> Iterator[tuple[
         yield rule, rule.judge(posture)
 
 
-def finding(posture: Posture, rule: Rule, judged: Judgement) -> Finding:
-    """A judgement with everything a report tells of it."""
-    facts = posture.facts
+def finding(
+    posture: Posture | None,
+    rule: Rule,
+    judged: Judgement,
+    *,
+    host: str | None = None,
+    state: FindingState | None = None,
+    waiver: str | None = None,
+    tell: Callable[[HostFacts, str], Fact] = fact,
+) -> Finding:
+    """A judgement with everything a report tells of it.
+
+    `host` and `state` where they are not the facts' own (a name from an inventory, a waiver);
+    `posture` is None for a host that could not be read. `tell` looks up each of `observed`.
+    """
+    facts = None if posture is None else posture.facts
     reads = rule.reads if judged.reads is None else judged.reads
     return Finding(
         rule=rule.id,
-        host=facts.hostname,
-        state=judged.state,
+        host=host or (facts.hostname if facts else ""),
+        state=state or judged.state,
         severity=judged.severity or rule.severity,
         text=judged.text,
-        observed=tuple(fact(facts, pointer) for pointer in reads),
+        observed=() if facts is None else tuple(tell(facts, pointer) for pointer in reads),
         expected=rule.expected if judged.expected is None else judged.expected,
         remedy=rule.remedy if judged.remedy is None else judged.remedy,
         reference=rule.reference if judged.reference is None else judged.reference,
         undo=rule.undo if judged.undo is None else judged.undo,
         cost=rule.cost if judged.cost is None else judged.cost,
-        at=facts.at,
+        at=facts.at if facts else None,
+        waiver=waiver,
     )
 
 

@@ -136,7 +136,7 @@ def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
     return tuple(
         index
         for index, holder in enumerate(facts.holders)
-        if _is_large(facts, holder) and holder.oom_score_adjust == UNKILLABLE
+        if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
     )
 
 
@@ -147,8 +147,11 @@ def nothing_killable(facts: HostFacts) -> bool:
     in any other process is still killed.
     """
     total = facts.memory.mem_total_bytes
-    large = [holder for holder in facts.holders if _is_large(facts, holder)]
-    if total is None or any(holder.oom_score_adjust != UNKILLABLE for holder in large):
+    if total is None:
+        return False
+    least = LARGE_SHARE * total
+    large = [holder for holder in facts.holders if counted_bytes(holder) >= least]
+    if any(holder.oom_score_adjust != UNKILLABLE for holder in large):
         return False
     return sum(counted_bytes(holder) for holder in large) >= EXEMPT_SHARE * total
 

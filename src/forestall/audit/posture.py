@@ -1,6 +1,7 @@
 """One host as the rules see it: facts, terms, and what several rules derive from them, once."""
 
-from functools import cached_property
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
 
 from forestall.audit import baselines
 from forestall.audit import holders as held
@@ -9,9 +10,37 @@ from forestall.audit.baselines import Baseline
 from forestall.audit.engines import ENGINES
 from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import zram_bytes
+from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, KUBERNETES, Terms
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Outcome, Service
+
+Found = TypeVar("Found")
+
+
+class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
+    """Worked out once a host, then an attribute like any other.
+
+    functools.cached_property takes a lock on Python 3.11, which would cost a fleet a tenth of its
+    time; a posture belongs to one thread.
+    """
+
+    def __init__(self, work_out: Callable[[Any], Found]) -> None:
+        self._work_out = work_out
+        self.__doc__ = work_out.__doc__
+
+    @overload
+    def __get__(self, host: None, owner: type) -> "derived[Found]": ...
+
+    @overload
+    def __get__(self, host: "Posture", owner: type) -> Found: ...
+
+    def __get__(self, host: "Posture | None", owner: type) -> "Found | derived[Found]":
+        if host is None:
+            return self
+        found = self._work_out(host)
+        host.__dict__[self._work_out.__name__] = found
+        return found
 
 
 class Posture:
@@ -26,6 +55,11 @@ class Posture:
         """The moment of judgement, epoch seconds."""
         return self.facts.at if self.terms.at is None else self.terms.at
 
+    @property
+    def tables(self) -> Tables:
+        """The life cycles and advisories to judge by."""
+        return shipped() if self.terms.tables is None else self.terms.tables
+
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
         try:
@@ -37,17 +71,17 @@ class Posture:
         """Why a field of the facts is None, in words."""
         return self.facts.unseen.get(field, otherwise)
 
-    @cached_property
+    @derived
     def services(self) -> tuple[Service, ...]:
         """The running services, the site's own first."""
         return told.services(self.facts)
 
-    @cached_property
+    @derived
     def own_services(self) -> tuple[Service, ...]:
         """The running services that the site wrote itself, the databases left out."""
         return told.own_services(self.facts)
 
-    @cached_property
+    @derived
     def main_database(self) -> int | None:
         """Index in `facts.databases` of the one that holds most."""
         return held.main_database(self.facts)
@@ -58,7 +92,7 @@ class Posture:
         index = self.main_database
         return None if index is None else (self.facts.databases or ())[index]
 
-    @cached_property
+    @derived
     def is_database_host(self) -> bool | None:
         """Whether this host is there for a database: by its role, else by what runs.
 
@@ -80,7 +114,7 @@ class Posture:
         """Whether a database server of one of these process names runs here."""
         return any(one.process.name in names for one in self.facts.databases or ())
 
-    @cached_property
+    @derived
     def engine(self) -> str | None:
         """Which database product the largest database is (`audit.engines`), None without one."""
         database = self.database
@@ -91,14 +125,14 @@ class Posture:
         # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
         return known or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
 
-    @cached_property
+    @derived
     def kubernetes(self) -> bool | None:
         """Whether a kubelet manages this host, by its role or by what runs."""
         if self.terms.roles is not None and not KUBERNETES.isdisjoint(self.terms.roles):
             return True
         return self.facts.kubernetes
 
-    @cached_property
+    @derived
     def baseline(self) -> Baseline | None:
         """The hardening baseline that this host must follow, if it is a known one."""
         return baselines.named(self.terms.baseline or self.facts.baseline)
@@ -107,13 +141,20 @@ class Posture:
         """Whether this host's baseline gives one of the orders in `audit.baselines`."""
         return self.baseline is not None and order in self.baseline.orders
 
-    @cached_property
+    @derived
+    def has_zram(self) -> bool:
+        """Whether some swap is itself kept in memory."""
+        return any(swap.kind == "zram" for swap in self.facts.swaps or ())
+
+    @derived
     def disk_swap_bytes(self) -> int | None:
         """Swap that is not itself kept in memory, as zram is."""
         total = self.facts.memory.swap_total_bytes
-        return None if total is None else max(0, total - zram_bytes(self.facts))
+        if total is None or not self.has_zram:
+            return total
+        return max(0, total - zram_bytes(self.facts))
 
-    @cached_property
+    @derived
     def outcome(self) -> Outcome:
         """What memory exhaustion of the whole host ends in."""
         return host_outcome(self.facts)

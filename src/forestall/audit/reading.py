@@ -5,7 +5,14 @@ import re
 from collections.abc import Mapping
 
 from forestall.model.codec import Json, encode
-from forestall.model.facts import HolderFacts, HostFacts, UnitFacts
+from forestall.model.facts import (
+    HolderFacts,
+    HostFacts,
+    MountFacts,
+    PostgresFacts,
+    SwapDevice,
+    UnitFacts,
+)
 from forestall.model.finding import Fact
 from forestall.model.sample import CgroupSample
 
@@ -43,6 +50,31 @@ SOURCES = {
     "/guards": ("userspace OOM guards", "/proc"),
     "/committed_bytes": ("Committed_AS", "/proc/meminfo"),
     "/commit_limit_bytes": ("CommitLimit", "/proc/meminfo"),
+    "/hugepages_total": ("HugePages_Total", "/proc/meminfo"),
+    "/hugepages_free": ("HugePages_Free", "/proc/meminfo"),
+    "/hugepages_reserved": ("HugePages_Rsvd", "/proc/meminfo"),
+    "/hugepage_bytes": ("Hugepagesize", "/proc/meminfo"),
+    "/transparent_hugepage": (
+        "transparent huge pages",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ),
+    "/zswap": ("zswap on", "/sys/module/zswap/parameters/enabled"),
+    "/numa_node_count": ("memory nodes", "/sys/devices/system/node"),
+    "/cmdline": ("kernel command line", "/proc/cmdline"),
+    "/kdump": ("kdump's settings", "/etc/kdump.conf"),
+    "/kdump/target": ("dump target", "/etc/kdump.conf"),
+    "/kdump/address": ("dump target's address", "/etc/kdump.conf"),
+    "/kdump/path": ("dump path", "/etc/kdump.conf"),
+    "/kdump/filtered": ("dump filtered", "/etc/kdump.conf"),
+    "/kdump/final_action": ("final_action", "/etc/kdump.conf"),
+    "/fstab_swaps": ("swap at boot", "/etc/fstab"),
+    "/mounts": ("mounts", "/proc/self/mountinfo"),
+    "/block_devices": ("block devices", "/sys/class/block"),
+    "/postgres": ("PostgreSQL servers", "postgresql.conf"),
+    "/baseline": ("hardening baseline", "the installer's or a scanner's traces"),
+    "/anonymous_growth_bytes_per_second": ("growth of anonymous memory", "history"),
+    "/growth_window_seconds": ("length of the history", "history"),
+    "/journal_runtime_max_bytes": ("RuntimeMaxUse", "journald.conf"),
 }
 
 
@@ -81,6 +113,24 @@ def fact(facts: HostFacts, pointer: str, *, name: str = "", source: str = "") ->
     )
 
 
+def told(facts: HostFacts, pointer: str) -> Fact:
+    """`fact` for a report over many hosts: of a list of nouns (services, processes) the length."""
+    value = getattr(facts, pointer[1:], None) if pointer.count("/") == 1 else None
+    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        name, source = SOURCES.get(pointer) or (pointer[1:], "")
+        return Fact(
+            name=f"number of {name}",
+            value=len(value),
+            pointer=pointer,
+            source=facts.sources.get(pointer) or source,
+        )
+    parent, _, last = pointer.rpartition("/")
+    if last.isdigit() and parent.count("/") == 1:
+        name, source = SOURCES.get(parent) or (parent[1:].replace("_", " "), "")
+        return fact(facts, pointer, name=name, source=facts.sources.get(parent) or source)
+    return fact(facts, pointer)
+
+
 def sysctl(facts: HostFacts, name: str) -> Fact:
     """The raw text of one sysctl; its value is None where it could not be read."""
     return fact(facts, f"/sysctls/{name}")
@@ -91,6 +141,8 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
     if pointer.startswith("/sysctls/"):
         setting = pointer.removeprefix("/sysctls/")
         return setting, "/proc/sys/" + setting.replace(".", "/")
+    if pointer.startswith("/modules/"):
+        return "module loaded", "/proc/modules"
     match = _PARTS.fullmatch(pointer)
     if match is None:
         return "", ""
@@ -107,6 +159,12 @@ def _place(facts: HostFacts, pointer: str) -> tuple[str, str]:
         file = _PROCESS_FILES.get(field, "status")
         shown = file if field in _PROCESS_FILES else last
         return f"{one.process.name} {shown}", f"/proc/{one.process.key.pid}/{file}"
+    if isinstance(one, MountFacts):
+        return f"{one.path} {field}", "/proc/self/mountinfo"
+    if isinstance(one, SwapDevice):
+        return f"swap {field}", "/proc/swaps"
+    if isinstance(one, PostgresFacts):
+        return f"PostgreSQL {field}", one.config_path or "postgresql.conf"
     return "", ""
 
 

@@ -8,14 +8,18 @@ often than it is told about.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from forestall.audit.posture import Posture
 from forestall.model.finding import Cost, FindingState, Severity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Judgement:
     """What a rule says of one host. None = as the rule has it.
+
+    Many hosts share one and nobody changes it; it is not frozen because making a frozen one takes
+    three times as long, and judging a fleet makes millions.
 
     `reads` are pointers (RFC 6901) into the HostFacts document. `text` says for FAIL what was
     found, for UNKNOWN and NOT_APPLICABLE why; PASS needs none.
@@ -87,6 +91,7 @@ def unknown(text: str, *reads: str, remedy: str | None = None) -> Judgement:
     return Judgement(FindingState.UNKNOWN, text, reads or None, remedy=remedy)
 
 
+@lru_cache(maxsize=512)
 def not_applicable(text: str) -> Judgement:
     """The rule is not about hosts like this one."""
     return Judgement(FindingState.NOT_APPLICABLE, text)

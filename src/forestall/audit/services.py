@@ -1,6 +1,7 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
@@ -35,7 +36,7 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     """
     if facts.os_id in ALL_IN_ETC:
         return ()
-    own = [index for index, unit in enumerate(facts.units or ()) if is_own(unit)]
+    own = [index for index, unit in enumerate(facts.units or ()) if unit.active and is_own(unit)]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
@@ -50,8 +51,8 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
     return [
         Service(
             name=unit.name,
-            limited=limited(facts, unit, above),
-            limit_bytes=limit_bytes(facts, unit, above),
+            limited=_ends(facts, unit, limit := limit_bytes(facts, unit, above)),
+            limit_bytes=limit,
             memory_bytes=memory_bytes(facts, unit),
             restart=unit.restart,
             own=is_own(unit) and facts.os_id not in ALL_IN_ETC,
@@ -70,7 +71,11 @@ def database_units(facts: HostFacts) -> set[str]:
 
 def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool | None:
     """Whether a limit ends the unit's growth before the host's memory does; None = not told."""
-    if limit_bytes(facts, unit, above) is not None:
+    return _ends(facts, unit, limit_bytes(facts, unit, above))
+
+
+def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    if limit is not None:
         return True
     if not unit.limit_known or (facts.slices is None and unit.slice not in ROOT_SLICES):
         return None
@@ -168,10 +173,13 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    path = unit.fragment_path
-    if path is None or path.startswith(DISTRIBUTION_FOLDERS):
-        return False
-    return not unit.name.startswith(SNAP)
+    return _is_site_path(unit.fragment_path) and not unit.name.startswith(SNAP)
+
+
+@lru_cache(maxsize=4096)
+def _is_site_path(path: str | None) -> bool:
+    """Kept, because the hosts of a fleet have most of their units in common."""
+    return path is not None and not path.startswith(DISTRIBUTION_FOLDERS)
 
 
 def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:

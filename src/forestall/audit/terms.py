@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from forestall.audit.tables import Tables
+
 DATABASE = "db"
 KUBERNETES = frozenset(("k8s", "kubernetes"))
 """The roles of a host, by name, that the rules know."""
@@ -17,6 +19,7 @@ class Terms:
     = go by what runs there. `extended_support_until` is the end of a paid extension (epoch
     seconds). `baseline` is the hardening profile it must follow (stig, cis, ospp, ...).
     `time_to_act_seconds` is how long the site needs from an alert to a repair.
+    `tables` are the life cycles and advisories to judge by, None = those that ship.
     """
 
     at: float | None = None
@@ -25,3 +28,4 @@ class Terms:
     baseline: str | None = None
     time_to_act_seconds: float = 3600.0
     uptime_limit_days: float = DAYS_PER_YEAR
+    tables: Tables | None = None

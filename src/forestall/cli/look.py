@@ -48,20 +48,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was seen; returns 1 if anything critical or high was found."""
-    host = Host() if args.root is None else copied_host(args.root)
-    if not host.exists("proc/meminfo"):
-        raise ForestallError(
-            f"cannot read {host.path('proc/meminfo')}: no Linux /proc here",
-            help="forestall look reads Linux hosts; give a copied tree with --root DIR"
-            if args.root is None
-            else f"put at least {args.root}/proc/meminfo and {args.root}/proc/sys/vm there",
-        )
-    seen = look(_without_self(read_facts(host, SystemClock()), host))
+    seen = look(facts_here(args.root))
     if args.json:
         print_json(to_document(seen))
     else:
         sys.stdout.write(render(seen, _style(), live=args.root is None))
     return 1 if needs_a_look(seen.findings) else 0
+
+
+def facts_here(root: str | None) -> HostFacts:
+    """The facts of this host, or of the tree at `root`. Raises ForestallError without a /proc."""
+    host = Host() if root is None else copied_host(root)
+    if not host.exists("proc/meminfo"):
+        raise ForestallError(
+            f"cannot read {host.path('proc/meminfo')}: no Linux /proc here",
+            help="forestall looks at Linux hosts; give a copied tree with --root DIR"
+            if root is None
+            else f"put at least {root}/proc/meminfo and {root}/proc/sys/vm there",
+        )
+    return _without_self(read_facts(host, SystemClock()), host)
 
 
 def _without_self(facts: HostFacts, host: Host) -> HostFacts:

@@ -25,6 +25,7 @@ class Command(Protocol):
 
 COMMANDS = (
     ("look", "what happens on this host when memory runs out, and what stands in between"),
+    ("audit", "find the hosts on which the next leak becomes an outage, one or a fleet"),
     ("watch", "the agent: read, judge and, if allowed, act before the kernel does"),
     ("guard", "what guard did, or would have done (ledger)"),
     ("incident", "incidents this host has seen, and their timelines"),
@@ -70,6 +71,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**options)  # type: ignore[arg-type]
+
+    intermixed = False
+    """Whether options may stand anywhere between the words; argparse allows no sub-parsers then."""
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """What the words say."""
+        if self.intermixed:
+            return self.parse_intermixed_args(words)
+        return self.parse_args(words)
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(message, help=f"see `{self.prog} --help`")
@@ -125,9 +135,14 @@ def _dispatch(words: list[str]) -> int:
     if name not in dict(COMMANDS):
         raise UsageError(f"no such command: {name}", help="see `forestall --help`")
     command = cast(Command, importlib.import_module(f"forestall.cli.{name}"))
-    parser = Parser(prog=f"forestall {name}", description=command.__doc__)
+    prog = f"forestall {name}"
+    if rest and rest[0] in getattr(command, "SEPARATE", ()):
+        # A first word that is a command of its own, beside words that are not (`audit local`).
+        command = cast(Command, importlib.import_module(f"forestall.cli.{name}_{rest[0]}"))
+        prog, rest = f"{prog} {rest[0]}", rest[1:]
+    parser = Parser(prog=prog, description=command.__doc__)
     command.configure(parser)
-    return command.run(parser.parse_args(rest))
+    return command.run(parser.parse(rest))
 
 
 def _prepare_streams() -> None:

@@ -9,9 +9,10 @@ import enum
 import functools
 import json
 import math
+import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from forestall.errors import InputError
@@ -20,6 +21,8 @@ Json = Any
 """A JSON value carried as it is."""
 
 Noun = TypeVar("Noun")
+
+_LARGEST = sys.float_info.max
 
 
 def encode(value: object) -> Json:
@@ -43,7 +46,12 @@ def encode(value: object) -> Json:
 
 def decode(cls: type[Noun], data: Json) -> Noun:
     """The noun of `cls` that `data` holds. Raises InputError with the JSON pointer of the fault."""
-    result: Noun = _decode(cls, data, "")
+    result: Noun
+    try:
+        result = _plain(typing.cast(Any, cls))(data)
+    except (_Unsure, TypeError, ValueError, OverflowError):
+        # Only what is not plain is looked at again, by the decoder that can say what is wrong.
+        result = _decode(cls, data, "")
     return result
 
 
@@ -96,6 +104,104 @@ def _schema(cls: type) -> str:
     schema = getattr(cls, "SCHEMA", None)
     assert isinstance(schema, str), f"{cls.__name__} declares no SCHEMA"
     return schema
+
+
+class _Unsure(Exception):  # noqa: N818 (no error: the question goes to the strict decoder)
+    """Something is not as a sound document has it."""
+
+
+_Read = Callable[[Json], Any]
+_Field = tuple[frozenset[type], _Read | None]
+"""The exact JSON types that a field takes, and what makes its value of one that is not None."""
+
+
+@functools.cache
+def _plain(cls: Any) -> _Read:
+    """The decoder of sound documents of `cls`: several times as fast as the one that explains.
+
+    A fleet's facts are read by the hundred thousand, so types are looked up once a noun.
+    """
+    if not _is_noun(cls):
+        return functools.partial(_refuse, cls)
+    fields = {f.name: _field(_hints_of(cls)[f.name]) for f in dataclasses.fields(cls)}
+
+    def read(data: Json) -> Any:
+        if type(data) is not dict:
+            raise _Unsure
+        values = {}
+        for name, value in data.items():
+            field = fields.get(name)
+            if field is None or type(value) not in field[0]:
+                raise _Unsure
+            make = field[1]
+            values[name] = value if make is None or value is None else make(value)
+        return cls(**values)
+
+    return read
+
+
+def _is_noun(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint)
+
+
+def _refuse(_cls: Any, _data: Json) -> Any:
+    raise _Unsure
+
+
+def _field(hint: Any) -> _Field:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = [argument for argument in arguments if argument is not type(None)]
+        accepted, make = _field(inner)
+        return accepted | {type(None)}, make
+    if origin is tuple:
+        return frozenset((list,)), _items(_field(arguments[0]))
+    if _is_noun(hint):
+        return frozenset((dict,)), _plain(hint)
+    if origin is not None and issubclass(origin, Mapping):
+        return frozenset((dict,)), _mapping(_field(arguments[1]))
+    if hint is float:
+        return frozenset((float, int)), _finite
+    if hint in (int, str, bool):
+        return frozenset((hint,)), None
+    # An enumeration refuses what it does not know by itself; JSON that is carried has no type.
+    return frozenset(_JSON_TYPES), None if hint in (Any, object) else hint
+
+
+_JSON_TYPES = (dict, list, str, int, float, bool, type(None))
+
+
+def _items(field: _Field) -> _Read:
+    accepted, make = field
+
+    def read(data: Json) -> Any:
+        if not accepted.issuperset(map(type, data)):
+            raise _Unsure
+        if make is None:
+            return tuple(data)
+        return tuple([None if item is None else make(item) for item in data])
+
+    return read
+
+
+def _mapping(field: _Field) -> _Read:
+    accepted, make = field
+
+    def read(data: Json) -> Any:
+        if not accepted.issuperset(map(type, data.values())):
+            raise _Unsure
+        if make is None:
+            return dict(data)
+        return {key: None if value is None else make(value) for key, value in data.items()}
+
+    return read
+
+
+def _finite(data: Json) -> float:
+    value = float(data)
+    if not math.isfinite(value):
+        raise _Unsure
+    return value
 
 
 def _decode(hint: Any, data: Json, where: str) -> Any:
@@ -162,6 +268,8 @@ def _decode_scalar(hint: Any, data: Json, where: str) -> Any:
         _expect(
             isinstance(data, int | float) and not isinstance(data, bool), "a number", data, where
         )
+        # JSON has no infinity, and yet Python makes one of 1e999 and fails at 10**999.
+        _expect(-_LARGEST <= data <= _LARGEST, "a number of usual size", data, where)
         return float(data)
     if hint is int:
         _expect(isinstance(data, int) and not isinstance(data, bool), "a whole number", data, where)

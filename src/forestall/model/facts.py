@@ -176,7 +176,8 @@ class HostFacts:
     Prometheus has of the host, `memory_alerts` the alert rules there that watch its memory, by
     name; `gated_services` are the services that have a leak test's record.
     `anonymous_growth_bytes_per_second` is what anonymous memory grew by over
-    `growth_window_seconds`, both from a history.
+    `growth_window_seconds`, both from a history. `hugepages_reserved` are promised to a program
+    that has not touched them yet; they are among `hugepages_free` (HugePages_Rsvd).
     """
 
     SCHEMA = "forestall/host-facts/1"
@@ -245,3 +246,4 @@ class HostFacts:
     gated_services: tuple[str, ...] | None = None
     anonymous_growth_bytes_per_second: float | None = None
     growth_window_seconds: float | None = None
+    hugepages_reserved: int | None = None

@@ -81,7 +81,9 @@ def _with_system(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
     livepatches, effective = kernel.read_live_patches(host, notes, release)
     kexec_loaded = procfs.read_number(host, "sys/kernel/kexec_crash_loaded")
     if kexec_loaded is None:
-        notes.why("crash_kernel_loaded", "this kernel shows no sys/kernel/kexec_crash_loaded")
+        absent = "this kernel shows no sys/kernel/kexec_crash_loaded"
+        recorded = "sys/kernel/kexec_crash_loaded was not recorded"
+        notes.why("crash_kernel_loaded", absent if host.complete else recorded)
     return replace(
         facts,
         os_id=system.get("ID"),

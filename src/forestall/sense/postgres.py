@@ -12,6 +12,7 @@ from forestall.units import GIB, KIB, MIB, TIB
 
 FILE_LIMIT_BYTES = 256 * 1024
 FILE_LIMIT = 64
+TOTAL_LIMIT_BYTES = 512 * 1024
 DEPTH_LIMIT = 10
 """PostgreSQL's own limit of includes within includes."""
 
@@ -133,6 +134,8 @@ class _Files:
         self._host = host
         self._notes = notes
         self._count = 0
+        self._left_bytes = TOTAL_LIMIT_BYTES
+        self._full = False
         self.values: dict[str, str] = {}
         self.complete = True
 
@@ -144,7 +147,8 @@ class _Files:
     def follow(self, path: str, depth: int = 0, *, optional: bool = False) -> None:
         """Take the settings of `path`, an absolute path on the host."""
         self._count += 1
-        if depth > DEPTH_LIMIT or self._count > FILE_LIMIT:
+        if depth > DEPTH_LIMIT or self._count > FILE_LIMIT or self._left_bytes <= 0:
+            self._full = True
             self.miss(f"{path}: includes go deeper or wider than is followed")
             return
         relative = path.lstrip("/")
@@ -157,9 +161,13 @@ class _Files:
             return
         if len(data) >= FILE_LIMIT_BYTES:
             self.miss(f"{path} is longer than {FILE_LIMIT_BYTES} bytes")
+        self._left_bytes -= len(data)
         for name, value in parse(data):
             if name in SETTINGS:
                 self.values[name] = value
+                continue
+            if self._full:
+                # Settings that follow still count; further files were given up.
                 continue
             target = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
             if name == "include_dir":
@@ -172,6 +180,8 @@ class _Files:
         if names is None:
             denied = self._host.was_denied(folder.lstrip("/"))
             self.miss(f"{folder}: {NEEDS_ROOT}" if denied else f"{folder} is not there")
+            self._count += 1
+            self._full = self._count > FILE_LIMIT
             return
         for name in sorted(names):
             if name.endswith(".conf") and not name.startswith("."):
@@ -188,7 +198,9 @@ def parse(data: bytes) -> Iterator[tuple[str, str]]:
         if name not in SETTINGS and name not in INCLUDES:
             continue
         if value.startswith("'"):
-            value = re.sub(r"\\(.)", r"\1", value[1:-1].replace("''", "'"))
+            value = value[1:-1].replace("''", "'")
+            if "\\" in value:
+                value = re.sub(r"\\(.)", r"\1", value)
         yield name, value[:1000]
 
 

@@ -12,7 +12,8 @@ from forestall.units import KIB, MIB
 
 MOUNT_LIMIT = 512
 DEVICE_LIMIT = 256
-DEPTH_LIMIT = 8
+VISIT_LIMIT = 4096
+"""Steps from device to device below it, of all devices together: a recorded tree may loop."""
 FSTAB_LIMIT = 1000
 COMMAND_SECONDS = 2.0
 
@@ -156,6 +157,8 @@ class Devices:
         self._host = host
         self._mapped: dict[str, str] | None = None
         self._known: dict[str, str | None] = {}
+        self._disks: dict[str, set[str]] = {}
+        self._visits = 0
 
     def name_of(self, path: str, number: str = "") -> str | None:
         """`/dev/mapper/vg-swap` -> `dm-1`: its name in /sys/class/block; None if it is none."""
@@ -203,19 +206,26 @@ class Devices:
                         self._mapped[told] = name
         return self._mapped
 
-    def disks(self, name: str, depth: int = 0) -> set[str]:
+    def disks(self, name: str) -> set[str]:
         """The whole disks below the device `name`, itself if it is one."""
-        if depth > DEPTH_LIMIT:
-            return set()
-        below = self._host.names(f"sys/class/block/{name}/slaves", DEVICE_LIMIT) or []
-        if below:
-            found: set[str] = set()
-            for slave in below:
-                if len(found) < DEVICE_LIMIT:
-                    found |= self.disks(slave, depth + 1)
-            return found
-        disk = self._disk_of_partition(name)
-        return {name} if disk is None else self.disks(disk, depth + 1)
+        if name not in self._disks:
+            self._disks[name] = self._find_disks(name)
+        return self._disks[name]
+
+    def _find_disks(self, name: str) -> set[str]:
+        found: set[str] = set()
+        known = {name}
+        left = [name]
+        while left and self._visits < VISIT_LIMIT:
+            self._visits += 1
+            device = left.pop()
+            below = self._host.names(f"sys/class/block/{device}/slaves", DEVICE_LIMIT) or []
+            disk = None if below else self._disk_of_partition(device)
+            if not below and disk is None:
+                found.add(device)
+            left += [one for one in [*below, *([disk] if disk else [])] if one not in known]
+            known.update(left)
+        return found
 
     def _disk_of_partition(self, name: str) -> str | None:
         """The disk that the partition `name` is a part of; None for what is no partition."""

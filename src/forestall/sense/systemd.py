@@ -9,6 +9,7 @@ from forestall.sense.host import Host, decode
 
 TIMEOUT_SECONDS = 0.8
 UNIT_LIMIT = 10_000
+VALUE_LIMIT = 64 * 1024
 
 NO_LIMIT = ("infinity", "18446744073709551615")
 
@@ -145,7 +146,7 @@ def parse_show(data: bytes, *, whole: bool = True) -> Iterator[dict[str, str]]:
         for line in decode(data[start:end]).splitlines():
             name, equals, value = line.partition("=")
             if equals:
-                block[name] = value
+                block[name] = value[:VALUE_LIMIT]
         if block.get("Id"):
             yield block
         start = end + 2

@@ -46,3 +46,13 @@ def test_a_whole_number_is_taken_for_a_number_and_comes_back_as_one():
     document = {"id": "e", "at": 5, "kind": "onset", "key": "h/s", "source": "s", "text": "t"}
     assert type(codec.decode(TimelineEvent, document).at) is float
     assert codec.encode(Mode.ACT) == "act"
+
+
+@pytest.mark.parametrize("given", ["1e999", "-1e999", "1" + "0" * 400])
+def test_a_number_without_a_size_is_refused(given):
+    """JSON has no infinity; a number that would become one is refused with its place."""
+    document = codec.parse_json(
+        f'{{"id": "e", "at": {given}, "kind": "onset", "key": "h/s", "source": "s", "text": "t"}}'
+    )
+    with pytest.raises(InputError, match="a number of usual size at /at"):
+        codec.decode(TimelineEvent, document)

@@ -10,6 +10,7 @@ from forestall.sense import storage
 from forestall.sense.cgroup import read_mounts
 from forestall.sense.host import CommandResult, Host
 from forestall.sense.notes import Notes
+from forestall.sense.recording import RecordedHost, Recording
 from forestall.sense.storage import Devices
 
 MOUNTS = (
@@ -171,12 +172,15 @@ def test_only_devices_in_use_and_their_disks_are_told(tmp_path):
     assert found[2] == BlockDevice(name="sda", disks=("sda",), rotational=True)
 
 
-def test_devices_that_stand_on_each_other_end(tmp_path):
-    """A tree that was made to loop is followed a bounded number of steps."""
-    fake = FakeHost(tmp_path)
-    for name, below in (("dm-0", "dm-1"), ("dm-1", "dm-0")):
-        fake.write(f"sys/class/block/{name}/slaves/{below}", "")
-    assert Devices(fake.host()).disks("dm-0") == set()
+def test_devices_that_stand_on_each_other_end():
+    """Of a tree that was made to loop each device is visited once."""
+    names = [f"dm-{number}" for number in range(200)]
+    files = {f"sys/class/block/{name}/slaves/{below}": b"" for name in names for below in names}
+    host = RecordedHost(Recording(files=files))
+    assert Devices(host).disks("dm-0") == set()
+    files["sys/class/block/dm-7/slaves/sda"] = b""
+    host = RecordedHost(Recording(files=files))
+    assert Devices(host).disks("dm-0") == {"sda"}
 
 
 def _fstab(fake, notes=None, total=None):

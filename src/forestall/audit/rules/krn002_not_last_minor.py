@@ -4,25 +4,67 @@ A minor release gets fixes until the next one is out, or a while longer where th
 after that, fixes come only in the kernels of later minors.
 """
 
-from forestall.audit.lifecycle import LAST_MINOR, minor_of_kernel
+from forestall.audit.exposure import NOT_OURS, has_paid_stream
+from forestall.audit.kernels import Line, kernel_of
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.systems import system_of
+from forestall.audit.tables import RELEASES_STALE_DAYS
+from forestall.audit.tables.nouns import Minor, day, iso
 from forestall.model.finding import Cost, Severity
+from forestall.units import DAY
+
+DAYS_TO_FOLLOW = 90
+"""How long after the next minor release the old one is still no finding. Our policy."""
+
+PAID = frozenset({"eus", "e4s", "aus", "tus"})
 
 
 def judge(host: Posture) -> Judgement:
-    """Only closed majors have a last minor that stays the last."""
-    minor = minor_of_kernel(host.facts.kernel_release)
-    last = LAST_MINOR.get(minor.partition(".")[0]) if minor else None
+    """By the kernel's suffix elX_Y or its build; never by what os-release says."""
+    facts = host.facts
+    if facts.container:
+        return not_applicable(NOT_OURS)
+    if facts.kernel_release is None:
+        return unknown("The kernel's release was not read.")
+    system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
+    kernel = kernel_of(facts.kernel_release, system.id)
+    if kernel is None or kernel.line is not Line.EL or kernel.el_major is None:
+        return not_applicable("No kernel of Enterprise Linux, which alone has minor releases.")
+    if system.stream:
+        return not_applicable("CentOS Stream has no minor releases.")
+    minor = host.tables.minor_of(kernel)
+    last = host.tables.last_minor(kernel.el_major, host.at)
     if minor is None or last is None:
-        return not_applicable("No kernel of a closed Enterprise Linux major.")
-    if minor == last:
+        return unknown(f"{kernel.release} is not in the map of minor releases.")
+    closed = host.tables.is_closed(kernel.el_major)
+    if minor.name == last.name:
+        until = host.tables.mapped_until(kernel.el_major)
+        if closed or host.at - until <= RELEASES_STALE_DAYS * DAY:
+            return PASS
+        return unknown(
+            f"{minor.name} is the last that is known, by a map of {iso(until)}, older than "
+            f"{RELEASES_STALE_DAYS} days.",
+            remedy="bring it up to date: forestall audit refresh",
+        )
+    paid = facts.extended_support in PAID or (host.terms.extended_support_until or 0) > host.at
+    if has_paid_stream(minor, system.id, paid, host.at) or _just_followed(host, minor):
         return PASS
+    extension = f"; its EUS ended on {minor.eus_until}" if minor.eus_until else ""
     return fail(
-        f"The running kernel {host.facts.kernel_release} is that of release {minor}; the last of "
-        f"its line is {last}.",
-        expected=f"a kernel of release {last}",
+        f"The running kernel {kernel.release} is that of release {minor.name}; the last of its "
+        f"line {'is' if closed else 'so far is'} {last.name}"
+        f"{extension if system.id == 'rhel' else ''}.",
+        expected=f"a kernel of release {last.name}",
     )
+
+
+def _just_followed(host: Posture, minor: Minor) -> bool:
+    """Whether the next minor release came out a short while ago."""
+    following = host.tables.next_minor(minor)
+    if following is None or following.released is None:
+        return False
+    return host.at < day(following.released) + DAYS_TO_FOLLOW * DAY
 
 
 RULE = Rule(
@@ -34,6 +76,6 @@ RULE = Rule(
     remedy="update the kernel and reboot in a maintenance window",
     undo="boot the old kernel, which stays installed",
     cost=Cost.REBOOT,
-    reference="Red Hat's release table, as in insights-core",
+    reference="Red Hat's release dates and life cycle policy; builds as in insights-core",
     judge=judge,
 )

@@ -3,7 +3,7 @@
 With vm.panic_on_oom=0 the kernel kills one process and the host goes on. With 1 a leak in any
 program takes every program down, the database first of all, and with 2 even one that ended at the
 limit of its own cgroup. The setting makes sense only where a cluster fences the host and moves
-its work elsewhere faster than the OOM killer would.
+its work elsewhere faster than the OOM killer would; such a site waives the rule with an owner.
 """
 
 from forestall.audit.posture import Posture
@@ -27,6 +27,7 @@ def judge(host: Posture) -> Judgement:
     return fail(
         f"A leak takes the whole host down: vm.panic_on_oom={value} turns OOM into a panic.",
         remedy=f"{where}{RULE.remedy}",
+        undo=f"sysctl -w vm.panic_on_oom={value}, and take the line out of /etc/sysctl.d/",
     )
 
 

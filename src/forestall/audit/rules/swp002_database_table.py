@@ -3,46 +3,55 @@
 Swap does not keep memory from running out; it decides how long that takes, and whether anybody
 can act in between. General tables ask for 4 GiB on any large host, which a leak fills in minutes;
 the table for Oracle's databases asks for as much as memory up to 16 GiB, and its use for other
-databases is our advice.
+databases is our advice. It does not hold where the database is one of many pods of a node of
+Kubernetes, and swap on zram is not counted: it is memory itself.
 """
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.swap_tables import (
+    DATABASE_FROM_BYTES,
+    ROUNDING,
+    UNDO,
+    adding,
+    database_bytes,
+)
 from forestall.model.finding import Cost, Severity
-from forestall.units import GIB, MIB, format_bytes
+from forestall.units import format_bytes
 
-ROUNDING = 0.95
-"""MemTotal lacks what firmware and kernel keep, and swap lacks its header: 5 % is no shortage."""
-
-LEAST_MEMORY_BYTES = 2 * GIB
-WANTED_AT_MOST_BYTES = 16 * GIB
+IN_CONTAINER = not_applicable("Swap is the host's, not this container's.")
+ON_NODE = not_applicable("A node of Kubernetes runs without swap by design.")
+NO_DATABASE = not_applicable("No database host.")
+TOO_SMALL = not_applicable("The table begins at 2 GiB of memory.")
+NO_ROLE = unknown("Whether this is a database host is unknown: give it a role.")
+NOT_READ = unknown("Memory or swap could not be read.")
 
 
 def judge(host: Posture) -> Judgement:
     """2 to 16 GiB of memory: as much swap; above: 16 GiB."""
     if host.facts.container:
-        return not_applicable("Swap is the host's, not this container's.")
+        return IN_CONTAINER
     database = host.is_database_host
     if database is False:
-        return not_applicable("No database host.")
+        return NO_DATABASE
+    if host.kubernetes:
+        return ON_NODE
     if database is None:
-        return unknown("Whether this is a database host is unknown: give it a role.")
-    total, swap = host.facts.memory.mem_total_bytes, host.facts.memory.swap_total_bytes
+        return NO_ROLE
+    total, swap = host.facts.memory.mem_total_bytes, host.disk_swap_bytes
     if total is None or swap is None:
-        return unknown("Memory or swap could not be read.")
-    if total < LEAST_MEMORY_BYTES:
-        return not_applicable("The table begins at 2 GiB of memory.")
-    wanted = min(total, WANTED_AT_MOST_BYTES)
+        return NOT_READ
+    if total < DATABASE_FROM_BYTES * ROUNDING:
+        return TOO_SMALL
+    wanted = database_bytes(total)
     if swap >= ROUNDING * wanted:
         return PASS
-    missing = wanted - swap
+    in_memory = " (zram is memory and not counted)" if host.has_zram else ""
     return fail(
-        f"{format_bytes(swap) if swap else 'No'} swap beside a database on a host with "
+        f"{format_bytes(swap) if swap else 'No'} swap{in_memory} beside a database on a host with "
         f"{format_bytes(total)} of memory; {format_bytes(wanted)} would give time to act.",
         expected=f"at least {format_bytes(wanted)} of swap",
-        remedy=f"add {format_bytes(missing)} of swap (dd if=/dev/zero of=/swapfile bs=1M "
-        f"count={missing // MIB} && chmod 600 /swapfile && mkswap /swapfile && "
-        "swapon /swapfile, and a line in /etc/fstab)",
+        remedy=adding(wanted - swap),
     )
 
 
@@ -53,7 +62,7 @@ RULE = Rule(
     reads=("/memory/swap_total_bytes", "/memory/mem_total_bytes"),
     expected="as much swap as memory, at most 16 GiB",
     remedy="add swap",
-    undo="swapoff /swapfile && rm /swapfile, and take its line out of /etc/fstab",
+    undo=UNDO,
     cost=Cost.NONE,
     reference="Oracle's table for database hosts (2-16 GiB: as much as memory; above: 16 GiB); "
     "its use for other databases is our advice",

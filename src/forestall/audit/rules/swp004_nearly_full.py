@@ -1,7 +1,9 @@
 """The slack is used up already.
 
 What is swapped out is what was not needed lately; once swap is full, the next page that is needed
-has nowhere to make room, and the time that swap was there to give is over.
+has nowhere to make room, and the time that swap was there to give is over. systemd-oomd acts at
+nine tenths, and only where memory is as full; a small swap that filled with idle pages over months
+beside plenty of available memory is a note, not an alarm.
 """
 
 from forestall.audit.posture import Posture
@@ -11,28 +13,44 @@ from forestall.units import format_bytes
 
 FULL_SHARE = 0.9
 
+NO_SWAP = not_applicable("There is no swap.")
+NOT_READ = unknown("How full swap is could not be read.")
+
 
 def judge(host: Posture) -> Judgement:
     """A host without swap has nothing that could fill."""
-    total, free = host.facts.memory.swap_total_bytes, host.facts.memory.swap_free_bytes
+    memory = host.facts.memory
+    total, free = memory.swap_total_bytes, memory.swap_free_bytes
     if total == 0:
-        return not_applicable("There is no swap.")
+        return NO_SWAP
     if total is None or free is None:
-        return unknown("How full swap is could not be read.")
+        return NOT_READ
     if free > (1 - FULL_SHARE) * total:
         return PASS
-    return fail(f"Swap is nearly full: {format_bytes(free)} of {format_bytes(total)} free.")
+    available, memory_total = memory.mem_available_bytes, memory.mem_total_bytes
+    text = f"Swap is nearly full: {format_bytes(free)} of {format_bytes(total)} free"
+    if available is None or not memory_total or available <= (1 - FULL_SHARE) * memory_total:
+        return fail(f"{text}.")
+    return fail(
+        f"{text}; {format_bytes(available)} of memory is still available, so it holds what nobody "
+        "uses, but it will give no time when a leak comes.",
+        severity=Severity.LOW,
+    )
 
 
 RULE = Rule(
     id="SWP-004",
     title="swap nearly full",
     severity=Severity.HIGH,
-    reads=("/memory/swap_free_bytes", "/memory/swap_total_bytes"),
+    reads=(
+        "/memory/swap_free_bytes",
+        "/memory/swap_total_bytes",
+        "/memory/mem_available_bytes",
+    ),
     expected="less than 90 % of swap used",
     remedy="find who grew: forestall watch; more swap only buys time",
     undo="nothing to undo",
     cost=Cost.NONE,
-    reference="systemd-oomd's default, SwapUsedLimit=90%",
+    reference="systemd-oomd's default, SwapUsedLimit=90% of memory and of swap (oomd.conf(5))",
     judge=judge,
 )

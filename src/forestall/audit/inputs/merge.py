@@ -1,0 +1,236 @@
+"""Several inputs that tell of one host -> one document: a pure function of what they said.
+
+Field by field, the newest that knows it wins; of facts from about the same time the richer input
+does. What comes from another input names it in `sources`. A merged document is as old as the
+oldest part of it that is used, so that no age is ever understated.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from forestall.audit.inputs.source import Seen
+from forestall.model.facts import HostFacts
+from forestall.model.sample import HostSample
+from forestall.units import HOUR, MINUTE, format_duration
+
+SAME_TIME_SECONDS = HOUR
+SAME_BOOT_SECONDS = 2 * MINUTE
+
+_RICHNESS = ("local", "ssh", "sosreport", "facts", "osquery", "prometheus", "ansible")
+"""Ansible rounds sizes down to MiB, so it comes last."""
+
+_NOT_MERGED = (
+    frozenset(("at", "hostname", "origin", "sources", "unseen", "page_bytes", "sysctls", "memory"))
+    | frozenset(("holders", "process_count", "hidden_processes", "effective_uid", "own_cgroups"))
+    | frozenset(("anonymous_growth_bytes_per_second", "growth_window_seconds"))
+)
+"""A document's own words, and what is merged part by part, or whole or not at all, below."""
+
+_STANDING = (
+    frozenset(("os_id", "os_version_id", "os_name", "machine", "virtualization", "fstab_swaps"))
+    | frozenset(("kdump", "coredump", "postgres", "user_limits", "journal_runtime_max_bytes"))
+    | frozenset(("baseline", "extended_support", "installed_kernels", "scraped_at"))
+    | frozenset(("memory_alerts", "gated_services"))
+)
+"""What a reboot does not change; only these are taken from before one."""
+
+_NO_NAMES = frozenset(("", "localhost", "(none)", "localhost4", "localhost6", "unknown"))
+
+
+def merged(told: Sequence[HostFacts]) -> HostFacts:
+    """One document of everything that `told`, which are facts of one host, know."""
+    assert told, "there is a host to merge"
+    first, *others = sorted(told, key=_rank)
+    result = first
+    for other in others:
+        result = _filled(result, other, first)
+    return result
+
+
+def _rank(facts: HostFacts) -> tuple[float, int, float]:
+    rank = _RICHNESS.index(facts.origin) if facts.origin in _RICHNESS else len(_RICHNESS)
+    return (-(facts.at // SAME_TIME_SECONDS), rank, -facts.at)
+
+
+def _filled(facts: HostFacts, other: HostFacts, newest: HostFacts) -> HostFacts:
+    """`facts` with what only `other` knows."""
+    standing_only = _rebooted_between(newest, other)
+    changes: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for field in fields(HostFacts):
+        name = field.name
+        if name in _NOT_MERGED or (standing_only and name not in _STANDING):
+            continue
+        if getattr(facts, name) is None and getattr(other, name) is not None:
+            changes[name] = getattr(other, name)
+            sources[f"/{name}"] = _source(other, f"/{name}", newest)
+    if not standing_only:
+        _fill_settings(facts, other, newest, changes, sources)
+        _fill_memory(facts, other, newest, changes, sources)
+        _fill_processes(facts, other, newest, changes, sources)
+        _fill_growth(facts, other, newest, changes, sources)
+    if not changes:
+        return facts
+    unseen = {name: why for name, why in facts.unseen.items() if name not in changes}
+    return replace(
+        facts,
+        **changes,
+        at=min(facts.at, other.at),
+        unseen=unseen,
+        sources={**_deeper(other, changes), **facts.sources, **sources},
+    )
+
+
+def _source(other: HostFacts, pointer: str, newest: HostFacts) -> str:
+    """`sosreport: sos_commands/kernel/sysctl_-a, 3 h older`."""
+    place = other.sources.get(pointer)
+    words = other.origin if place is None else f"{other.origin}: {place}"
+    older = newest.at - other.at
+    return words if older < MINUTE else f"{words}, {format_duration(older)} older"
+
+
+def _deeper(other: HostFacts, changes: dict[str, Any]) -> dict[str, str]:
+    """Where parts of the values that were taken came from (`/units/3/restart`)."""
+    return {
+        pointer: place
+        for pointer, place in other.sources.items()
+        if pointer.count("/") > 1
+        and pointer.split("/")[1] in changes
+        and pointer.split("/")[1] not in ("sysctls", "memory")
+    }
+
+
+def _rebooted_between(newest: HostFacts, other: HostFacts) -> bool:
+    """Whether both are surely of different boots."""
+    if newest.boot_id and other.boot_id:
+        return newest.boot_id != other.boot_id
+    if newest.booted_at is None or other.booted_at is None:
+        return False
+    return abs(newest.booted_at - other.booted_at) > SAME_BOOT_SECONDS
+
+
+def _fill_settings(
+    facts: HostFacts,
+    other: HostFacts,
+    newest: HostFacts,
+    changes: dict[str, Any],
+    sources: dict[str, str],
+) -> None:
+    missing = {name: text for name, text in other.sysctls.items() if name not in facts.sysctls}
+    if missing:
+        changes["sysctls"] = {**facts.sysctls, **missing}
+        for name in missing:
+            sources[f"/sysctls/{name}"] = _source(other, f"/sysctls/{name}", newest)
+
+
+def _fill_memory(
+    facts: HostFacts,
+    other: HostFacts,
+    newest: HostFacts,
+    changes: dict[str, Any],
+    sources: dict[str, str],
+) -> None:
+    missing = {
+        field.name: getattr(other.memory, field.name)
+        for field in fields(HostSample)
+        if getattr(facts.memory, field.name) is None
+        and getattr(other.memory, field.name) is not None
+    }
+    if missing:
+        changes["memory"] = replace(facts.memory, **missing)
+        for name in missing:
+            sources[f"/memory/{name}"] = _source(other, f"/memory/{name}", newest)
+
+
+def _fill_processes(
+    facts: HostFacts,
+    other: HostFacts,
+    newest: HostFacts,
+    changes: dict[str, Any],
+    sources: dict[str, str],
+) -> None:
+    """Processes are taken whole or not at all: two lists of different times fit nothing."""
+    if not facts.holders and other.holders:
+        for name in ("holders", "process_count", "hidden_processes", "effective_uid"):
+            changes[name] = getattr(other, name)
+        sources["/holders"] = _source(other, "/holders", newest)
+    if not facts.own_cgroups and other.own_cgroups:
+        changes["own_cgroups"] = other.own_cgroups
+
+
+def _fill_growth(
+    facts: HostFacts,
+    other: HostFacts,
+    newest: HostFacts,
+    changes: dict[str, Any],
+    sources: dict[str, str],
+) -> None:
+    """A slope and its window belong together."""
+    name = "anonymous_growth_bytes_per_second"
+    growth = other.anonymous_growth_bytes_per_second
+    if facts.anonymous_growth_bytes_per_second is None and growth is not None:
+        changes[name] = growth
+        changes["growth_window_seconds"] = other.growth_window_seconds
+        sources[f"/{name}"] = _source(other, f"/{name}", newest)
+
+
+def merge_seen(seen: Iterable[Seen]) -> list[Seen]:
+    """Every host once, in the order in which each was seen first.
+
+    Hosts are told apart by boot, else by name: `db01` is `db01.example` only if no other host is
+    called db01.something. A name that machines have until somebody names them tells nothing.
+    """
+    everyone = list(seen)
+    groups: dict[int, list[Seen]] = {}
+    for position, group in enumerate(_groups(everyone)):
+        groups.setdefault(group, []).append(everyone[position])
+    return [_merged_seen(members) for members in groups.values()]
+
+
+def _merged_seen(members: list[Seen]) -> Seen:
+    if len(members) == 1:
+        return members[0]
+    told = [one.facts for one in members if one.facts is not None]
+    problems = dict.fromkeys(one.problem for one in members if one.problem is not None)
+    name = max((one.name for one in members), key=len)
+    return Seen(
+        name=name, facts=merged(told) if told else None, problem="; ".join(problems) or None
+    )
+
+
+def _groups(everyone: Sequence[Seen]) -> list[int]:
+    """For each of them, the position of the first one that is the same host."""
+    full: dict[str, set[str]] = {}
+    for one in everyone:
+        for name in names_of(one):
+            full.setdefault(name.partition(".")[0], set()).add(name)
+    found: list[int] = []
+    known: dict[str, int] = {}
+    for position, one in enumerate(everyone):
+        keys = [_key(name, full) for name in names_of(one)]
+        if one.facts is not None and one.facts.boot_id and one.facts.container is None:
+            keys.append(f"boot {one.facts.boot_id}")
+        group = next((known[key] for key in keys if key in known), position)
+        found.append(group)
+        for key in keys:
+            known.setdefault(key, group)
+    return found
+
+
+def _key(name: str, full: dict[str, set[str]]) -> str:
+    """The short name where it stands for one host alone, else the whole name."""
+    short = name.partition(".")[0]
+    longer = {other for other in full[short] if other != short}
+    return short if len(longer) <= 1 else name
+
+
+def names_of(one: Seen) -> list[str]:
+    """The names by which this host can be known again, in small letters; an address is whole."""
+    found = []
+    for name in (one.facts.hostname if one.facts else "", one.name):
+        plain = name.lower().rstrip(".")
+        if plain.partition(".")[0] in _NO_NAMES or plain in found:
+            continue
+        found.append(plain)
+    return found

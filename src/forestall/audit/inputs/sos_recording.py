@@ -1,0 +1,438 @@
+"""A sosreport as a `Recording`: what it holds in another form is put where a host would have it.
+
+So `sense.facts` reads every fact by the same readers as on a live host. What is written here was
+read by a command of the host itself; nothing is guessed, and what is not in the report stays away.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from forestall.audit.inputs import sos_text
+from forestall.audit.inputs.gather import Gathered
+from forestall.audit.inputs.sos_layout import command_of
+from forestall.audit.inputs.sos_units import shown_units
+from forestall.model.facts import HolderFacts, HostFacts
+from forestall.sense.host import decode
+from forestall.sense.recording import Recording
+
+PAGE_BYTES = 4096
+PROCESS_LIMIT = 20_000
+KERNEL_THREAD = 0x00200000
+RECORDED = "the sosreport has no "
+
+_ARGUMENT_NAMES = re.compile(
+    r"agent|earlyoom|forestall|k3s-server|nohang|oomd|otelcol|postgres|postmaster|python|systemd-oomd"
+)
+
+
+class SosReport:
+    """One report's files and commands by the words of `sos_layout.COMMANDS`."""
+
+    def __init__(self, found: Gathered) -> None:
+        self.found = found
+        found.follow_links()
+        self.by_command: dict[str, list[str]] = {}
+        for path in sorted(found.files):
+            word = command_of(path)
+            if word is not None:
+                self.by_command.setdefault(word, []).append(path)
+        self.made: dict[str, bytes] = {}
+        self.links: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
+
+    def text(self, *paths: str) -> str | None:
+        """The first of these files that is there and not empty."""
+        for path in paths:
+            data = self.found.files.get(path)
+            if data:
+                return decode(data)
+        return None
+
+    def answer(self, word: str) -> str | None:
+        """A command's output."""
+        return self.text(*self.by_command.get(word, ()))
+
+    def path_of(self, word: str) -> str:
+        return next(iter(self.by_command.get(word, ())), "")
+
+    def put(self, path: str, text: str, pointer: str | None = None, word: str = "") -> None:
+        """Put a file where the host would have it, unless the report has that file itself."""
+        if path in self.found.files or path in self.made:
+            return
+        self.made[path] = text.encode("utf-8", "surrogateescape")
+        if pointer:
+            self.sources[pointer] = self.path_of(word) or word
+
+
+def recording_of(report: SosReport, name: str) -> Recording:
+    """The recording of one report; `name` is used where the report does not tell its host's."""
+    denied = _put_sysctls(report)
+    machine = _put_kernel(report)
+    _put_mounts(report)
+    _put_blocks(report)
+    _put_processes(report)
+    commands = _commands(report)
+    files = {path: data for path, data in report.found.files.items() if _is_the_hosts(path)}
+    return Recording(
+        files=files | report.made,
+        links={**_links(report.found), **report.links},
+        commands=commands,
+        denied=denied,
+        hostname=hostname(report) or name,
+        machine=machine,
+        effective_uid=0,
+        page_bytes=PAGE_BYTES,
+        collected_at=collected_at(report),
+        origin="sosreport",
+    )
+
+
+def _is_the_hosts(path: str) -> bool:
+    return "/" in path and not path.startswith(("sos_commands/", "sos_reports/"))
+
+
+def _links(found: Gathered) -> dict[str, str]:
+    return {path: target for path, target in found.links.items() if path not in found.files}
+
+
+def hostname(report: SosReport) -> str | None:
+    """What the host called itself; a name that sos clean put in its place is as good."""
+    for text in (
+        report.text("proc/sys/kernel/hostname"),
+        report.answer("hostname"),
+        report.text("hostname", "etc/hostname"),
+    ):
+        words = (text or "").split()
+        if len(words) == 1 and len(words[0]) <= 253 and words[0].isprintable():
+            return words[0]
+    told = sos_text.uname(report.answer("uname") or report.text("uname") or "")
+    return told[0] if told else None
+
+
+def collected_at(report: SosReport) -> float | None:
+    """When the report was made, by the host's clock.
+
+    A date in another language or in a local zone is not used: the time at which sos wrote a
+    command's output is the same, and needs no words.
+    """
+    for word in ("date-utc", "timedatectl", "date"):
+        for path in report.by_command.get(word, ()):
+            moment = sos_text.collected_at(report.text(path) or "")
+            if moment is not None:
+                return moment
+    times = report.found.times
+    for word in ("date", "uname", "hostname", "sysctl"):
+        for path in report.by_command.get(word, ()):
+            if times.get(path, 0) > 0:
+                return times[path]
+    return None
+
+
+def _put_sysctls(report: SosReport) -> frozenset[str]:
+    told = sos_text.sysctls(report.answer("sysctl") or "")
+    for key, value in told.values.items():
+        path = "proc/sys/" + key.replace(".", "/")
+        report.put(path, value + "\n", f"/sysctls/{key}", "sysctl")
+    paths = {"proc/sys/" + key.replace(".", "/") for key in told.denied}
+    return frozenset(path for path in paths if path not in report.found.files)
+
+
+def _put_kernel(report: SosReport) -> str | None:
+    """Release, modules and installed kernels; the machine's architecture."""
+    told = sos_text.uname(report.answer("uname") or report.text("uname") or "")
+    if told:
+        report.put("proc/sys/kernel/osrelease", told[1] + "\n", "/kernel_release", "uname")
+    modules = report.answer("lsmod") or report.text("lsmod")
+    if modules:
+        lines = [line.split() for line in modules.splitlines()[1:]]
+        text = "".join(
+            f"{words[0]} {words[1]} {words[2]} - Live 0x0\n"
+            for words in lines
+            if len(words) >= 3 and words[1].isdigit()
+        )
+        if text:
+            report.put("proc/modules", text, "/modules", "lsmod")
+    for name in re.findall(r"^(\w+) \[enabled\]", report.answer("kpatch") or "", re.MULTILINE):
+        report.put(f"sys/kernel/livepatch/{name}/enabled", "1\n", "/livepatches", "kpatch")
+    for path in report.by_command.get("boot", ()):
+        names = sos_text.listed_names(report.text(path) or "", "/boot")
+        for name in names:
+            if re.match(r"(vmlinu[xz]|[Ii]mage)-", name) and "/" not in name:
+                report.put(f"boot/{name}", "", "/installed_kernels", "boot")
+    return told[2] if told else None
+
+
+def _put_mounts(report: SosReport) -> None:
+    """mountinfo, of the first process or made of /proc/mounts or mount -l, where it is missing."""
+    files = report.found.files
+    if "proc/self/mountinfo" in files:
+        return
+    first = files.get("proc/1/mountinfo")
+    if first:
+        report.put("proc/self/mountinfo", decode(first), "/mounts", "proc/1/mountinfo")
+        return
+    text = report.text("proc/mounts", "proc/self/mounts", "proc/1/mounts")
+    source = "proc/mounts"
+    if text is None:
+        text = _mounts_of_mount(report.answer("mount") or report.text("mount") or "")
+        source = report.path_of("mount")
+    lines = []
+    for number, line in enumerate(text.splitlines(), 20):
+        words = line.split(" ")
+        if len(words) >= 4 and words[1].startswith("/"):
+            device, point, kind, options = words[:4]
+            lines.append(f"{number} 1 0:{number} / {point} {options} - {kind} {device} {options}\n")
+    if lines:
+        report.put("proc/self/mountinfo", "".join(lines), "/mounts", source)
+
+
+def _mounts_of_mount(text: str) -> str:
+    """`DEVICE on POINT type KIND (OPTIONS) [LABEL]` as lines of /proc/mounts."""
+    found = re.findall(r"^(.+?) on (/.*?) type (\S+) \(([^)]*)\)", text, re.MULTILINE)
+    return "".join(" ".join(part.replace(" ", "\\040") for part in row) + "\n" for row in found)
+
+
+def _put_blocks(report: SosReport) -> None:
+    """/sys/class/block and /dev/disk of what lsblk printed."""
+    word = "lsblk" if report.answer("lsblk") else "lsblk-plain"
+    text = report.answer(word) or ""
+    for block in sos_text.blocks(text) if word == "lsblk" else sos_text.block_tree(text):
+        if not re.fullmatch(r"[\w.!-]+", block.name):
+            continue
+        folder = f"sys/class/block/{block.name}"
+        above = block.parents[0] if block.kind == "part" and block.parents else None
+        place = f"{above}/{block.name}" if above else block.name
+        report.links.setdefault(folder, f"../../devices/block/{place}")
+        if above:
+            report.put(f"{folder}/partition", "1\n", "/block_devices", word)
+        else:
+            for parent in block.parents:
+                report.put(f"{folder}/slaves/{parent}", "", "/block_devices", word)
+        spins = report.text(f"sys/block/{block.name}/queue/rotational")
+        if spins is not None or block.rotational is not None:
+            state = spins or f"{int(block.rotational or False)}\n"
+            report.put(f"{folder}/queue/rotational", state)
+        _put_names(report, block, folder)
+
+
+def _put_names(report: SosReport, block: sos_text.Block, folder: str) -> None:
+    if block.name.startswith("dm-") and block.given_name:
+        report.put(f"{folder}/dm/name", block.given_name + "\n")
+        report.links.setdefault(f"dev/mapper/{block.given_name}", f"../{block.name}")
+    for by, value in (
+        ("by-uuid", block.uuid),
+        ("by-label", block.label),
+        ("by-partuuid", block.partuuid),
+    ):
+        if value and "/" not in value:
+            report.links.setdefault(f"dev/disk/{by}/{value}", f"../../{block.name}")
+
+
+def _commands(report: SosReport) -> dict[str, bytes]:
+    """What commands answered, under the names that `sense` asks for."""
+    found: dict[str, bytes] = {}
+    services = report.answer("services")
+    if services is not None:
+        report.put("run/systemd/system/", "")
+        found["systemctl-show"] = (services.rstrip("\n") + _slices(report)).encode()
+        report.sources["/units"] = report.path_of("services")
+    elif report.answer("list-units"):
+        shown = shown_units(report.found.files, report.answer("list-units") or "")
+        if shown:
+            report.put("run/systemd/system/", "")
+            found["systemctl-show"] = (shown.rstrip("\n") + _slices(report)).encode()
+            report.sources["/units"] = "unit files"
+    version = sos_text.value_of(report.answer("manager") or "", "Version")
+    version = version or _packaged_version(report, "systemd")
+    match = re.search(r"\d{2,4}", version or "")
+    if match:
+        found["systemctl-version"] = f"systemd {match[0]}\n".encode()
+        report.sources["/systemd_version"] = report.path_of("manager") or "installed-rpms"
+    disk_space = report.answer("df") or report.text("df")
+    if disk_space:
+        found["df-P"] = re.sub(r"\n(/\S+|\S+:\S+)\n +", r"\n\1 ", disk_space).encode()
+    packages = report.text("installed-rpms") or report.answer("rpms")
+    if packages:
+        found["rpm-qa"] = "\n".join(sos_text.package_lines(packages)).encode()
+    debs = report.text("installed-debs") or report.answer("debs")
+    if debs:
+        found["dpkg-l"] = debs.encode()
+    return found
+
+
+def _packaged_version(report: SosReport, package: str) -> str | None:
+    for line in sos_text.package_lines(report.text("installed-rpms") or ""):
+        if re.match(rf"{package}-\d", line):
+            return line[len(package) + 1 :]
+    match = re.search(rf"^ii\s+{package}\s+(\S+)", report.answer("debs") or "", re.MULTILINE)
+    return match[1] if match else None
+
+
+def _slices(report: SosReport) -> str:
+    """The limits of the slices: sos asks systemd for services alone, but keeps their cgroups."""
+    found = ""
+    for path in sorted(report.found.files):
+        match = re.fullmatch(r"sys/fs/cgroup((?:/[^/]+\.slice)+)/memory\.max", path)
+        if match:
+            folder = path.rpartition("/")[0]
+            high = (report.text(f"{folder}/memory.high") or "").strip()
+            maximum = (report.text(path) or "").strip()
+            found += (
+                f"\n\nId={match[1].rpartition('/')[2]}\nActiveState=active\nControlGroup={match[1]}\n"
+                f"MemoryMax={'infinity' if maximum == 'max' else maximum}\n"
+                f"MemoryHigh={'infinity' if high == 'max' else high}"
+            )
+    return found + "\n"
+
+
+def _put_processes(report: SosReport) -> None:
+    """stat, statm and cgroup of each process, from its status file and what ps printed."""
+    rows: dict[int, sos_text.PsRow] = {}
+    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full"):
+        for row in sos_text.ps_rows(report.answer(word) or ""):
+            if len(rows) < PROCESS_LIMIT or row.pid in rows:
+                rows[row.pid] = _merged(rows.get(row.pid), row)
+    if not rows:
+        for row in sos_text.ps_rows(report.text("ps") or ""):
+            rows[row.pid] = _merged(rows.get(row.pid), row)
+    places = sos_text.unit_processes(report.answer("status") or "")
+    unified = "sys/fs/cgroup/cgroup.controllers" in report.found.files
+    for pid in sorted({*rows, *_pids(report)}):
+        _put_process(report, pid, rows.get(pid), places.get(pid), unified=unified)
+
+
+def _merged(known: sos_text.PsRow | None, row: sos_text.PsRow) -> sos_text.PsRow:
+    if known is None:
+        return row
+    fields = (a if a is not None else b for a, b in zip(known, row, strict=True))
+    return sos_text.PsRow(*fields)  # type: ignore[arg-type]
+
+
+def _pids(report: SosReport) -> Iterator[int]:
+    for path in report.found.files:
+        if path.startswith("proc/") and path.endswith("/status"):
+            pid = path.split("/")[1]
+            if pid.isdecimal() and len(pid) < 10:
+                yield int(pid)
+
+
+def _put_process(
+    report: SosReport, pid: int, row: sos_text.PsRow | None, place: str | None, *, unified: bool
+) -> None:
+    folder = f"proc/{pid}"
+    status = report.text(f"{folder}/status") or ""
+    row = row or sos_text.PsRow(pid)
+    name = sos_text.value_of(status, "Name") or _name_of(row.command or "")
+    if not name:
+        return
+    rss = _kib(status, "VmRSS")
+    rss = row.rss_bytes if rss is None and not status else rss
+    shared = (_kib(status, "RssFile") or 0) + (_kib(status, "RssShmem") or 0)
+    pages = (rss or 0) // PAGE_BYTES
+    parent = sos_text.value_of(status, "PPid") or row.parent_pid or 0
+    flags = 0 if pages else KERNEL_THREAD
+    threads = sos_text.value_of(status, "Threads") or row.thread_count or 1
+    numbers = f"{parent} 0 0 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 {threads} 0 0 0"
+    report.put(f"{folder}/stat", f"{pid} ({name}) S {numbers}\n")
+    report.put(f"{folder}/statm", f"{pages} {pages} {shared // PAGE_BYTES} 0 0 0 0\n")
+    report.put(f"{folder}/comm", name + "\n")
+    if not status:
+        uid = f"Uid:\t{row.uid}\n" if row.uid is not None else ""
+        report.put(f"{folder}/status", f"Name:\t{name}\n{uid}")
+    cgroups = re.findall(r"(\d+:[\w=,]*:/[^,;]*)", row.cgroup or "")
+    if cgroups:
+        report.put(f"{folder}/cgroup", "\n".join(cgroups) + "\n")
+    elif place:
+        report.put(f"{folder}/cgroup", f"{'0:' if unified else '1:name=systemd'}:{place}\n")
+    if row.command and _ARGUMENT_NAMES.match(name):
+        report.put(f"{folder}/cmdline", "\0".join(row.command.split()) + "\0")
+
+
+def _name_of(command: str) -> str:
+    """The kernel's name for a process, of the command line that ps printed."""
+    first = command.split(" ", 1)[0]
+    if command.startswith("["):
+        return command.strip("[]")[:15]
+    return first.rstrip(":").rpartition("/")[2].lstrip("-")[:15]
+
+
+def _kib(status: str, name: str) -> int | None:
+    words = (sos_text.value_of(status, name) or "").split()
+    return int(words[0]) * 1024 if words and words[0].isdecimal() else None
+
+
+def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
+    """`facts` without what only stood in a file because the file needs something there."""
+    unseen = dict(facts.unseen)
+    changes: dict[str, object] = {
+        "holders": tuple(_honest(holder, report) for holder in facts.holders),
+        "databases": None
+        if facts.databases is None
+        else tuple(_honest(holder, report) for holder in facts.databases),
+        "sources": {**facts.sources, **report.sources},
+    }
+    if not any(path.endswith("/stat") for path in report.made):
+        unseen["holders"] = unseen["kubernetes"] = RECORDED + "list of processes"
+        changes |= {"hidden_processes": None, "process_count": None, "kubernetes": None}
+    if facts.slices is not None and not facts.slices:
+        changes["slices"] = None
+        unseen["slices"] = RECORDED + "answer about slices"
+    changes["psi"] = _psi(facts, report)
+    if changes["psi"] is None:
+        unseen["psi"] = RECORDED + "proc/pressure, which its sos may not have collected"
+    for word, name in (("services", "units"), ("sysctl", "sysctls"), ("ps-aux", "holders")):
+        if report.found.cut.intersection(report.by_command.get(word, ())):
+            unseen[name] = f"{report.path_of(word)} is too large and was cut"
+    changes["livepatches"] = _livepatches(facts, report)
+    if changes["livepatches"] is None:
+        unseen["livepatches"] = RECORDED + "list of modules or live patches"
+    if facts.units is None:
+        unseen["units"] = RECORDED + "answer of systemctl show"
+    return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
+
+
+def _psi(facts: HostFacts, report: SosReport) -> bool | None:
+    """No file of pressure is a sign only where the kernel is known to have none.
+
+    PSI came with 4.20. The kernels of RHEL 8 and 9 have it switched off unless booted with psi=1
+    (CONFIG_PSI_DEFAULT_DISABLED).
+    """
+    if facts.psi or any(path.startswith("proc/pressure/") for path in report.found.files):
+        return facts.psi
+    match = re.match(r"(\d+)\.(\d+)\.", facts.kernel_release or "")
+    if match is None:
+        return None
+    if re.search(r"\.el[89](?:[._]|$)", facts.kernel_release or ""):
+        return False if facts.cmdline and "psi=1" not in facts.cmdline.split() else None
+    return False if (int(match[1]), int(match[2])) < (4, 20) else None
+
+
+_PATCH_MODULES = re.compile(r"(?:kpatch|klp|livepatch|lkp|ksplice)_\w+")
+
+
+def _livepatches(facts: HostFacts, report: SosReport) -> tuple[str, ...] | None:
+    """By /sys/kernel/livepatch or, in reports without it, by the modules that patch a kernel."""
+    if facts.livepatches or any(path.startswith("sys/kernel/livepatch/") for path in report.made):
+        return facts.livepatches
+    if any(path.startswith("sys/kernel/livepatch/") for path in report.found.files):
+        return facts.livepatches
+    if facts.modules is None:
+        return None
+    found = {name for name in facts.modules if _PATCH_MODULES.fullmatch(name)}
+    return tuple(sorted(found | ({"kernelcare"} if "kcare" in facts.modules else set())))
+
+
+def _honest(holder: HolderFacts, report: SosReport) -> HolderFacts:
+    process = holder.process
+    status = report.text(f"proc/{process.key.pid}/status") or ""
+    known = _kib(status, "RssAnon") is not None
+    return replace(
+        holder,
+        process=replace(
+            process,
+            anon_bytes=process.anon_bytes if known else None,
+            cpu_seconds=None,
+            thread_count=process.thread_count if "Threads" in status else None,
+        ),
+    )

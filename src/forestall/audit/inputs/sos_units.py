@@ -1,0 +1,114 @@
+"""Units of a report that did not ask systemd for them: sos before 3.3 keeps unit files alone.
+
+What a unit file and its drop-ins set is written as `systemctl show` would answer. A unit whose file
+the report does not hold is named without any limit, which stays unknown.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from forestall.sense.host import decode
+
+ROOTS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+UNIT_LIMIT = 5000
+DROP_IN_LIMIT = 50
+
+_LISTED = re.compile(r"[^\w@]*([\w@:.\\-]+\.service)\s+(\S+)\s+(\S+)\s+(\S+)")
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_KEPT = {
+    "MemoryLimit": "MemoryLimit",
+    "MemoryMax": "MemoryMax",
+    "MemoryHigh": "MemoryHigh",
+    "MemorySwapMax": "MemorySwapMax",
+    "Restart": "Restart",
+    "RestartSec": "RestartUSec",
+    "OOMScoreAdjust": "OOMScoreAdjust",
+    "OOMPolicy": "OOMPolicy",
+    "LimitCORE": "LimitCORE",
+    "Slice": "Slice",
+    "Environment": "Environment",
+    "StartLimitBurst": "StartLimitBurst",
+    "StartLimitInterval": "StartLimitInterval",
+    "StartLimitIntervalSec": "StartLimitIntervalUSec",
+}
+_DEFAULTS = {
+    "MemoryLimit": "infinity",
+    "Restart": "no",
+    "OOMScoreAdjust": "0",
+    "LimitCORE": "infinity",
+    "Slice": "system.slice",
+}
+
+
+def shown_units(files: Mapping[str, bytes], listed: str) -> str:
+    """The answer of `systemctl show *.service`, of `systemctl list-units` and the unit files."""
+    blocks = []
+    for name, active in _listed(listed):
+        settings = {"Id": name, "ActiveState": active, **_settings(files, name)}
+        blocks.append("".join(f"{key}={value}\n" for key, value in settings.items()))
+    return "\n".join(blocks)
+
+
+def _listed(text: str) -> Iterator[tuple[str, str]]:
+    """(name, active state) of each loaded service."""
+    count = 0
+    for line in text.splitlines():
+        match = _LISTED.match(line)
+        if match and match[2] == "loaded" and count < UNIT_LIMIT:
+            count += 1
+            yield match[1], match[3]
+
+
+def _settings(files: Mapping[str, bytes], name: str) -> dict[str, str]:
+    """What the files of one unit set; an instance (getty@tty1) is of its template's file."""
+    template = re.sub(r"@[^.]*\.", "@.", name)
+    path = next(
+        (
+            f"{root}/{one}"
+            for root in ROOTS
+            for one in dict.fromkeys((name, template))
+            if files.get(f"{root}/{one}")
+        ),
+        None,
+    )
+    if path is None:
+        return {}
+    found = {**_DEFAULTS, "FragmentPath": "/" + path}
+    for part in (path, *_drop_ins(files, name)):
+        found.update(_parsed(decode(files[part])))
+    return found
+
+
+def _drop_ins(files: Mapping[str, bytes], name: str) -> list[str]:
+    """By their own names, as systemd orders them; one in /etc hides its namesake."""
+    found: dict[str, str] = {}
+    for root in reversed(ROOTS):
+        folder = f"{root}/{name}.d/"
+        for path in files:
+            if path.startswith(folder) and path.endswith(".conf"):
+                found[path.rpartition("/")[2]] = path
+    return [found[key] for key in sorted(found)[:DROP_IN_LIMIT]]
+
+
+def _parsed(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        key, equals, value = line.strip().partition("=")
+        shown = _KEPT.get(key.strip()) if equals else None
+        if shown is None:
+            continue
+        value = value.strip()
+        if shown == "Environment":
+            found[shown] = f"{found.get(shown, '')} {value}".strip()
+        elif shown.startswith("Memory"):
+            found[shown] = _size(value)
+        elif shown.endswith(("USec", "Interval")) and value.isdigit():
+            found[shown] = value + "s"
+        else:
+            found[shown] = value
+    return found
+
+
+def _size(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,18})([KMGT]?)", text)
+    return str(int(match[1]) * _SIZES[match[2]]) if match else (text or "infinity")

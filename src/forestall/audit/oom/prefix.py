@@ -1,0 +1,103 @@
+"""From a line of a log to what the kernel said: stamps, levels, host names and noise taken off.
+
+Understands dmesg (plain, -T, -x, -r, -H, -d, --time-format iso), journalctl -k (short, short-iso,
+short-monotonic), syslog as rsyslog and syslog-ng write it (RFC 3164 and 5424), vmcore-dmesg.txt
+and serial consoles. A line that another program logged is not the kernel's, whatever it quotes.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PIECES_MAX = 64
+
+# CSI and OSC sequences, other escapes, and NUL, which a console that loses power leaves.
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|\x00"
+)
+_KERNEL_STAMP = re.compile(
+    r"(?:<\d{1,3}>)?\[\s{0,12}(?P<seconds>\d{1,10}\.\d{6})\](?:\[\s{0,8}[TC]\d{1,10}\])?\s?"
+)
+_WALL_STAMP = re.compile(r"\[(?P<at>[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16})\]\s?")
+# dmesg -H and -d: since the line before, which is no time of its own.
+_DELTA_STAMP = re.compile(r"\[(?:\s{0,12}\+|<\s{0,12})\d{1,10}\.\d{6}>?\]\s?")
+_ISO_STAMP = re.compile(r"(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16}) ")
+_DECODED = re.compile(r"(?:kern|user|daemon|syslog)\s*:(?:\w{3,6})\s*: ")
+# /dev/kmsg: level, number, microseconds, flags; text.
+_KMSG = re.compile(r"\d{1,3},\d{1,20},(?P<micro>\d{1,16}),[-c+][^;]{0,200};")
+_LEVEL = re.compile(r"<\d{1,3}>")
+# The tag is a program's name with its number in brackets; the kernel has no number. dmesg's own
+# ISO stamps have a comma, and what follows them is the kernel's.
+_SYSLOG = re.compile(
+    r"(?:<\d{1,3}>)?"
+    r"(?P<at>[^\W\d]\S{1,8} [ \d]?\d \d\d:\d\d:\d\d(?:\.\d+)?"
+    r"|(?:[^\W\d]\S{1,8} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?!,)\S{0,16}(?: [A-Z]{2,5})?"
+    r"|\d{9,11}\.\d{3,6})\s+"
+    r"(?:(?P<host>[^\s:\[\]]{1,255})\s+)?"
+    r"(?:[a-z0-9]{1,8}\.[a-z]{1,8}\s+)?"
+    r"(?P<tag>[^\s:\[\]]{1,64})(?P<number>\[\d+\])?:\s?"
+)
+_RFC5424 = re.compile(
+    r"<\d{1,3}>1 (?P<at>\S{1,40}) \S{1,255} (?P<tag>\S{1,48}) \S+ \S+ (?:-|\[.*?\]) "
+)
+_HOST_KERNEL = re.compile(r"[^\s:\[\]]{1,255} kernel: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the kernel said in one line, `at` as the log has it, `seconds` since the start."""
+
+    number: int
+    text: str
+    at: str | None = None
+    seconds: float | None = None
+
+
+def split(number: int, line: str, at: str | None = None) -> Iterator[Said]:
+    """The kernel's words of one line; more than one where a console lost the line ends."""
+    if "\x1b" in line or "\x00" in line:
+        line = _ESCAPES.sub("", line)
+    for part in line.split("\r")[:PIECES_MAX]:
+        if part.strip():
+            yield from _split_part(number, part, at)
+
+
+def _split_part(number: int, part: str, at: str | None) -> Iterator[Said]:
+    structured = _RFC5424.match(part)
+    syslog = structured or _SYSLOG.match(part)
+    if syslog is not None:
+        if syslog["tag"] != "kernel":
+            return
+        at, part = syslog["at"], part[syslog.end() :]
+    else:
+        for pattern in (_DECODED, _WALL_STAMP, _DELTA_STAMP, _ISO_STAMP):
+            found = pattern.match(part)
+            if found is not None:
+                at = found.groupdict().get("at") or at
+                part = part[found.end() :]
+    kmsg = _KMSG.match(part)
+    if kmsg is not None:
+        yield from _unfold(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6)
+        return
+    stamps = list(_KERNEL_STAMP.finditer(part))[:PIECES_MAX]
+    if not stamps:
+        level = _LEVEL.match(part)
+        yield from _unfold(number, part[level.end() :] if level else part, at, None)
+        return
+    # What stands before the first stamp is a login prompt or another program's output.
+    for index, stamp in enumerate(stamps):
+        end = stamps[index + 1].start() if index + 1 < len(stamps) else len(part)
+        text = part[stamp.end() : end]
+        named = _HOST_KERNEL.match(text)
+        if named is not None:
+            text = text[named.end() :]
+        yield from _unfold(number, text, at, float(stamp["seconds"]))
+
+
+def _unfold(number: int, text: str, at: str | None, seconds: float | None) -> Iterator[Said]:
+    """rsyslog writes the line ends inside a message as #012 and its tabs as #011."""
+    parts = text.split("#012") if "#012" in text else [text]
+    for part in parts[:PIECES_MAX]:
+        stripped = part.replace("#011", "\t").strip()
+        if stripped:
+            yield Said(number, stripped, at, seconds)

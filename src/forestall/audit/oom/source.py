@@ -1,0 +1,364 @@
+"""Where kernel messages come from: files, pipes, packed files and journals -> the kernel's lines.
+
+Bounded: at most `bytes_max` bytes of text, LINE_BYTES_MAX of a line. Only lines that the parser
+wants are decoded, so that a log of gigabytes costs a search and not a parse.
+"""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, cast
+
+from forestall.audit.oom.prefix import Said, split
+from forestall.audit.oom.words import TRIGGERS
+from forestall.errors import InputError
+from forestall.units import GIB, KIB, MIB, format_bytes
+
+TEXT_BYTES_MAX = 4 * GIB
+LINE_BYTES_MAX = 64 * KIB
+CHUNK_BYTES = 1 * MIB
+PEEK_BYTES = 4 * KIB
+FIELD_BYTES_MAX = 1 * MIB
+
+# What stands in a journal's object whose message is a list of bytes; those are rare.
+BYTES_MESSAGES = (b'"MESSAGE":[', b'"MESSAGE": [')
+
+
+class Listener(Protocol):
+    """Who reads on: `active` while the next line may matter whatever it says."""
+
+    def active(self) -> bool: ...
+
+    def wants(self, raw: bytes) -> bool: ...
+
+
+class Readable(Protocol):
+    """All that is asked of a stream: what is there, and no more, so that a damaged end costs
+    nothing of what came before it.
+    """
+
+    def read1(self, size: int, /) -> bytes: ...
+
+
+CORES = (b"\x7fELF", b"KDUMP   ", b"DISKDUMP", b"makedumpfile")
+PACKED: tuple[tuple[bytes, Callable[[IO[bytes]], "Readable"]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
+)
+REFUSED = (
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "zstd -dc FILE | forestall audit oom -"),
+    (
+        b"LPKSHHRH",
+        "a journal as systemd keeps it",
+        "journalctl --file FILE -k -o export | forestall audit oom -",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Source:
+    """What was read, for the report. `ended_early`: why the rest could not be.
+
+    `tick` is called as reading goes on, for whoever shows progress.
+    """
+
+    form: str = "text"
+    bytes_read: int = 0
+    lines: int = 0
+    ended_early: str | None = None
+    tick: Callable[[], None] | None = None
+
+
+def is_core(head: bytes) -> bool:
+    """Whether a file begins as a dump of a kernel's memory does."""
+    return head.startswith(CORES)
+
+
+def read(
+    file: Readable, name: str, source: Source, listener: Listener, *, bytes_max: int
+) -> Iterator[Said]:
+    """What the kernel said in `file`, in order. Raises InputError for what is no log."""
+    buffered = _peekable(file)
+    try:
+        head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    except TimeoutError as error:
+        raise InputError(f"{name}: {error}", help="nobody writes to it; name a file") from None
+    for magic, opener in PACKED:
+        if head.startswith(magic):
+            buffered = _peekable(opener(cast(IO[bytes], buffered)))
+            try:
+                head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+            except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+                raise InputError(
+                    f"{name}: it begins as a packed file and cannot be unpacked: {error}",
+                    help="copy it once more, or unpack it and give the text",
+                ) from None
+    for magic, what, instead in REFUSED:
+        if head.startswith(magic):
+            raise InputError(f"{name}: {what}", help=f"use: {instead}")
+    if is_core(head):
+        raise InputError(
+            f"{name}: a dump of memory, packed or from a pipe",
+            help="give the unpacked file by its name, and --vmlinux",
+        )
+    bounded = _Bounded(buffered, source, bytes_max)
+    if head.lstrip(b"\x1e\xef\xbb\xbf \r\n").startswith(b"{"):
+        source.form = "journal JSON"
+        yield from _json_lines(bounded, listener)
+    elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
+        source.form = "journal export"
+        yield from _export(bounded, listener)
+    else:
+        for number, raw in bounded.lines(listener, TRIGGERS):
+            yield from split(number, raw.decode("utf-8", "replace"))
+
+
+def _peekable(file: Readable) -> io.BufferedReader:
+    return io.BufferedReader(_Raw(file), CHUNK_BYTES)
+
+
+class _Raw(io.RawIOBase):
+    """Any readable file as a raw one, which BufferedReader asks for; `peek` needs that."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._file.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Bounded:
+    """Reads no further than allowed, cuts lines that never end, and survives a broken end."""
+
+    def __init__(self, file: Readable, source: Source, bytes_max: int) -> None:
+        self._file = file
+        self._source = source
+        self._left = bytes_max
+        self._bytes_max = bytes_max
+
+    def read(self, size: int) -> bytes:
+        source = self._source
+        if self._left <= 0:
+            source.ended_early = f"only the first {format_bytes(self._bytes_max)} were read"
+            return b""
+        try:
+            data = self._file.read1(min(size, self._left))
+        except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+            source.ended_early = f"the packed file is damaged or cut short: {error}"
+            return b""
+        except TimeoutError as error:
+            source.ended_early = str(error)
+            return b""
+        except OSError as error:
+            source.ended_early = f"reading failed: {error.strerror or error}"
+            return b""
+        self._left -= len(data)
+        source.bytes_read += len(data)
+        if source.tick is not None:
+            source.tick()
+        return data
+
+    def lines(self, listener: Listener, triggers: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+        """Lines with their numbers from 1, without their ends; the rest of an endless one is lost.
+
+        While nobody is active only lines that hold a trigger are given; the others are counted.
+        """
+        source, rest, skipping = self._source, b"", False
+        while data := self.read(CHUNK_BYTES):
+            buffer = rest + data
+            at = 0
+            if skipping:
+                at = buffer.find(b"\n") + 1
+                skipping = at == 0
+                rest = b"" if skipping else rest
+                if skipping:
+                    continue
+            end = buffer.rfind(b"\n", at) + 1
+            yield from self._whole_lines(buffer, at, end, listener, triggers)
+            rest = buffer[max(at, end) :]
+            if len(rest) > LINE_BYTES_MAX:
+                source.lines += 1
+                yield source.lines, rest[:LINE_BYTES_MAX]
+                rest, skipping = b"", True
+        if rest:
+            source.lines += 1
+            yield source.lines, rest[:LINE_BYTES_MAX]
+
+    def _whole_lines(
+        self, buffer: bytes, at: int, end: int, listener: Listener, triggers: tuple[bytes, ...]
+    ) -> Iterator[tuple[int, bytes]]:
+        source, ahead = self._source, _Ahead(buffer, end, triggers)
+        while at < end:
+            if not listener.active():
+                hit = ahead.next(at)
+                if hit < 0:
+                    source.lines += buffer.count(b"\n", at, end)
+                    return
+                start = max(at, buffer.rfind(b"\n", at, hit) + 1)
+                source.lines += buffer.count(b"\n", at, start)
+                at = start
+            stop = buffer.index(b"\n", at, end)
+            source.lines += 1
+            yield source.lines, buffer[at : min(stop, at + LINE_BYTES_MAX)]
+            at = stop + 1
+
+
+class _Ahead:
+    """Where the next trigger stands; each is looked for once over a buffer."""
+
+    def __init__(self, buffer: bytes, end: int, triggers: tuple[bytes, ...]) -> None:
+        self._buffer = buffer
+        self._end = end
+        self._next = dict.fromkeys(triggers, -2)
+
+    def next(self, at: int) -> int:
+        """The position of the first trigger from `at` on; -1 where none is left."""
+        best = -1
+        for trigger, place in self._next.items():
+            if place != -1 and place < at:
+                place = self._buffer.find(trigger, at, self._end)
+                self._next[trigger] = place
+            if place >= 0 and (best < 0 or place < best):
+                best = place
+        return best
+
+
+def _json_lines(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
+    """`journalctl -o json`: one object a line, MESSAGE a text or, with odd bytes, a list."""
+    for number, raw in bounded.lines(listener, TRIGGERS + BYTES_MESSAGES):
+        try:
+            entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
+        except (ValueError, RecursionError):
+            if raw.lstrip().startswith(b'"MESSAGE"'):
+                raise InputError(
+                    f"line {number}: a journal whose entries are spread over lines",
+                    help="use journalctl -o json or -o export in place of -o json-pretty",
+                ) from None
+            continue
+        if isinstance(entry, dict):
+            yield from _entry(number, {key: _text(value) for key, value in entry.items()})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(b, int) and 0 <= b < 256 for b in value):
+        return bytes(value).decode("utf-8", "replace")
+    return ""
+
+
+def _entry(number: int, fields: dict[str, str]) -> Iterator[Said]:
+    """A journal's entry, if the kernel's. _TRANSPORT is journald's word; nobody can forge it."""
+    transport = fields.get("_TRANSPORT")
+    if transport is None:
+        if fields.get("SYSLOG_IDENTIFIER", "kernel") != "kernel":
+            return
+    elif transport != "kernel":
+        return
+    at = seconds = None
+    realtime = fields.get("__REALTIME_TIMESTAMP", "")
+    if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17:
+        at = _utc(int(realtime))
+    for name in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP"):
+        value = fields.get(name, "")
+        if seconds is None and value.isascii() and value.isdigit() and len(value) <= 17:
+            seconds = int(value) / 1e6
+    for line in fields.get("MESSAGE", "").split("\n"):
+        for said in split(number, line, at):
+            yield said if said.seconds is not None else Said(number, said.text, said.at, seconds)
+
+
+def _utc(microseconds: int) -> str | None:
+    import datetime
+
+    try:
+        at = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _export(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
+    """The journal export format (systemd's JOURNAL_EXPORT_FORMATS): NAME=VALUE lines, or NAME,
+    eight bytes of length and the bytes; an empty line ends an entry. Entries are counted as lines.
+    """
+    reader = _Pieces(bounded)
+    fields: dict[str, bytes] = {}
+    number = 0
+    while True:
+        line = reader.line()
+        if line:
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                value = reader.sized()
+            if len(fields) < 256:
+                fields.setdefault(name.decode("ascii", "replace"), value)
+            continue
+        if fields:
+            number += 1
+            if listener.wants(fields.get("MESSAGE", b"")):
+                kept = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+                yield from _entry(number, kept)
+        fields = {}
+        if line is None:
+            return
+
+
+class _Pieces:
+    """Lines and sized fields out of one stream of bytes."""
+
+    def __init__(self, bounded: _Bounded) -> None:
+        self._bounded = bounded
+        self._data = b""
+        self._at = 0
+
+    def line(self) -> bytes | None:
+        """The next line without its end, cut to what a field may be long; None at the end."""
+        end = self._data.find(b"\n", self._at)
+        while end < 0 and len(self._data) - self._at <= FIELD_BYTES_MAX:
+            if not self._more():
+                break
+            end = self._data.find(b"\n", self._at)
+        if end < 0:
+            end = len(self._data)
+            if end == self._at:
+                return None
+        line, self._at = self._data[self._at : end], end + 1
+        return line[:FIELD_BYTES_MAX]
+
+    def sized(self) -> bytes:
+        """A binary field: its length, its bytes and a line end."""
+        size = int.from_bytes(self._take(8), "little")
+        kept = self._take(min(size, FIELD_BYTES_MAX))
+        left = size - len(kept)
+        while left > 0:
+            skipped = len(self._take(min(left, CHUNK_BYTES)))
+            if not skipped:
+                break
+            left -= skipped
+        self._take(1)
+        return kept
+
+    def _take(self, size: int) -> bytes:
+        while len(self._data) - self._at < size and self._more():
+            pass
+        piece = self._data[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def _more(self) -> bool:
+        data = self._bounded.read(CHUNK_BYTES)
+        self._data = self._data[self._at :] + data
+        self._at = 0
+        return bool(data)

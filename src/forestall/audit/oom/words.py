@@ -1,0 +1,151 @@
+"""The kernel's own words when memory runs out, as patterns; 2.6.32 to 6.x, with its source files.
+
+mm/oom_kill.c (dump_header, dump_tasks, __oom_kill_process), mm/show_mem.c and before it
+mm/page_alloc.c (show_free_areas, warn_alloc), mm/memcontrol.c (mem_cgroup_print_oom_meminfo),
+mm/slab_common.c (dump_unreclaimable_slab), kernel/panic.c. A name may hold any byte, blanks and
+brackets too, so each pattern leans on what stands after it.
+"""
+
+import re
+
+NAME = r"(?P<name>.{1,64}?)"
+
+# What a raw line must hold to begin an event. Everything else is passed over unread while none is
+# open. Plain pieces, because to look for each is faster than one pattern of them all.
+TRIGGERS = (
+    b"invoked oom-killer",
+    b"page allocation failure",
+    b"Kernel panic - not syncing",
+    b"Killed process ",
+    b"ut of memory",
+    b"blocked for more than",
+    b"Linux version ",
+    b"anual OOM execution",
+)
+
+INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
+REFUSED = re.compile(NAME + r": page allocation failure(?P<rest>[:.].*|$)")
+GFP = re.compile(r"(?:gfp_mask=|mode:)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\)?)?")
+ORDER = re.compile(r"order[=:](-?\d{1,3})")
+ADJUST = re.compile(r"oom_score_adj=(-?\d{1,5})")
+NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,\-]{1,200})")
+CPUSET = re.compile(NAME + r" cpuset=(?P<cpuset>\S{1,4096}) mems_allowed=(?P<mems>[\d,\-]{0,200})")
+CPUSET_IN = re.compile(r"cpuset=(?P<cpuset>[^,\s]{1,4096}),mems_allowed=(?P<mems>[\d,\-]{0,200})")
+
+WHERE = re.compile(
+    r"(?:CPU: \d+ (?:UID: \d+ )?PID: |Pid: )(?P<pid>\d{1,10}),? [Cc]omm: (?P<name>.{1,64}?) "
+    r"(?:Kdump: \S+ )?(?:Not tainted|Tainted: ).*?(?P<release>\d\.\S{1,100}) #"
+)
+BOOT = re.compile(r"Linux version (?P<release>\S{1,100})")
+FRAME = re.compile(
+    r"(?P<doubt>\? )?(?:\[<[0-9a-fA-F]*>\]\s+)?(?P<doubt2>\? )?"
+    r"(?P<what>[A-Za-z_][\w.]{1,120})\+0x[0-9a-f]+/0x[0-9a-f]+"
+)
+
+COUNTER = re.compile(r"([a-z_]{3,40}(?:\((?:anon|file)\))?):(\d{1,18})(?=\s|$)")
+COUNTS_OPEN = (
+    "active_anon:", "active_file:", "unevictable:", "slab_reclaimable:", "mapped:", "free:",
+    "sec_pagetables:", "kernel_misc_reclaimable:", "anon_thp:", "shmem:", "bounce:",
+)  # fmt: skip
+NODE = re.compile(r"Node (?P<node>\d{1,5}) active_anon:\d+kB")
+ZONE = re.compile(
+    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device) "
+    r"free:(?P<free>\d{1,18})kB\b"
+)
+KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})kB")
+RESERVE = re.compile(r"lowmem_reserve\[\]:(?P<pages>(?: \d{1,18}){1,16})")
+BUDDY = re.compile(
+    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device): "
+    r"(?P<rest>\d+\*.*)"
+)
+BLOCK = re.compile(r"(\d{1,12})\*(\d{1,9})kB(?: \(([A-Z]{1,8})\))?")
+HUGE = re.compile(
+    r"(?:Node (?P<node>\d{1,5}) )?hugepages_total=(?P<total>\d{1,12}) "
+    r"hugepages_free=(?P<free>\d{1,12}) .*hugepages_size=(?P<size>\d{1,12})kB"
+)
+SWAP = re.compile(r"(?P<which>Free|Total) swap\s*= ?(?P<size>\d{1,18})kB")
+PAGES = re.compile(
+    r"(?P<pages>\d{1,15}) (?:total )?(?P<what>pages RAM|pagecache pages|pages reserved|"
+    r"pages in swap cache|reserved pages)$"
+)
+SLAB_OPEN = "Unreclaimable slab info:"
+SLAB = re.compile(r"(?P<name>\S{1,100})\s+(?P<used>\d{1,15})KB\s+(?P<total>\d{1,15})KB$")
+
+TASK_IN = re.compile(
+    r"Tasks? in (?P<victim>.{0,4096}?) killed as a result of limit of (?P<limit>.{0,4096})$"
+)
+GAUGE = re.compile(
+    r"(?P<what>memory|memory\+swap|kmem|swap): usage (?P<usage>\d{1,18})kB, "
+    r"limit (?P<limit>\d{1,18})kB(?:, failcnt (?P<failures>\d{1,18}))?"
+)
+STATS = re.compile(r"Memory cgroup stats(?: for (?P<path>.{0,4096}?))?:(?P<rest>\s.*|$)")
+STAT_OLD = re.compile(r"([a-z_]{3,40}):(\d{1,18})KB")
+STAT_NEW = re.compile(r"(?P<name>[a-z_0-9]{3,60}) (?P<value>\d{1,20})$")
+
+HEADER = re.compile(r"\[\s*pid\s*\]\s+(?P<columns>uid\s.*)$")
+TASK = re.compile(r"\[\s*(?P<pid>\d{1,10})\]\s+(?P<rest>-?\d{1,10}\s.*)$")
+
+OOM_KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>[A-Z_]{1,32})(?P<rest>.*)")
+OOM_KILL_REST = re.compile(
+    r",nodemask=(?P<nodemask>.*?),cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,\-]*?)"
+    r",(?:global_oom|oom_memcg=(?P<limit>.*?)),task_memcg=(?P<victim>.*?)"
+    r",task=(?P<name>.{0,64}),pid=(?P<pid>\d{1,10}),uid=(?P<uid>\d{1,10})"
+)
+CHOSEN = re.compile(
+    r"(?P<what>Memory cgroup out of memory|Out of memory)(?P<asks> \(oom_kill_allocating_task\))?: "
+    r"[Kk]ill process (?P<pid>\d{1,10}) \((?P<name>.{0,64})\) score (?P<score>-?\d{1,12}) "
+    r"or (?:sacrifice|a) child"
+)
+KILLED = re.compile(
+    r"(?:(?P<what>Memory cgroup out of memory|Out of memory)"
+    r"(?P<asks> \(oom_kill_allocating_task\))?: )?"
+    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid_before>\d{1,10}),)? \((?P<name>.{0,64}?)\)"
+    r"(?=,? (?:UID|total-vm|vsz)|,?$)(?P<rest>.*)"
+)
+KILLED_UID = re.compile(r"UID[: ](\d{1,10})")
+KILLED_SIZE = re.compile(r"(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):(\d{1,18})kB")
+KILLED_ADJUST = re.compile(r"oom_score_adj:(-?\d{1,5})")
+REAPED = re.compile(
+    r"oom_reaper: (?P<how>reaped process|unable to reap pid:)\s?(?P<pid>\d{1,10}) "
+    r"\((?P<name>.{0,64})\)"
+)
+GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
+NOTHING = "Out of memory and no killable processes"
+BY_HAND = re.compile(
+    r"sys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution|SysRq : Manual OOM execution"
+)
+PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<why>.*)$")
+HUNG = re.compile(
+    r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"
+)
+LOST = re.compile(
+    r"(?:.{0,80}: )?(?:\*\* )?(?P<count>\d{1,12}) (?:printk )?"
+    r"(?P<what>callbacks suppressed|messages dropped)"
+)
+
+# What waits for memory: a task that hangs in one of these hangs because memory ran out.
+RECLAIM = frozenset(
+    (
+        "__alloc_pages_slowpath",
+        "__alloc_pages_direct_reclaim",
+        "try_to_free_pages",
+        "do_try_to_free_pages",
+        "shrink_zone",
+        "shrink_zones",
+        "shrink_node",
+        "shrink_lruvec",
+        "shrink_inactive_list",
+        "shrink_page_list",
+        "shrink_folio_list",
+        "congestion_wait",
+        "wait_iff_congested",
+        "reclaim_throttle",
+        "throttle_direct_reclaim",
+        "try_charge",
+        "try_charge_memcg",
+        "mem_cgroup_do_charge",
+        "mem_cgroup_oom_synchronize",
+        "mem_cgroup_out_of_memory",
+        "out_of_memory",
+    )
+)

@@ -1,0 +1,69 @@
+"""A report's file: whole or not at all, however the run ends."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import TextIO
+
+from forestall.errors import InputError
+
+
+@contextlib.contextmanager
+def report_file(path: str) -> Iterator[TextIO]:
+    """A stream whose text replaces the file at `path` at the end: written, synced, renamed.
+
+    An error leaves what was there before. Raises InputError where the file cannot be written.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    partial = f"{target}.partial-{os.getpid()}-{os.urandom(4).hex()}"
+    _ordinary(path, target)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+    try:
+        with open(
+            descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+        ) as file:
+            yield file
+            try:
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise _unwritten(path, error) from None
+        try:
+            os.replace(partial, target)
+            _sync_folder(folder)
+        except OSError as error:
+            raise _unwritten(path, error) from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+def _ordinary(path: str, target: str) -> None:
+    try:
+        mode = os.stat(target).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise InputError(f"{path} is {kind}", help="name a file for the report")
+
+
+def _unwritten(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"{path}: the report was not written: {error.strerror}",
+        help="name a file in a folder that exists and may be written",
+    )
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

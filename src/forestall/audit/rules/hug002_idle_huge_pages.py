@@ -1,0 +1,66 @@
+"""Memory is set aside as huge pages that nobody uses.
+
+What vm.nr_hugepages reserves is gone for every program that does not ask for it by name, and the
+kernel can neither reclaim nor swap it: a host runs out of memory with gigabytes of it idle. Pages
+that a database has been promised and not touched yet are not idle; the kernel counts them among
+the free, so they are taken off first. Nodes that reserve them for pods or guests to come are a
+case for a waiver.
+"""
+
+from forestall.audit.posture import Posture
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.model.finding import Cost, Severity
+from forestall.units import MIB, format_bytes
+
+IDLE_SHARE = 0.2
+DEFAULT_PAGE_BYTES = 2 * MIB
+USERS_BY_NAME = frozenset(("postgresql", "oracle", "mysql"))
+"""Databases that take huge pages for their cache when they start, and touch them as they go."""
+
+NONE_RESERVED = not_applicable("No huge pages are reserved.")
+IN_CONTAINER = not_applicable("Huge pages are the host's, not this container's.")
+NOT_READ = unknown("How many huge pages are reserved, or free, could not be read.")
+
+
+def judge(host: Posture) -> Judgement:
+    """Free huge pages less the promised ones, of all that are reserved."""
+    facts = host.facts
+    total, free = facts.hugepages_total, facts.hugepages_free
+    if total == 0:
+        return NONE_RESERVED
+    if facts.container:
+        return IN_CONTAINER
+    if total is None or free is None:
+        return NOT_READ
+    if free <= IDLE_SHARE * total:
+        return PASS
+    promised = facts.hugepages_reserved
+    if promised is None and (facts.databases is None or host.engine in USERS_BY_NAME):
+        return unknown(
+            f"{free} of {total} huge pages are free; how many of them the database was promised is "
+            "unknown.",
+            remedy="grep HugePages_Rsvd /proc/meminfo",
+        )
+    idle = max(0, free - (promised or 0))
+    if idle <= IDLE_SHARE * total:
+        return PASS
+    page = facts.hugepage_bytes or DEFAULT_PAGE_BYTES
+    return fail(
+        f"{format_bytes(idle * page)} of memory lies idle as huge pages: {idle} of {total}.",
+        remedy=f"sysctl -w vm.nr_hugepages={total - idle}, and the same in /etc/sysctl.d/",
+        undo=f"sysctl -w vm.nr_hugepages={total} (after a reboot, while memory is not fragmented)",
+    )
+
+
+RULE = Rule(
+    id="HUG-002",
+    title="idle huge pages",
+    severity=Severity.MEDIUM,
+    reads=("/hugepages_free", "/hugepages_reserved", "/hugepages_total", "/hugepage_bytes"),
+    expected="at most 20 % of the reserved huge pages idle",
+    remedy="sysctl -w vm.nr_hugepages=N, with N what is in use",
+    undo="sysctl -w vm.nr_hugepages=OLD",
+    cost=Cost.NONE,
+    reference="kernel documentation, admin-guide/mm/hugetlbpage.rst; the share is our advice",
+    judge=judge,
+)

@@ -1,0 +1,39 @@
+"""How much swap a vendor asks for, and the words for adding what is missing."""
+
+from forestall.units import GIB, MIB, format_bytes
+
+ROUNDING = 0.95
+"""MemTotal lacks what firmware and kernel keep, and swap lacks its header: 5 % is no shortage."""
+
+DATABASE_FROM_BYTES = 2 * GIB
+DATABASE_AT_MOST_BYTES = 16 * GIB
+SMALL_BYTES = 2 * GIB
+MIDDLE_BYTES = 8 * GIB
+LARGE_WANTED_BYTES = 4 * GIB
+
+
+def red_hat_bytes(memory_bytes: int) -> int:
+    """Red Hat's recommended swap without hibernation: twice, once, then at least 4 GiB."""
+    if memory_bytes <= SMALL_BYTES:
+        return 2 * memory_bytes
+    return memory_bytes if memory_bytes <= MIDDLE_BYTES else LARGE_WANTED_BYTES
+
+
+def database_bytes(memory_bytes: int) -> int:
+    """Oracle's table for database hosts from 2 GiB of memory on: as much as memory, 16 GiB at most.
+
+    Below 2 GiB the table says nothing.
+    """
+    return min(memory_bytes, DATABASE_AT_MOST_BYTES)
+
+
+def adding(missing_bytes: int) -> str:
+    """How to add swap. A file made by `dd` works on every file system, `fallocate` not on XFS."""
+    return (
+        f"add {format_bytes(missing_bytes)} of swap (dd if=/dev/zero of=/swapfile bs=1M "
+        f"count={missing_bytes // MIB} && chmod 600 /swapfile && mkswap /swapfile && "
+        "swapon /swapfile, and a line in /etc/fstab)"
+    )
+
+
+UNDO = "swapoff /swapfile && rm /swapfile, and take its line out of /etc/fstab"

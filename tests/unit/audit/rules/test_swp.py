@@ -1,0 +1,379 @@
+"""SWP-001 to SWP-008: each on both sides of its threshold, unknown, and where it does not apply."""
+
+from dataclasses import replace
+
+import pytest
+from tests.fakes.facts import GIB, healthy, holder, seed_like
+from tests.fakes.postures import (
+    FAIL,
+    NOT_APPLICABLE,
+    PASS,
+    UNKNOWN,
+    database,
+    found,
+    memory,
+    rhel,
+    state,
+)
+
+from forestall.audit.rules import (
+    swp001_vendor_table,
+    swp002_database_table,
+    swp003_runway,
+    swp004_nearly_full,
+    swp005_nothing_before_kernel,
+    swp006_not_after_boot,
+    swp007_beside_data,
+    swp008_compressed_twice,
+)
+from forestall.model.facts import BlockDevice, MountFacts, PostgresFacts, SwapDevice
+from forestall.model.finding import Severity
+from forestall.model.sample import HostSample
+
+MIB = 1024**2
+ZRAM = SwapDevice(name="/dev/zram0", kind="zram", size_bytes=8 * GIB, used_bytes=0, priority=100)
+DISK = SwapDevice(name="/dev/dm-1", kind="partition", size_bytes=16 * GIB, used_bytes=0)
+
+VENDOR = swp001_vendor_table.RULE
+TABLE = swp002_database_table.RULE
+RUNWAY = swp003_runway.RULE
+FULL = swp004_nearly_full.RULE
+NOTHING = swp005_nothing_before_kernel.RULE
+BOOT = swp006_not_after_boot.RULE
+BESIDE = swp007_beside_data.RULE
+TWICE = swp008_compressed_twice.RULE
+
+
+@pytest.mark.parametrize(
+    ("total", "swap", "expected"),
+    [
+        (GIB, 2 * GIB, PASS),
+        (GIB, GIB, FAIL),
+        (2 * GIB, 4 * GIB - 4096, PASS),
+        (2 * GIB + 4096, 2 * GIB, PASS),
+        (4 * GIB, 2 * GIB, FAIL),
+        (8 * GIB, 8 * GIB, PASS),
+        (8 * GIB, 7 * GIB, FAIL),
+        (8 * GIB + 4096, 4 * GIB, PASS),
+        (32 * GIB, 4 * GIB - 4096, PASS),
+        (32 * GIB, 3 * GIB, FAIL),
+        (512 * GIB, 4 * GIB, PASS),
+        (512 * GIB, 0, FAIL),
+    ],
+)
+def test_vendor_table(total, swap, expected):
+    """Red Hat's three steps; the header of a swap partition is no shortage."""
+    facts = memory(rhel(swaps=(DISK,)), mem_total_bytes=total, swap_total_bytes=swap)
+    assert state(VENDOR, facts) is expected
+
+
+def test_vendor_table_passes_the_host_of_the_incident():
+    """4 GiB beside 32 GiB satisfy the general table: the role is what asks for more."""
+    assert state(VENDOR, seed_like()) is PASS
+    assert state(TABLE, seed_like()) is FAIL
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (healthy(os_id="debian"), NOT_APPLICABLE),
+        (healthy(os_id="ubuntu"), NOT_APPLICABLE),
+        (healthy(os_id=None), UNKNOWN),
+        (rhel(container="podman"), NOT_APPLICABLE),
+        (rhel(kubernetes=True), NOT_APPLICABLE),
+        (rhel(memory=HostSample()), UNKNOWN),
+        (memory(rhel(), swap_total_bytes=None), UNKNOWN),
+    ],
+)
+def test_vendor_table_is_for_its_family(facts, expected):
+    """Other vendors have no table, nodes have no swap by design, unread is unknown."""
+    assert state(VENDOR, memory(facts, swap_free_bytes=0)) is expected
+
+
+def test_without_processes_in_sight_it_may_be_a_node():
+    """From metrics alone a host without swap may be a node of Kubernetes; with some it is not."""
+    blind = memory(rhel(guards=None, kubernetes=None), swap_total_bytes=0)
+    assert state(VENDOR, blind) is UNKNOWN
+    assert state(VENDOR, memory(blind, swap_total_bytes=GIB)) is FAIL
+    assert state(VENDOR, replace(blind, guards=())) is FAIL
+    assert state(VENDOR, replace(blind, kubernetes=False)) is FAIL
+
+
+def test_role_makes_a_node():
+    """A site that calls a host k8s need not show a kubelet."""
+    facts = memory(rhel(), swap_total_bytes=0)
+    assert state(VENDOR, facts) is FAIL
+    assert state(VENDOR, facts, roles=frozenset({"k8s"})) is NOT_APPLICABLE
+
+
+def test_zram_is_not_swap_on_disk():
+    """8 GiB on zram are memory: the tables are not satisfied, and the text says why."""
+    facts = memory(rhel(swaps=(ZRAM,)), mem_total_bytes=16 * GIB, swap_total_bytes=8 * GIB)
+    told = found(VENDOR, facts)
+    assert told.state is FAIL
+    assert "zram is memory" in told.text
+    both = memory(rhel(swaps=(ZRAM, DISK)), mem_total_bytes=16 * GIB, swap_total_bytes=24 * GIB)
+    assert state(VENDOR, both) is PASS
+
+
+@pytest.mark.parametrize(
+    ("total", "swap_total", "expected"),
+    [
+        (32 * GIB, 4 * GIB, FAIL),
+        (32 * GIB, 15 * GIB, FAIL),
+        (32 * GIB, 16 * GIB - 4096, PASS),
+        (8 * GIB, 4 * GIB, FAIL),
+        (8 * GIB, 8 * GIB, PASS),
+        (10 * GIB, 9 * GIB + 512 * MIB, PASS),
+        (10 * GIB, 9 * GIB + 512 * MIB - 4096, FAIL),
+        (2 * GIB, GIB, FAIL),
+        (GIB, 0, NOT_APPLICABLE),
+        (None, 0, UNKNOWN),
+        (32 * GIB, None, UNKNOWN),
+    ],
+)
+def test_database_table(total, swap_total, expected):
+    """As much swap as memory up to 16 GiB, 16 GiB above; rounding is no shortage."""
+    facts = memory(seed_like(), mem_total_bytes=total, swap_total_bytes=swap_total)
+    assert state(TABLE, facts, roles=frozenset({"db"})) is expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (seed_like(databases=()), NOT_APPLICABLE),
+        (seed_like(databases=None), UNKNOWN),
+        (seed_like(container="docker"), NOT_APPLICABLE),
+        (seed_like(kubernetes=True), NOT_APPLICABLE),
+    ],
+)
+def test_database_table_is_for_database_hosts(facts, expected):
+    """No database, a container, a node: not applicable; nothing seen and no role: unknown."""
+    assert state(TABLE, facts) is expected
+
+
+def test_a_small_database_is_not_a_database_host():
+    """1 GiB beside 32: the table does not apply."""
+    small = holder("postgres", 800, GIB)
+    assert state(TABLE, seed_like(databases=(small,), holders=(small,), units=())) is NOT_APPLICABLE
+
+
+def test_remedy_adds_what_is_missing():
+    """4 of 16 GiB are there, so 12 are to be added."""
+    told = found(TABLE, seed_like())
+    assert "add 12 GiB of swap" in told.remedy
+    assert "count=12288" in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("growth", "expected"),
+    [
+        (None, NOT_APPLICABLE),
+        (-5.0, PASS),
+        (0.0, PASS),
+        (10 * GIB / 3600, PASS),
+        (10 * GIB / 3600 + 1, FAIL),
+    ],
+)
+def test_runway(growth, expected):
+    """10 GiB left last an hour at 10 GiB an hour, and not quite at a byte more."""
+    facts = memory(
+        healthy(anonymous_growth_bytes_per_second=growth, growth_window_seconds=21600.0),
+        mem_available_bytes=6 * GIB,
+        swap_free_bytes=4 * GIB,
+    )
+    assert state(RUNWAY, facts) is expected
+
+
+def test_runway_is_the_sites_time():
+    """The same growth is fine for a site that repairs in ten minutes."""
+    facts = memory(
+        healthy(anonymous_growth_bytes_per_second=4e6, growth_window_seconds=7200.0),
+        mem_available_bytes=6 * GIB,
+        swap_free_bytes=0,
+    )
+    assert "last 26 min" in found(RUNWAY, facts).text
+    assert state(RUNWAY, facts, time_to_act_seconds=600.0) is PASS
+
+
+@pytest.mark.parametrize("window", [None, 0.0, 1799.0])
+def test_runway_needs_a_window(window):
+    """A start-up of some minutes is no trend."""
+    facts = healthy(anonymous_growth_bytes_per_second=1e9, growth_window_seconds=window)
+    assert state(RUNWAY, facts) is UNKNOWN
+
+
+def test_runway_without_its_facts():
+    """What is left unread is unknown; in a container the growth is the host's."""
+    facts = healthy(anonymous_growth_bytes_per_second=1.0, growth_window_seconds=7200.0)
+    assert state(RUNWAY, memory(facts, swap_free_bytes=None)) is UNKNOWN
+    assert state(RUNWAY, memory(facts, mem_available_bytes=None)) is UNKNOWN
+    assert state(RUNWAY, replace(facts, container="lxc")) is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("free", "available", "expected", "severity"),
+    [
+        (0, GIB, FAIL, Severity.HIGH),
+        (16 * GIB // 10, GIB, FAIL, Severity.HIGH),
+        (16 * GIB // 10 + 4096, GIB, PASS, Severity.HIGH),
+        (0, 2 * GIB, FAIL, Severity.LOW),
+        (0, None, FAIL, Severity.HIGH),
+        (None, GIB, UNKNOWN, Severity.HIGH),
+    ],
+)
+def test_swap_nearly_full(free, available, expected, severity):
+    """From nine tenths on; grave where memory is as full, a note where a tenth is available."""
+    facts = memory(healthy(), swap_free_bytes=free, mem_available_bytes=available)
+    told = found(FULL, facts)
+    assert (told.state, told.severity) == (expected, severity)
+
+
+def test_no_swap_is_not_full_swap():
+    """A host without swap is not told that its swap is full."""
+    assert state(FULL, memory(healthy(), swap_total_bytes=0, swap_free_bytes=0)) is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("swap_total", "guards", "expected"),
+    [
+        (0, (), FAIL),
+        (0, ("forestall",), FAIL),
+        (0, None, UNKNOWN),
+        (0, ("earlyoom",), PASS),
+        (0, ("systemd-oomd",), PASS),
+        (GIB, (), PASS),
+        (None, (), UNKNOWN),
+    ],
+)
+def test_nothing_before_the_kernel(swap_total, guards, expected):
+    """Found only where there is neither; forestall observes by default and is not counted."""
+    facts = memory(healthy(guards=guards, kubernetes=False), swap_total_bytes=swap_total)
+    assert state(NOTHING, facts) is expected
+
+
+def test_a_kubelet_is_a_guard():
+    """It evicts pods, and runs without swap by design; a container has neither of its own."""
+    bare = memory(healthy(guards=(), kubernetes=True), swap_total_bytes=0)
+    assert state(NOTHING, bare) is NOT_APPLICABLE
+    assert state(NOTHING, replace(bare, container="docker", kubernetes=False)) is NOT_APPLICABLE
+
+
+DM = BlockDevice(name="dm-1", disks=("sda",), aliases=("/dev/mapper/rhel-swap",))
+
+
+@pytest.mark.parametrize(
+    ("active", "fstab", "expected"),
+    [
+        ((DISK,), ("/dev/dm-1",), PASS),
+        ((), (), PASS),
+        ((DISK,), ("/dev/mapper/rhel-swap",), PASS),
+        ((ZRAM,), (), PASS),
+        ((ZRAM,), ("/dev/zram0",), PASS),
+        ((DISK,), (), FAIL),
+        ((), ("/dev/dm-1",), FAIL),
+        ((), ("UUID=5e2c",), FAIL),
+        ((DISK,), ("UUID=5e2c",), UNKNOWN),
+        ((DISK,), ("LABEL=swap",), UNKNOWN),
+        ((DISK,), ("/dev/mapper/other",), UNKNOWN),
+        ((DISK,), ("/dev/vg0/swap",), UNKNOWN),
+        ((DISK,), ("/dev/dm-1", "/swapfile"), FAIL),
+        ((DISK,), ("/swapfile",), FAIL),
+        ((ZRAM,), ("UUID=5e2c",), FAIL),
+        (None, (), UNKNOWN),
+        ((DISK,), None, UNKNOWN),
+    ],
+)
+def test_swap_after_a_boot(active, fstab, expected):
+    """Two names of one device are one; a name nobody resolved may be the device that is on."""
+    facts = healthy(swaps=active, fstab_swaps=fstab, block_devices=(DM,))
+    assert state(BOOT, facts) is expected
+
+
+def test_swap_after_a_boot_says_which_way():
+    """What is missing and what would not come back are told apart, and a kubelet minds neither."""
+    gone = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",)))
+    assert "should be swap since boot" in gone.text
+    assert "swapon -a" in gone.remedy
+    extra = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=()))
+    assert "nothing turns it on at the next boot" in extra.text
+    assert "/dev/dm-1 none swap" in extra.remedy
+    node = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",), kubernetes=True))
+    assert "kubelet refuses" in node.text
+    assert "take /swapfile out" in node.remedy
+    assert state(BOOT, healthy(container="docker", fstab_swaps=("/swapfile",))) is NOT_APPLICABLE
+
+
+def beside(**changes):
+    """A PostgreSQL host on iron: data on sdb, swap on sda."""
+    facts = database(
+        swaps=(replace(DISK, name="/dev/sda2"),),
+        postgres=(PostgresFacts(data_directory="/var/lib/pgsql/data", complete=True),),
+        mounts=(
+            MountFacts(device="/dev/sda1", path="/", kind="xfs"),
+            MountFacts(device="/dev/mapper/vg-pg", path="/var/lib/pgsql", kind="xfs"),
+        ),
+        block_devices=(
+            BlockDevice(name="sda", disks=("sda",), rotational=True),
+            BlockDevice(name="sda1", disks=("sda",), rotational=True),
+            BlockDevice(name="sda2", disks=("sda",), rotational=True),
+            BlockDevice(name="dm-0", disks=("sdb",), aliases=("/dev/mapper/vg-pg",)),
+        ),
+    )
+    return replace(facts, **changes)
+
+
+def test_swap_beside_the_data():
+    """Apart is fine; one disk for both is found, by partition, by file, and named."""
+    assert state(BESIDE, beside()) is PASS
+    at_home = (PostgresFacts(data_directory="/srv/pg", complete=True),)
+    told = found(BESIDE, beside(postgres=at_home))
+    assert told.state is FAIL
+    assert "rotating disk of the database's data: sda" in told.text
+    file = (replace(DISK, name="/var/lib/pgsql/swap", kind="file"),)
+    assert state(BESIDE, beside(swaps=file)) is FAIL
+    zram_alone = memory(beside(swaps=(ZRAM,)), swap_total_bytes=ZRAM.size_bytes)
+    assert state(BESIDE, zram_alone) is NOT_APPLICABLE
+    assert state(BESIDE, beside(swaps=(replace(DISK, name="/dev/sda2"), ZRAM))) is PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"virtualization": "kvm"}, NOT_APPLICABLE),
+        ({"container": "docker"}, NOT_APPLICABLE),
+        ({"databases": (), "holders": ()}, NOT_APPLICABLE),
+        ({"postgres": None}, UNKNOWN),
+        ({"postgres": (PostgresFacts(),)}, UNKNOWN),
+        ({"swaps": None}, UNKNOWN),
+        ({"mounts": None}, UNKNOWN),
+        ({"block_devices": None}, UNKNOWN),
+    ],
+)
+def test_swap_beside_the_data_is_for_iron(changes, expected):
+    """A guest's disks say nothing; what is not told is unknown."""
+    assert state(BESIDE, beside(**changes)) is expected
+
+
+def test_other_databases_data_is_not_looked_for():
+    """Where MySQL keeps its data is not among the facts."""
+    assert state(BESIDE, database("mysqld", beside())) is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("swaps", "zswap", "expected"),
+    [
+        ((DISK,), True, PASS),
+        ((DISK,), None, PASS),
+        ((), True, PASS),
+        ((ZRAM,), False, PASS),
+        ((ZRAM,), True, FAIL),
+        ((ZRAM, DISK), True, FAIL),
+        ((ZRAM,), None, UNKNOWN),
+        (None, True, UNKNOWN),
+    ],
+)
+def test_compressed_twice(swaps, zswap, expected):
+    """Only both together; a host without zram need not tell about zswap."""
+    assert state(TWICE, healthy(swaps=swaps, zswap=zswap)) is expected
+    assert state(TWICE, healthy(swaps=swaps, zswap=zswap, container="lxc")) is NOT_APPLICABLE
