@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from forestall.audit.inputs.source import Seen
-from forestall.audit.predicates import evaluate
-from forestall.audit.predicates import parse as parse_predicate
 from tests.fakes import leak
 from tests.fakes.seed import remedied, repaired, seed_host
 
 from forestall.audit.findings import audit
+from forestall.audit.inputs.source import Seen
+from forestall.audit.predicates import evaluate
+from forestall.audit.predicates import parse as parse_predicate
 from forestall.audit.terms import Terms
 from forestall.incident.review.compose import compose
 from forestall.incident.review.lint import lint
