@@ -9,6 +9,12 @@ from forestall.model.finding import Service
 
 DISTRIBUTION_FOLDERS = ("/usr/lib/systemd/", "/lib/systemd/", "/run/systemd/generator")
 
+SNAP = "snap."
+"""snapd writes the units of its packages, named so, below /etc/systemd/system."""
+
+ALL_IN_ETC = ("nixos",)
+"""Systems whose own units lie where elsewhere the site's do; there none is called the site's."""
+
 ROOT_SLICES = (None, "", "-.slice", "system.slice")
 """Slices that systemd itself makes, which a site seldom limits."""
 
@@ -28,11 +34,9 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     Most units of a host are the distribution's, and a fleet is judged often: these are passed
     over before anything is worked out about them.
     """
-    own = [
-        index
-        for index, unit in enumerate(facts.units or ())
-        if unit.active and _is_site_path(unit.fragment_path)
-    ]
+    if facts.os_id in ALL_IN_ETC:
+        return ()
+    own = [index for index, unit in enumerate(facts.units or ()) if unit.active and is_own(unit)]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
@@ -51,7 +55,7 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
             limit_bytes=limit,
             memory_bytes=memory_bytes(facts, unit),
             restart=unit.restart,
-            own=is_own(unit),
+            own=is_own(unit) and facts.os_id not in ALL_IN_ETC,
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
@@ -169,7 +173,7 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    return _is_site_path(unit.fragment_path)
+    return _is_site_path(unit.fragment_path) and not unit.name.startswith(SNAP)
 
 
 @lru_cache(maxsize=4096)

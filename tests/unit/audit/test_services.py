@@ -123,6 +123,17 @@ def test_a_limit_of_a_slice_counts():
     }
 
 
+def test_units_of_packages_below_etc_are_not_the_sites():
+    """snapd writes its units there, and NixOS all of them."""
+    path = "/etc/systemd/system/x.service"
+    snap = unit("snap.lxd.daemon.service", main_pid=1, fragment_path=path)
+    other = unit("x.service", main_pid=2, fragment_path=path)
+    assert [one.name for one in own_services(healthy(units=(snap, other)))] == ["x.service"]
+    nix = healthy(units=(other,), os_id="nixos")
+    assert own_services(nix) == ()
+    assert [one.own for one in services(nix)] == [False]
+
+
 def test_own_services_are_those_of_services():
     """Passing over the distribution's units changes nothing about the site's own."""
     facts = seed_like()

@@ -37,11 +37,14 @@ def judge(host: Posture) -> Judgement:
     if protected is None:
         return unknown("The oom_score_adj of the database is not seen.", place)
     seen = [(one, *_adjust(host, one)) for one in beside]
-    found = [(one, pointer) for one, adjust, pointer in seen if _as_low(adjust, protected)]
+    low = [(one, where) for one, adjust, where in seen if _as_low(adjust, protected)]
+    found = [(one, where) for one, where in low if one.limited is False]
     if found:
         return _found(host, [one for one, _ in found], [where for _, where in found], place)
-    if any(adjust is None for _, adjust, _ in seen):
-        untold = [one for one, adjust, _ in seen if adjust is None]
+    if low:
+        return unknown(f"Whether {named([one for one, _ in low])} has a memory limit is not told.")
+    untold = [one for one, adjust, _ in seen if adjust is None]
+    if untold:
         return unknown(f"The oom_score_adj of {named(untold)} is not seen.")
     return PASS
 

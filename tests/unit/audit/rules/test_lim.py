@@ -124,6 +124,39 @@ def test_limits_not_told_are_unknown(units):
     assert "x.service" in found.text or "systemd does not run here" in found.text
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "size", "state"),
+    [
+        ("/docker/0123abcd", 4 * GIB, UNKNOWN),
+        ("/system.slice/docker-0123abcd.scope", 4 * GIB, UNKNOWN),
+        ("/machine.slice/libpod-0123abcd.scope", 4 * GIB, UNKNOWN),
+        ("/kubepods.slice/kubepods-burstable.slice/x", 4 * GIB, UNKNOWN),
+        ("/docker/0123abcd", GIB, PASS),
+        ("/system.slice/docker.service", 4 * GIB, PASS),
+        (None, 4 * GIB, PASS),
+    ],
+)
+def test_a_container_beside_the_database(cgroup, size, state):
+    """What a large process in a container may take, systemd does not know; nor do these facts."""
+    inside = holder("java", 77, size)
+    inside = replace(inside, process=replace(inside.process, cgroup=cgroup))
+    facts = seed_host(
+        units=(own(memory_max_bytes=GIB),), holders=(*seed_host().holders[:1], inside)
+    )
+    found = judged(lim001, facts)
+    assert found.state is state
+    assert state is PASS or "java (pid 77) runs in a container" in found.text
+
+
+def test_a_database_in_a_container_is_no_danger_to_itself():
+    """Only what runs beside it counts."""
+    database = seed_host().databases[0]
+    process = replace(database.process, cgroup="/docker/0123abcd")
+    inside = replace(database, process=process)
+    facts = seed_host(databases=(inside,), holders=(inside,), units=())
+    assert judged(lim001, facts).state is PASS
+
+
 def test_which_hosts_it_is_about():
     """Database hosts by role or by what runs; not where there is none, nor where a role says so."""
     assert judged(lim001, seed_host(databases=())).state is NOT_APPLICABLE

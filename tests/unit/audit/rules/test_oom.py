@@ -112,6 +112,12 @@ def test_a_service_with_a_limit_is_left_out():
     assert judged(oom002, beside(0, 0, memory_max_bytes=GIB)).state is PASS
 
 
+def test_a_service_whose_limit_is_not_told():
+    """It may be killed inside a limit of its own; that is not known, and not blamed."""
+    assert judged(oom002, beside(0, 0, limit_known=False)).state is UNKNOWN
+    assert judged(oom002, beside(500, 0, limit_known=False)).state is PASS
+
+
 def test_the_unit_stands_in_for_a_process_that_is_not_seen():
     """A small service has no process in the facts; its unit says how it was started."""
     facts = beside(0, -900, main_pid=901, oom_score_adjust=-900)
