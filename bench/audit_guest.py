@@ -111,6 +111,10 @@ def run(*words, **options):
 def make(folder):
     """A root file system as Debian installs it, in an image, with our key and settings."""
     root = folder / "root"
+    # What an interrupted run left.
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("key", "key.pub"):
+        (folder / name).unlink(missing_ok=True)
     source = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
     run(
         "debootstrap",
@@ -222,9 +226,9 @@ def audit(folder, port):
         say(f"  forestall audit: {done.stderr.strip()[-300:]}")
         return
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    for state in ("FAIL", "UNKNOWN"):
-        rules = sorted({one["rule"] for one in found if one["state"] == state})
-        say(f"  {state}: {' '.join(rules)}")
+    for state in ("fail", "unknown"):
+        rules = sorted({one["rule"] for one in found if one["state"].lower() == state})
+        say(f"  {state}: {' '.join(rules) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -53,11 +53,14 @@ members() {
         echo "yash yash"
         echo "shellcheck shellcheck"
         ;;
+    reports) # what `forestall audit sosreport` reads
+        echo "sosreport sos"
+        ;;
     browser) # the pages, looked at as a person does
         echo "chromium chromium"
         ;;
     *)
-        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, ssh, versions, browser"
+        say "packages.sh: no group is called $1; there are cluster, panic, guards, managers, metrics, reports, ssh, versions, browser"
         exit 2
         ;;
     esac

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.host import FakeHost
-from tests.integration.servers import wait_for
+from tests.integration.servers import postgresql, wait_for
 
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import answer_of, read_answer
@@ -125,7 +125,9 @@ def same_as_read_directly(tree):
     with_commands(tree)
     complete(tree)
     recorded = read_facts(RecordedHost(run(words)), SystemClock())
-    direct = read_facts(copied_host(str(tree)), SystemClock())
+    host = copied_host(str(tree))
+    host.complete = True
+    direct = read_facts(host, SystemClock())
     known = {name: getattr(recorded, name) for name in ("at", "effective_uid", "machine", "origin")}
     assert without_sizes(recorded) == without_sizes(dataclasses.replace(direct, **known))
     return recorded
@@ -147,14 +149,22 @@ def busy_host(folder):
     fake.process(1, "systemd", rss=12 * 2**20, uid=0, cgroup="/init.scope", parent=0)
     fake.process(2, "kthreadd", rss=0, kernel_thread=True)
     words = ("/usr/lib/postgresql/15/bin/postgres", "-D", "/var/lib/pg data/15", "-c")
-    words = (*words, "config_file=/etc/postgresql/15/main/postgresql.conf", "-c", "work_mem=64MB")
+    words = (
+        *words,
+        "config_file=/etc/postgresql/15/main/postgresql.conf",
+        "-c",
+        "work_mem=64MB",
+        "-N300",
+        "-B",
+        "8GB",
+    )
     fake.process(900, "postgres", rss=2**30, uid=26, cgroup=slow, cmdline=words)
     for pid in range(901, 930):
         fake.process(pid, "postgres", rss=2**24 + pid * 65536, uid=26, cgroup=slow, parent=900)
     (folder / "proc/900/cwd").symlink_to("/var/lib/pg data/15")
     fake.write("etc/postgresql/15/main/postgresql.conf", POSTGRESQL_CONF)
-    fake.write("etc/postgresql/15/main/conf.d/10-size.conf", "max_connections = 300\n")
-    fake.write("etc/postgresql/15/shared.conf", "shared_buffers = '8GB'\n# password\n")
+    fake.write("etc/postgresql/15/main/conf.d/10-size.conf", "max_connections = 200\n")
+    fake.write("etc/postgresql/15/shared.conf", "shared_buffers = '1GB'\n# password\n")
     fake.write("var/lib/pg data/15/postgresql.auto.conf", "work_mem = '32MB'\n")
     fake.process(31, b"a\nb) S (c", rss=2**22)
     fake.process(32, b"x\\n\\0777%s", rss=2**22)
@@ -385,9 +395,28 @@ def matching(lines):
 LINES = (
     "btime 1700000000",
     "oom_kill 7",
+    "UUID=1 none swap sw 0 0",
     "container=lxc",
     "flags : fpu hypervisor",
     "[rhel-7-server-eus-rpms]",
     "deb http://example.org extended-lts main",
     "content_profile_stig",
 )
+
+
+def test_a_real_postgresql(tmp_path):
+    """Its settings come through the script as they are read directly: the command line over an
+    included file, and that over the main one."""
+    with postgresql(tmp_path / "pg"):
+        data = tmp_path / "pg" / "data"
+        (data / "more").mkdir()
+        (data / "more" / "size.conf").write_text("work_mem = '7MB'\n")
+        with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
+            file.write("work_mem = '5MB'\ninclude_dir 'more'\n")
+        recorded = read_facts(RecordedHost(run(["dash"])), SystemClock()).postgres
+        live = read_facts(Host(), SystemClock()).postgres
+    assert recorded == live
+    (ours,) = (found for found in recorded if found.data_directory == str(data))
+    assert ours.shared_buffers_bytes == 16 * 2**20
+    assert ours.work_mem_bytes == 7 * 2**20
+    assert ours.complete

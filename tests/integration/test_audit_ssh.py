@@ -82,7 +82,7 @@ def test_each_trouble_is_its_own_host_and_its_own_words(server):
         "half": "broke off",
         "refused": "exit code 1",
         "nologin": "This account is not available.",
-        "no-shell": "No such file or directory",
+        "no-shell": "/nonexistent/sh",
         "restricted": "restricted",
     }
     assert {name: seen[name].problem for name in expected if seen[name].facts} == {}

@@ -53,7 +53,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(damaged())
 def test_a_damaged_log_blames_nobody_it_does_not_name(data):
     """Lines may be lost, cut or overwritten: what is told stands in the log, and is plain text."""
@@ -99,7 +99,7 @@ def test_any_bytes_before_a_report_leave_it_told(noise, log):
 sizes = st.integers(1_000, 3_000_000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     era=st.sampled_from(oom.ERAS),
     leak=sizes,

@@ -150,9 +150,8 @@ def _holders(account: Account, style: Style) -> Iterator[str]:
     for holder in rows:
         yield _holder_row(account, holder, style, dead=holder.name in dead)
     left = account.tasks_seen - sum(one.count for one in rows if one.kind.is_process)
-    legend = "> holds most"
-    if dead:
-        legend += ", x was killed"
+    marks = ["> holds most"] if account.culprits else []
+    legend = ", ".join(marks + (["x was killed"] if dead else [])) or "The largest first"
     if any(one.most_bytes is not None for one in rows):
         legend += "; processes of one name are one row, and what they share is counted once"
     if account.tasks_seen:

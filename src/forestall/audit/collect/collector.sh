@@ -252,7 +252,7 @@ command_lines() {
                 if (count > 1 && word[count] == "") count--
                 for (i = 1; i <= count && i <= 64; i++) {
                     last = word[i]; sub(/^.*\//, "", last)
-                    if (word[i] ~ /\\/ || !(last ~ wanted || word[i] ~ /^\/[^=@]*$/ || word[i] ~ settings || word[i] ~ /^[0-9]+$/))
+                    if (word[i] ~ /\\/ || !(last ~ wanted || word[i] ~ /^\/[^=@]*$/ || word[i] ~ settings || word[i] ~ /^[0-9]+([kMGT]?B)?$/))
                         word[i] = "-"
                     kept = kept word[i] "\037"
                 }

@@ -108,7 +108,7 @@ def quoted(text: str) -> str:
 def _server_words() -> str:
     """The words of a PostgreSQL's command line that its facts are made from."""
     settings = "|".join((*SETTINGS, "config_file", "data_directory")).replace("_", "[-_]")
-    return f"^(-[cDBNS]|-D/[^=]*|-[BNS] ?[0-9]+|(-c ?|--)?({settings}) ?=.*)$"
+    return f"^(-[cDBNS]|-D/[^=]*|-[BNS] ?[0-9]+([kMGT]?B)?|(-c ?|--)?({settings}) ?=.*)$"
 
 
 def _glob_expression(name: str) -> str:

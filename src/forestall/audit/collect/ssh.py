@@ -101,6 +101,7 @@ class _Collection:
         self._done = self._failed = self._from_folder = 0
         self._started = clock.monotonic()
         self._parallel = options.parallel
+        self._looked_at = 0.0
 
     def run(self) -> Iterator[Seen]:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -111,8 +112,7 @@ class _Collection:
             yield from self._young_enough()
             while self._waiting or self._again or self._running:
                 self._start_some(script_file)
-                self._listen()
-                yield from self._finish_some()
+                yield from self._finish_some(self._listen())
         finally:
             for client in self._running:
                 client.close()
@@ -182,16 +182,24 @@ class _Collection:
             self._again, _Again(due, self._random.getrandbits(32), to, attempt, deadline)
         )
 
-    def _listen(self) -> None:
+    def _listen(self) -> set[Client]:
+        """Take what arrived; the clients of which a pipe has ended."""
+        ended = set()
         busy = (self._waiting or self._again) and len(self._running) < self._parallel
         for key, _ in self._selector.select(0.005 if busy and self._waiting else WAIT_SECONDS):
             client: Client = key.data
             if not client.read(key.fd, self._clock.monotonic()):
                 self._selector.unregister(key.fd)
+                ended.add(client)
+        return ended
 
-    def _finish_some(self) -> Iterator[Seen]:
+    def _finish_some(self, ended: set[Client]) -> Iterator[Seen]:
+        """Judge who is done: those that said so, and now and then whoever ran out of time."""
         now = self._clock.monotonic()
-        for client in [client for client in self._running if client.ended(now)]:
+        if now - self._looked_at >= WAIT_SECONDS:
+            self._looked_at = now
+            ended = set(self._running)
+        for client in [client for client in ended if client.ended(now)]:
             for pipe in client.pipes:
                 self._selector.unregister(pipe)
             client.drain(now)

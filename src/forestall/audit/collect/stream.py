@@ -137,6 +137,7 @@ def _recording(parts: _Parts, origin: str) -> Recording:
         page_bytes=page_kib * KIB if page_kib else None,
         collected_at=_whole(parts.host.get("at")),
         origin=origin,
+        complete=True,
     )
 
 

@@ -101,6 +101,8 @@ def facts_of(document: Mapping[str, Any], written_at: float) -> HostFacts:
         )
     uptime = facts.whole("uptime_seconds")
     guest = facts.text("virtualization_role") == "guest"
+    # Of Debian's 12.11, os-release counts the 12 alone.
+    of_release = "distribution_major_version" if facts.text("distribution") == "Debian" else ""
     kind = facts.text("virtualization_type") if guest else None
     distribution = facts.text("distribution")
     unseen = {
@@ -113,7 +115,7 @@ def facts_of(document: Mapping[str, Any], written_at: float) -> HostFacts:
         kernel_release=facts.text("kernel"),
         machine=facts.text("architecture") or facts.text("machine"),
         os_id=_SYSTEMS.get(distribution, distribution.lower()) if distribution else None,
-        os_version_id=facts.text("distribution_version"),
+        os_version_id=facts.text(of_release or "distribution_version"),
         os_name=_os_name(facts),
         booted_at=None if uptime is None or told_at is None else at - uptime,
         page_bytes=facts.whole("pagesize") or 4096,

@@ -153,8 +153,11 @@ def _may_lead(path: str) -> bool:
 
 
 def safe_path(name: str) -> str | None:
-    """A member's name without `./`; None for one that is absolute, climbs, or is no sane name."""
-    if name.startswith("/") or len(name) > NAME_LIMIT or "\0" in name:
+    """A member's name without `./`; None for one that is absolute, climbs, or is no sane name.
+
+    Names end up in problems on a terminal, so one with control characters is not sane.
+    """
+    if name.startswith("/") or len(name) > NAME_LIMIT or not name.isprintable():
         return None
     parts = [part for part in name.split("/") if part not in ("", ".")]
     return None if not parts or ".." in parts else "/".join(parts)
@@ -188,6 +191,8 @@ def _entries(
         except OSError:
             continue
         for entry in entries:
+            if not entry.name.isprintable():
+                continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
                 if depth < DEPTH_LIMIT and wants_folder(path):

@@ -42,7 +42,7 @@ _COPIED = (
     (r"proc/\d+/mountinfo", _SMALL),
     (r"sys/fs/cgroup/(?:[^\0]*/)?memory\.[\w.]+", _SMALL),
     (r"sys/devices/virtual/dmi/id/(?:sys_vendor|product_name)", _SMALL),
-    (r"sys/block/[\w!.-]+/queue/rotational", _SMALL),
+    (r"sys/(?:devices/[^\0]+/)?block/[\w!.-]+/queue/rotational", _SMALL),
     (r"sys/module/\w+/parameters/enabled", _SMALL),
     (r"etc/(?:[\w.-]+-release|hostname)", _SMALL),
     (r"lib/systemd/[\w.-]+\.conf(?:\.d/[^/]+)?", _SMALL),
@@ -73,6 +73,7 @@ COMMANDS = {
     "mount": r"mount_-l",
     "lsblk": r"lsblk_-O_-P",
     "lsblk-plain": r"lsblk",
+    "lsblk-topology": r"lsblk_-t",
     "boot": r"ls_-\w+_\.boot",
     "rpms": r"(?:sh_-c_)?rpm_.*-qa_.*|package-data",
     "debs": r"dpkg_-l",
@@ -150,9 +151,7 @@ _NO_FOLDERS = (
     frozenset(
         ("dev", "home", "proc/fs", "proc/irq", "proc/net", "sos_logs", "sos_strings", "sys/bus")
     )
-    | frozenset(
-        ("sys/devices/pci0000:00", "sys/devices/platform", "sys/firmware", "sys/kernel/debug")
-    )
+    | frozenset(("sys/devices/platform", "sys/firmware", "sys/kernel/debug"))
     | frozenset(("sys/kernel/slab", "usr/share", "var/crash", "var/log"))
 )
 

@@ -107,7 +107,7 @@ def hostname(report: SosReport) -> str | None:
         if len(words) == 1 and len(words[0]) <= 253 and words[0].isprintable():
             return words[0]
     told = sos_text.uname(report.answer("uname") or report.text("uname") or "")
-    return told[0] if told else None
+    return told[0] if told and told[0].isprintable() else None
 
 
 def collected_at(report: SosReport) -> float | None:
@@ -197,6 +197,7 @@ def _put_blocks(report: SosReport) -> None:
     """/sys/class/block and /dev/disk of what lsblk printed."""
     word = "lsblk" if report.answer("lsblk") else "lsblk-plain"
     text = report.answer(word) or ""
+    rotating = _rotating(report)
     for block in sos_text.blocks(text) if word == "lsblk" else sos_text.block_tree(text):
         if not re.fullmatch(r"[\w.!-]+", block.name):
             continue
@@ -209,11 +210,20 @@ def _put_blocks(report: SosReport) -> None:
         else:
             for parent in block.parents:
                 report.put(f"{folder}/slaves/{parent}", "", "/block_devices", word)
-        spins = report.text(f"sys/block/{block.name}/queue/rotational")
-        if spins is not None or block.rotational is not None:
-            state = spins or f"{int(block.rotational or False)}\n"
-            report.put(f"{folder}/queue/rotational", state)
+        told = rotating.get(block.name) if block.rotational is None else block.rotational
+        if told is not None:
+            report.put(f"{folder}/queue/rotational", f"{int(told)}\n")
         _put_names(report, block, folder)
+
+
+def _rotating(report: SosReport) -> dict[str, bool]:
+    """By /sys, where /sys/block/sda is a link into /sys/devices, else by `lsblk -t`."""
+    found = sos_text.rotating(report.answer("lsblk-topology") or "")
+    for path in report.found.files:
+        match = re.fullmatch(r"sys/(?:devices/.*/)?block/([^/]+)/queue/rotational", path)
+        if match:
+            found[match[1]] = (report.text(path) or "").strip() == "1"
+    return found
 
 
 def _put_names(report: SosReport, block: sos_text.Block, folder: str) -> None:
@@ -370,7 +380,7 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
         "databases": None
         if facts.databases is None
         else tuple(_honest(holder, report) for holder in facts.databases),
-        "sources": {**facts.sources, **report.sources},
+        "sources": {**facts.sources, **_used(report.sources, facts)},
     }
     if not any(path.endswith("/stat") for path in report.made):
         unseen["holders"] = unseen["kubernetes"] = RECORDED + "list of processes"
@@ -392,19 +402,31 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
     return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
 
 
+def _used(sources: dict[str, str], facts: HostFacts) -> dict[str, str]:
+    """Without those of the hundreds of settings that are no fact of ours."""
+    return {
+        pointer: place
+        for pointer, place in sources.items()
+        if not pointer.startswith("/sysctls/") or pointer[len("/sysctls/") :] in facts.sysctls
+    }
+
+
 def _psi(facts: HostFacts, report: SosReport) -> bool | None:
     """No file of pressure is a sign only where the kernel is known to have none.
 
-    PSI came with 4.20. The kernels of RHEL 8 and 9 have it switched off unless booted with psi=1
-    (CONFIG_PSI_DEFAULT_DISABLED).
+    PSI came with 4.20, and to RHEL 8 with 4.18. The kernels of RHEL 8 and 9 have it switched off
+    unless booted with psi=1 (CONFIG_PSI_DEFAULT_DISABLED).
     """
     if facts.psi or any(path.startswith("proc/pressure/") for path in report.found.files):
         return facts.psi
     match = re.match(r"(\d+)\.(\d+)\.", facts.kernel_release or "")
     if match is None:
         return None
+    told = (facts.cmdline or "").split()
+    if "psi=1" in told or "psi=0" in told:
+        return "psi=1" in told and (int(match[1]), int(match[2])) >= (4, 18)
     if re.search(r"\.el[89](?:[._]|$)", facts.kernel_release or ""):
-        return False if facts.cmdline and "psi=1" not in facts.cmdline.split() else None
+        return False if facts.cmdline else None
     return False if (int(match[1]), int(match[2])) < (4, 20) else None
 
 

@@ -274,6 +274,19 @@ def block_tree(text: str) -> list[Block]:
     return list(found.values())
 
 
+def rotating(text: str) -> dict[str, bool]:
+    """`lsblk -t`: whether each device rotates, by the name that stands in its tree."""
+    found: dict[str, bool] = {}
+    column = -1
+    for line in _lines(text):
+        words = line.replace("|-", "").replace("`-", "").lstrip("│├└─ ").split()
+        if "ROTA" in words:
+            column = words.index("ROTA")
+        elif 0 <= column < len(words) and words[column] in ("0", "1"):
+            found[words[0]] = words[column] == "1"
+    return found
+
+
 _BLOCK_KINDS = (
     "disk",
     "part",

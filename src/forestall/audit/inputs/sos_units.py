@@ -43,8 +43,9 @@ _DEFAULTS = {
 def shown_units(files: Mapping[str, bytes], listed: str) -> str:
     """The answer of `systemctl show *.service`, of `systemctl list-units` and the unit files."""
     blocks = []
+    drop_ins = _drop_ins(files)
     for name, active in _listed(listed):
-        settings = {"Id": name, "ActiveState": active, **_settings(files, name)}
+        settings = {"Id": name, "ActiveState": active, **_settings(files, drop_ins, name)}
         blocks.append("".join(f"{key}={value}\n" for key, value in settings.items()))
     return "\n".join(blocks)
 
@@ -59,7 +60,9 @@ def _listed(text: str) -> Iterator[tuple[str, str]]:
             yield match[1], match[3]
 
 
-def _settings(files: Mapping[str, bytes], name: str) -> dict[str, str]:
+def _settings(
+    files: Mapping[str, bytes], drop_ins: Mapping[str, Mapping[str, str]], name: str
+) -> dict[str, str]:
     """What the files of one unit set; an instance (getty@tty1) is of its template's file."""
     template = re.sub(r"@[^.]*\.", "@.", name)
     path = next(
@@ -74,20 +77,22 @@ def _settings(files: Mapping[str, bytes], name: str) -> dict[str, str]:
     if path is None:
         return {}
     found = {**_DEFAULTS, "FragmentPath": "/" + path}
-    for part in (path, *_drop_ins(files, name)):
+    own = drop_ins.get(name, {})
+    for part in (path, *(own[key] for key in sorted(own)[:DROP_IN_LIMIT])):
         found.update(_parsed(decode(files[part])))
     return found
 
 
-def _drop_ins(files: Mapping[str, bytes], name: str) -> list[str]:
-    """By their own names, as systemd orders them; one in /etc hides its namesake."""
-    found: dict[str, str] = {}
+def _drop_ins(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """Of each unit the paths of its drop-ins by their own names; one in /etc hides its namesake."""
+    found: dict[str, dict[str, str]] = {}
     for root in reversed(ROOTS):
-        folder = f"{root}/{name}.d/"
+        pattern = re.compile(rf"{root}/([^/]+)\.d/([^/]+\.conf)")
         for path in files:
-            if path.startswith(folder) and path.endswith(".conf"):
-                found[path.rpartition("/")[2]] = path
-    return [found[key] for key in sorted(found)[:DROP_IN_LIMIT]]
+            match = pattern.fullmatch(path)
+            if match:
+                found.setdefault(match[1], {})[match[2]] = path
+    return found
 
 
 def _parsed(text: str) -> dict[str, str]:

@@ -189,6 +189,7 @@ def _seen(
     name: str, found: Gathered, clock: Clock, problem: str | None, modified_at: float
 ) -> Seen:
     """The facts of one report, with what is missing of it in words."""
+    name = "".join(sign if sign.isprintable() else "?" for sign in name)
     report = SosReport(found)
     recording = recording_of(report, _host_of(name))
     if recording.collected_at is None:

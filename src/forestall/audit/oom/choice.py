@@ -28,34 +28,62 @@ class Score:
     per_mille: int | None
 
 
-def total_pages(event: Event) -> int | None:
-    """What a thousand points of oom_score_adj stand for; None where the log does not say."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What a thousand points of oom_score_adj stand for, in pages; the least, if not `exact`.
+
+    `by_score`: worked out from the score that the kernel printed, and so no check of it.
+    """
+
+    pages: int
+    exact: bool
+    by_score: bool = False
+
+
+def total_pages(event: Event) -> Total | None:
+    """By constrained_alloc() and mem_cgroup_get_max(); None where the log does not say."""
     page = event.page_bytes
-    swap = (event.swap_total_bytes or 0) // page
     if event.in_cgroup:
-        gauges = event.pool.gauges if event.pool else {}
-        memory, both = gauges.get("memory"), gauges.get("memory+swap")
-        if memory is None or memory.limit_bytes is None:
-            return None
-        limit = memory.limit_bytes
-        if both is not None and both.limit_bytes is not None:
-            limit = max(limit, both.limit_bytes)
-        extra = gauges.get("swap")
-        if extra is not None and extra.limit_bytes is not None:
-            limit += extra.limit_bytes
-        return limit // page
+        return _of_cgroup(event)
+    swap = (event.swap_total_bytes or 0) // page
     if event.constraint in (Constraint.CPUSET, Constraint.MEMORY_POLICY):
         managed = [zone.present_bytes for zone in event.zones]
         if not managed or None in managed:
             return None
-        return sum(size or 0 for size in managed) // page + swap
+        return Total(pages=sum(size or 0 for size in managed) // page + swap, exact=True)
     ram = ram_bytes(event)
-    return None if ram is None else ram // page + swap
+    if ram is None:
+        return None
+    return Total(pages=ram // page + swap, exact=event.swap_total_bytes is not None)
+
+
+def _of_cgroup(event: Event) -> Total | None:
+    """The limit and the swap that the cgroup may use: all of the host's, where nothing limits it,
+    and how much that is a cgroup's report does not say. An old kernel's score gives it away.
+    """
+    gauges = event.pool.gauges if event.pool else {}
+    memory, both, swap = (gauges.get(name) for name in ("memory", "memory+swap", "swap"))
+    if memory is None or memory.limit_bytes is None:
+        return None
+    page = event.page_bytes
+    pages = memory.limit_bytes // page
+    no_swap = swap is not None and swap.limit_bytes == 0
+    if no_swap or (both is not None and both.limit_bytes == memory.limit_bytes):
+        return Total(pages=pages, exact=True)
+    chosen = event.chosen or (event.kills[0] if event.kills else None)
+    row = next((task for task in event.tasks if chosen and task.pid == chosen.pid), None)
+    if chosen is not None and chosen.score is not None and row is not None:
+        share = chosen.score - (row.oom_score_adjust or 0)
+        if share > 0:
+            derived = max(pages, row.held_bytes // page * 1000 // share)
+            return Total(pages=derived, exact=True, by_score=True)
+    return Total(pages=pages, exact=False)
 
 
 def scores(event: Event) -> list[Score]:
     """Every killable process that the log lists, the heaviest first."""
     total = total_pages(event)
+    thousandth = total.pages // 1000 if total else None
     found = []
     for task in event.tasks:
         adjust = task.oom_score_adjust
@@ -63,12 +91,11 @@ def scores(event: Event) -> list[Score]:
             continue
         points = task.held_bytes // event.page_bytes
         if adjust:
-            if total is None:
+            if thousandth is None:
                 continue
-            points += adjust * (total // 1000)
-        found.append(
-            Score(task=task, points=points, per_mille=points * 1000 // total if total else None)
-        )
+            points += adjust * thousandth
+        per_mille = points * 1000 // total.pages if total and total.exact and total.pages else None
+        found.append(Score(task=task, points=points, per_mille=per_mille))
     return sorted(found, key=lambda one: -one.points)
 
 
@@ -127,10 +154,14 @@ def _arithmetic(event: Event, mine: Score, first: bool, kill: Kill) -> str:
     total = total_pages(event)
     if adjust and total is not None:
         sign = "+" if adjust > 0 else "-"
-        text += f" {sign} {abs(adjust) * (total // 1000)} for oom_score_adj {adjust}"
+        least = "" if total.exact else "at least "
+        text += f" {sign} {least}{abs(adjust) * (total.pages // 1000)} for oom_score_adj {adjust}"
     if first:
         text += ", the highest of those that may be killed"
-    if kill.score is not None and mine.per_mille is not None:
+    if kill.score is not None and total is not None and total.by_score:
+        size = format_bytes(total.pages * page)
+        text += f" (the kernel's score of {kill.score} says that {size} of limit and swap count)"
+    elif kill.score is not None and mine.per_mille is not None:
         text += f" (the kernel printed a score of {kill.score}; this is {mine.per_mille})"
     return text + "."
 
@@ -140,7 +171,9 @@ def _passed_over(event: Event, mine: Score, above: list[Score]) -> str:
     name = f"{most.task.name} (pid {most.task.pid})"
     margin = most.points - mine.points
     root = most.task.uid == 0 and mine.task.uid != 0
-    if root and _has_root_bonus(event.kernel) and margin <= ROOT_BONUS * (total_pages(event) or 0):
+    total = total_pages(event)
+    bonus = ROOT_BONUS * total.pages if total else 0
+    if root and _has_root_bonus(event.kernel) and margin <= bonus:
         return (
             f"{name} weighs {margin} pages more; it is root's, which up to 4.16 had a bonus of 3 %."
         )

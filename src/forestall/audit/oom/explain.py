@@ -136,6 +136,8 @@ def _nobody(event: Event, counted: Tally, out: RanOut) -> str:
         return "UNKNOWN: who fills this zone is not said; the largest of the host are below."
     if not counted.holders:
         return "UNKNOWN: the log holds no table of tasks and no counters."
+    if not event.tasks and not counted.complete:
+        return "UNKNOWN: neither the table of tasks nor the kernel's counters are in the log."
     top = counted.holders[0]
     held = _held_by(event, top)
     if top.share is None:
@@ -295,6 +297,9 @@ def _unknown_tasks(event: Event) -> list[str]:
     if not event.tasks:
         if event.kind is not Kind.OOM or event.by_hand or event.nothing_killable:
             return []
+        if event.tasks_header:
+            why = "its head line is there, and no row: the log was filtered, or lines were lost"
+            return [f"Which processes held memory: {why}."]
         followed = event.kills or event.chosen or event.panic
         why = "vm.oom_dump_tasks=0, or the lines were lost" if followed else "the lines are missing"
         return [f"Which processes held memory: there is no table of tasks ({why})."]

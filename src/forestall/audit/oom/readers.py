@@ -118,6 +118,9 @@ def _read_zone(draft: Draft, said: Said) -> bool:
         # Up to 4.7 the zones tell it, since then the nodes (and 4.8 to 5.9 the zones again).
         if "kernel_stack" in kilo:
             draft.kernel_stack = (draft.kernel_stack or 0) + kilo["kernel_stack"]
+        # Some logs have both in one line: the kernel printed them without a level of their own.
+        if "lowmem_reserve" in text:
+            _set_reserve(draft, text[text.index("lowmem_reserve") :])
     return True
 
 
@@ -137,7 +140,11 @@ def _yes(text: str) -> bool | None:
 
 
 def _read_reserve(draft: Draft, said: Said) -> bool:
-    found = words.RESERVE.match(said.text)
+    return _set_reserve(draft, said.text)
+
+
+def _set_reserve(draft: Draft, text: str) -> bool:
+    found = words.RESERVE.match(text)
     if found is None or draft.last_zone is None:
         return False
     pages = tuple(int(word) for word in found["pages"].split())

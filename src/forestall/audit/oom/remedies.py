@@ -53,7 +53,9 @@ def next_steps(
         )
     if event.kills_who_asks:
         steps.append("sysctl vm.oom_kill_allocating_task=0, so that who holds most is killed.")
-    if not event.tasks and ending is not Ending.REFUSED and not event.nothing_killable:
+    if event.tasks_header and not event.tasks:
+        steps.append("Give the whole log and not what grep leaves of it: dmesg, journalctl -k.")
+    elif not event.tasks and ending is not Ending.REFUSED and not event.nothing_killable:
         steps.append("sysctl vm.oom_dump_tasks=1, so that the next report has its table.")
     if ending is Ending.NOBODY_KILLED or (event.nothing_killable and event.panic):
         steps.append("Take oom_score_adj=-1000 from all but what must never die.")

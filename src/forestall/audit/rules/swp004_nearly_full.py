@@ -25,17 +25,21 @@ def judge(host: Posture) -> Judgement:
         return NO_SWAP
     if total is None or free is None:
         return NOT_READ
-    if free > (1 - FULL_SHARE) * total:
+    if not _is_full(total, free):
         return PASS
     available, memory_total = memory.mem_available_bytes, memory.mem_total_bytes
     text = f"Swap is nearly full: {format_bytes(free)} of {format_bytes(total)} free"
-    if available is None or not memory_total or available <= (1 - FULL_SHARE) * memory_total:
+    if available is None or not memory_total or _is_full(memory_total, available):
         return fail(f"{text}.")
     return fail(
         f"{text}; {format_bytes(available)} of memory is still available, so it holds what nobody "
         "uses, but it will give no time when a leak comes.",
         severity=Severity.LOW,
     )
+
+
+def _is_full(total: int, free: int) -> bool:
+    return total - free >= FULL_SHARE * total
 
 
 RULE = Rule(

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,26 @@ def test_default_facts_of_ansible_tell_no_settings():
     assert facts.swaps is None
     without_swap = ansible.facts_of({**SETUP, "ansible_swaptotal_mb": 0, "ansible_local": {}}, 5.0)
     assert without_swap.swaps == ()
+
+
+def test_our_own_fact_is_what_its_script_prints():
+    """deploy/ansible/forestall.fact, run here: JSON of this machine's own settings."""
+    script = Path(__file__).parents[4] / "deploy" / "ansible" / "forestall.fact"
+    done = subprocess.run(["sh", str(script)], capture_output=True, check=True, timeout=30)
+    fact = json.loads(done.stdout)
+    facts = ansible.facts_of({**SETUP, "ansible_local": {"forestall": fact}}, 5.0)
+    for name in ("vm.panic_on_oom", "kernel.panic", "kernel.core_pattern"):
+        path = Path("/proc/sys") / name.replace(".", "/")
+        assert facts.sysctls[name] == path.read_text().strip(), name
+    assert facts.psi == Path("/proc/pressure/memory").exists()
+    assert facts.swaps is not None
+
+
+def test_debian_is_known_by_its_whole_number():
+    """Ansible says 12.11 where os-release, and every table of life cycles, says 12."""
+    debian = {**SETUP, "ansible_distribution": "Debian", "ansible_distribution_version": "12.11"}
+    facts = ansible.facts_of({**debian, "ansible_distribution_major_version": "12"}, 5.0)
+    assert (facts.os_id, facts.os_version_id) == ("debian", "12")
 
 
 def test_facts_without_a_date_are_as_old_as_their_file(tmp_path):

@@ -114,6 +114,17 @@ def test_disks_of_both_forms_of_lsblk():
     assert (block.parents, block.rotational, block.given_name) == (("sda1", "sdb"), True, "vg-a")
 
 
+def test_disks_that_rotate():
+    """lsblk -t of sos 4.0: the column by its name, with or without lines of a tree."""
+    text = (
+        "NAME   ALIGNMENT MIN-IO OPT-IO PHY-SEC LOG-SEC ROTA SCHED RQ-SIZE  RA WSAME\n"
+        "sda            0    512      0     512     512    1 bfq       256 128    0B\n"
+        "└─sda1         0    512      0     512     512    1 bfq       256 128    0B\n"
+        "nvme0n1        0    512      0     512     512    0           256 128    0B\n"
+    )
+    assert sos_text.rotating(text) == {"sda": True, "sda1": True, "nvme0n1": False}
+
+
 def test_trees_of_systemctl_status():
     """Processes by the unit that holds them, and below one of its own cgroups."""
     text = (

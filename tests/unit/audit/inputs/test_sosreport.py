@@ -132,6 +132,7 @@ def test_values_say_where_they_come_from():
     sources = seen.facts.sources
     assert sources["/sysctls/vm.panic_on_oom"] == "sos_commands/kernel/sysctl_-a"
     assert "/sysctls/kernel.panic" not in sources
+    assert "/sysctls/kernel.osrelease" not in sources
     assert sources["/units"] == "sos_commands/systemd/systemctl_show_service_--all"
 
 
@@ -285,6 +286,22 @@ def test_units_of_an_old_report_are_those_of_their_files(tmp_path):
     assert seen.facts.sources["/units"] == "unit files"
 
 
+def test_a_disk_that_rotates_is_known_by_its_device(tmp_path):
+    """sos keeps /sys/block/sda as the link that it is, and the files below /sys/devices."""
+    seen = _one(
+        tmp_path,
+        of_members(
+            ("r/proc/meminfo", MEMINFO),
+            special("r/sys/block/sda", tarfile.SYMTYPE, "../devices/pci0000:00/ata1/block/sda"),
+            ("r/sys/devices/pci0000:00/ata1/block/sda/queue/rotational", b"1\n"),
+            ("r/sos_commands/block/lsblk", b"NAME MAJ:MIN TYPE\nsda 8:0 0 9G 0 disk /\n"),
+            ("r/proc/mounts", b"/dev/sda / xfs rw 0 0\n"),
+        ),
+    )  # fmt: skip
+    (disk,) = seen.facts.block_devices
+    assert (disk.name, disk.disks, disk.rotational) == ("sda", ("sda",), True)
+
+
 def test_a_livepatch_is_known_by_its_module(tmp_path):
     """sos 3 keeps no /sys/kernel/livepatch, but lsmod names the module that patches."""
     lsmod = b"Module Size Used by\nkpatch_3_10_0_957_1 16384 1\nkcare 90112 0\n"
@@ -305,11 +322,13 @@ def test_unsafe_names_devices_and_pipes_are_passed_over(tmp_path):
             ("r/../../proc/meminfo", b"MemTotal: 2 kB\n"),
             special("r/proc/vmstat", tarfile.CHRTYPE),
             special("r/proc/cmdline", tarfile.FIFOTYPE),
+            ("r/proc/1\x1b]0;x\x07/status", b"Name:\tx\n"),
             ("r/proc/meminfo", MEMINFO),
         ),
     )
     assert seen.facts.memory.mem_total_bytes == 1024 * 1024
-    assert "2 members with unsafe names" in seen.problem
+    assert "3 members with unsafe names" in seen.problem
+    assert seen.problem.isprintable()
 
 
 def test_of_two_members_with_a_name_the_last_counts(tmp_path):
@@ -365,7 +384,8 @@ def test_pax_and_long_names_are_read(tmp_path):
     [
         ("3.10.0-957.el7.x86_64", "ro", False),
         ("4.18.0-553.el8_10.x86_64", "ro", False),
-        ("5.14.0-427.el9.x86_64", "ro psi=1", None),
+        ("5.14.0-427.el9.x86_64", "ro psi=1", True),
+        ("6.1.0-28-amd64", "ro psi=0", False),
         ("6.1.0-28-amd64", "ro", None),
         ("", "ro", None),
     ],

@@ -5,7 +5,7 @@ from tests.fakes import oom, oom_hosts
 from tests.fakes.oom_logs import explain
 
 from forestall.audit.oom.choice import scores, total_pages, why_chosen
-from forestall.audit.oom.nouns import Event, Kill, Kind, Task
+from forestall.audit.oom.nouns import Constraint, Event, Gauge, Kill, Kind, Pool, Task
 
 PAGE = 4096
 
@@ -49,7 +49,9 @@ def test_the_formula():
         swap_total_bytes=1_000_000 * PAGE,
         swap_free_bytes=0,
     )
-    assert total_pages(found) == 2_000_000
+    total = total_pages(found)
+    assert total is not None
+    assert (total.pages, total.exact) == (2_000_000, True)
     assert [(one.task.name, one.points) for one in scores(found)] == [
         ("asked-for", 1_100_000),
         ("big", 500_000),
@@ -131,3 +133,53 @@ def test_whoever_holds_more_and_is_spared_is_named():
     kill = (Kill(pid=11, name="app", line=8),)
     tasks = (task(10, "db", 900_000, adjust=-1000), task(11, "app", 1_000))
     assert "db (pid 10) holds more" in why_chosen(event(*tasks, kills=kill))[-1]
+
+
+def cgroup(*tasks: Task, score: int | None = None, **gauges: Gauge) -> Event:
+    kill = Kill(pid=tasks[0].pid, name=tasks[0].name, line=8, score=score)
+    names = {"both": "memory+swap"}
+    pool = Pool(path="/a", gauges={names.get(name, name): one for name, one in gauges.items()})
+    return event(*tasks, constraint=Constraint.MEMCG, pool=pool, chosen=kill, kills=(kill,))
+
+
+LIMIT = Gauge(usage_bytes=100_000 * PAGE, limit_bytes=100_000 * PAGE)
+UNLIMITED = Gauge(usage_bytes=0, limit_bytes=None)
+
+
+@pytest.mark.parametrize(
+    ("gauges", "score", "pages", "exact"),
+    [
+        ({"memory": LIMIT, "both": LIMIT}, None, 100_000, True),
+        ({"memory": LIMIT, "swap": Gauge(usage_bytes=0, limit_bytes=0)}, None, 100_000, True),
+        # The host's swap counts, and a cgroup's report does not tell it.
+        ({"memory": LIMIT, "both": UNLIMITED}, None, 100_000, False),
+        ({"memory": LIMIT, "swap": UNLIMITED}, None, 100_000, False),
+        # 80,000 pages weigh 100 of 1,000 beside an oom_score_adj of 600: of 800,000 pages.
+        ({"memory": LIMIT, "both": UNLIMITED}, 700, 800_000, True),
+    ],
+)
+def test_what_a_point_is_worth_in_a_cgroup(gauges, score, pages, exact):
+    """The limit, and all the swap that the cgroup may use."""
+    found = cgroup(task(10, "grep", 80_000, adjust=600), score=score, **gauges)
+    total = total_pages(found)
+    assert total is not None
+    assert (total.pages, total.exact) == (pages, exact)
+
+
+def test_what_a_point_is_worth_at_least_is_said():
+    """Where the host's swap is not known, the sum is a lower bound."""
+    found = cgroup(task(10, "grep", 80_000, adjust=600), memory=LIMIT, swap=UNLIMITED)
+    assert "+ at least 60000 for oom_score_adj 600" in why_chosen(found)[0]
+
+
+def test_a_score_printed_by_a_real_kernel():
+    """3.10 in a cgroup of 512 MiB on a host with 4 GiB of swap printed 710 for these numbers."""
+    found = cgroup(
+        task(25892, "grep", 130_523 + 268, adjust=600),
+        score=710,
+        memory=Gauge(usage_bytes=131_072 * PAGE, limit_bytes=131_072 * PAGE),
+        both=UNLIMITED,
+    )
+    total = total_pages(found)
+    assert total is not None
+    assert total.pages == pytest.approx(131_072 + 1_048_576, rel=0.02)

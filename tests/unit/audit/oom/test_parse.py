@@ -119,6 +119,19 @@ def test_foreign_lines_between_do_not_matter():
     assert chosen(explain(oom.stamped(mixed))).culprits[0].name == "inventory-sync"
 
 
+def test_zones_and_their_reserves_in_one_line():
+    """Some logs have lowmem_reserve behind its zone."""
+    lines = oom.report(oom_hosts.rhel6())
+    joined: list[str] = []
+    for line in lines:
+        if line.startswith("lowmem_reserve"):
+            joined[-1] += " " + line
+        else:
+            joined.append(line)
+    account = explain(oom.stamped(joined)).accounts[0]
+    assert account.zones == explain(oom.stamped(lines)).accounts[0].zones
+
+
 def test_names_with_blanks_brackets_and_digits():
     """A name is whatever the process calls itself."""
     for name in ("CPU 0/KVM", "(resolved)", "a) total-vm:1kB", "123 45", "Web Content"):
@@ -143,3 +156,15 @@ def test_a_group_that_is_killed_is_one_event():
         (95, False),
         (94, True),
     ]
+
+
+def test_what_grep_leaves_of_a_report():
+    """`dmesg | grep -i oom` keeps the table's head and none of its rows."""
+    lines = [line for line in oom.report(oom_hosts.el9_spared()) if "oom" in line.lower()]
+    lines.append(oom.report(oom_hosts.el9_spared())[-2])
+    account = explain(oom.stamped(lines)).accounts[0]
+    assert account.victims[0].name == "report-batch"
+    assert account.culprits == ()
+    assert account.culprit.startswith("UNKNOWN: neither the table of tasks nor")
+    assert any("the log was filtered" in text for text in account.unknown)
+    assert any("the whole log" in step for step in account.next_steps)

@@ -203,6 +203,12 @@ def test_runway_needs_a_window(window):
     assert state(RUNWAY, facts) is UNKNOWN
 
 
+def test_half_an_hour_is_window_enough():
+    """From 1,800 seconds on growth is believed."""
+    facts = healthy(anonymous_growth_bytes_per_second=1e9, growth_window_seconds=1800.0)
+    assert state(RUNWAY, facts) is FAIL
+
+
 def test_runway_without_its_facts():
     """What is left unread is unknown; in a container the growth is the host's."""
     facts = healthy(anonymous_growth_bytes_per_second=1.0, growth_window_seconds=7200.0)
@@ -225,6 +231,27 @@ def test_runway_without_its_facts():
 def test_swap_nearly_full(free, available, expected, severity):
     """From nine tenths on; grave where memory is as full, a note where a tenth is available."""
     facts = memory(healthy(), swap_free_bytes=free, mem_available_bytes=available)
+    told = found(FULL, facts)
+    assert (told.state, told.severity) == (expected, severity)
+
+
+@pytest.mark.parametrize(
+    ("free", "available", "expected", "severity"),
+    [
+        (GIB, GIB, FAIL, Severity.HIGH),
+        (GIB + 4096, GIB, PASS, Severity.HIGH),
+        (GIB, GIB + 4096, FAIL, Severity.LOW),
+    ],
+)
+def test_swap_nearly_full_to_the_page(free, available, expected, severity):
+    """1 GiB of 10 free is nine tenths used, of swap as of memory."""
+    facts = memory(
+        healthy(),
+        mem_total_bytes=10 * GIB,
+        mem_available_bytes=available,
+        swap_total_bytes=10 * GIB,
+        swap_free_bytes=free,
+    )
     told = found(FULL, facts)
     assert (told.state, told.severity) == (expected, severity)
 
@@ -279,6 +306,9 @@ DM = BlockDevice(name="dm-1", disks=("sda",), aliases=("/dev/mapper/rhel-swap",)
         ((DISK,), ("/dev/vg0/swap",), UNKNOWN),
         ((DISK,), ("/dev/dm-1", "/swapfile"), FAIL),
         ((DISK,), ("/swapfile",), FAIL),
+        ((DISK,), ("/var/swap/file",), FAIL),
+        ((DISK,), ("/dev/sdq1",), FAIL),
+        ((DISK,), ("/dev/dm-1", "/dev/mapper/rhel-swap"), PASS),
         ((ZRAM,), ("UUID=5e2c",), FAIL),
         (None, (), UNKNOWN),
         ((DISK,), None, UNKNOWN),
@@ -288,6 +318,13 @@ def test_swap_after_a_boot(active, fstab, expected):
     """Two names of one device are one; a name nobody resolved may be the device that is on."""
     facts = healthy(swaps=active, fstab_swaps=fstab, block_devices=(DM,))
     assert state(BOOT, facts) is expected
+
+
+def test_why_swap_is_unknown_is_said():
+    """The reader's own reason, of the field that is missing."""
+    unseen = {"swaps": "no proc/swaps", "fstab_swaps": "needs root"}
+    assert "no proc/swaps" in found(BOOT, healthy(swaps=None, unseen=unseen)).text
+    assert "needs root" in found(BOOT, healthy(fstab_swaps=None, unseen=unseen)).text
 
 
 def test_swap_after_a_boot_says_which_way():
