@@ -2,7 +2,8 @@
 
     python bench/audit.py                    100,000 hosts, then this host; a few minutes
     python bench/audit.py --hosts 10000 --rivals lynis,risu --rival-seconds 240
-    python bench/audit.py --coverage FILE    facts as JSON lines: which rules were decided
+    python bench/audit.py --coverage sosreport tests/data/sosreports --coverage ssh HOST
+                                             which rules could be decided from an input, and end
 
 Fleet figures are one process on one core: CPU seconds, and the peak of its resident memory. The
 hosts are made here: a mix of database, web and old hosts of which no two are alike, each with 40
@@ -24,7 +25,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import audit_hosts
 from forestall.audit.fleet import Fleet, chosen_rules, judge_host
@@ -33,7 +33,8 @@ from forestall.audit.policy import HostTerms, Policy
 from forestall.audit.report import About
 from forestall.audit.terms import Terms
 from forestall.cli.audit import GARBAGE_THRESHOLD
-from forestall.errors import ForestallError
+from forestall.cli.audit_inputs import INPUTS
+from forestall.clock import SystemClock
 from forestall.model.codec import dumps, loads
 from forestall.model.facts import HolderFacts, HostFacts, SwapDevice, UnitFacts
 from forestall.model.finding import FindingState
@@ -139,7 +140,9 @@ def main() -> None:
     )
     parser.add_argument("--hosts", type=int, default=100_000)
     parser.add_argument("--write-facts", metavar="FILE", help="write the fleet's facts and end")
-    parser.add_argument("--coverage", metavar="FILE", action="append", default=[])
+    parser.add_argument(
+        "--coverage", metavar=("KIND", "WORD"), nargs=2, action="append", default=[]
+    )
     parser.add_argument("--rivals", default="lynis,risu")
     parser.add_argument("--rival-seconds", type=float, default=400.0)
     parser.add_argument("--part", choices=PARTS, help="one measurement alone, as JSON")
@@ -147,6 +150,10 @@ def main() -> None:
     if args.write_facts:
         with open(args.write_facts, "w", encoding="utf-8") as file:
             file.writelines(dumps(host(number)) + "\n" for number in range(args.hosts))
+        return
+    if args.coverage:
+        for kind, word in args.coverage:
+            print("\n".join(_coverage(kind, word)))
         return
     if args.part:
         gc.set_threshold(GARBAGE_THRESHOLD)
@@ -161,9 +168,6 @@ def main() -> None:
         print(_row(part, _alone(part, args.hosts)), flush=True)
     for row in (*_this_host(), *_rivals(args.rivals.split(","), args.rival_seconds)):
         print(row, flush=True)
-    for path in args.coverage:
-        for row in _coverage(path):
-            print(row)
 
 
 def _alone(part: str, hosts: int) -> dict[str, float]:
@@ -290,29 +294,27 @@ def _rivals(names: list[str], seconds: float) -> Iterator[str]:
         yield f"{f'this host, {name}':<22} {time.monotonic() - began:>8.2f} s wall{ended}"
 
 
-def _coverage(path: str) -> Iterator[str]:
-    """Which rules were decided for hosts that were read by one input, and which never."""
+def _coverage(kind: str, word: str) -> Iterator[str]:
+    """Which rules were decided for the hosts that one input read, and which were not."""
     rules = chosen_rules(every=True)
     decided: Counter[str] = Counter()
     hosts = 0
-    with Path(path).open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                facts = loads(HostFacts, line)
-            except ForestallError as error:
-                yield f"{path}: {error.message}"
-                continue
-            hosts += 1
-            audit = judge_host(Seen(name=facts.hostname, facts=facts), _policy(), rules, facts.at)
-            for index, rule in enumerate(rules):
-                if audit.state(index) is not FindingState.UNKNOWN:
-                    decided[rule.id] += 1
+    args = argparse.Namespace(root=None)
+    for seen in INPUTS[kind].read([word], args, SystemClock()):
+        if seen.facts is None:
+            yield f"{seen.name}: {seen.problem}"
+            continue
+        hosts += 1
+        audit = judge_host(seen, Policy(), rules, seen.facts.at)
+        for index, rule in enumerate(rules):
+            if audit.state(index) is not FindingState.UNKNOWN:
+                decided[rule.id] += 1
     every = [rule.id for rule in rules if decided[rule.id] == hosts]
     never = [rule.id for rule in rules if not decided[rule.id]]
-    some = len(rules) - len(every) - len(never)
+    some = [rule.id for rule in rules if 0 < decided[rule.id] < hosts]
     yield (
-        f"{path}: {hosts} hosts; of {len(rules)} rules {len(every)} decided on every host, "
-        f"{some} on some, {len(never)} on none: {' '.join(never)}"
+        f"{kind} {word}: {hosts} hosts; of {len(rules)} rules {len(every)} decided on every host, "
+        f"{len(some)} on some ({' '.join(some)}), {len(never)} on none ({' '.join(never)})"
     )
 
 

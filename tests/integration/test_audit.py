@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.facts import healthy, seed_like
+from tests.integration.sshd import ssh_server
 
 from forestall.audit.rules import RULES
 from forestall.model.codec import dumps
@@ -54,6 +55,28 @@ def test_this_host(prefix):
     assert not [one for one in lines if "could not judge" in one["text"]]
     assert sum(one["state"] != "unknown" for one in lines) > len(lines) / 2
     assert not any("Traceback" in text for text in (shown.stdout, shown.stderr))
+
+
+def test_one_report_over_ssh_sosreports_and_this_host(tmp_path):
+    """Hosts over real SSH by an inventory's group, a refused one, sosreports, and this host."""
+    inventory, report = tmp_path / "hosts.ini", tmp_path / "fleet.html"
+    inventory.write_text("[databases]\nhost-1\n[web]\nhost-2\n")
+    with ssh_server(tmp_path, {"plain": None, "refused": "exit 1"}) as server:
+        shown = audit(
+            *("ssh", "refused", "sosreport", str(ROOT / "tests/data/sosreports"), "--apart"),
+            *("--inventory", str(inventory), "--role", "db=@databases", "local", "--json"),
+            *("--ssh-config", str(server.config), "--html", str(report), "--rule", "SWP-002"),
+        )
+    lines = {one["host"]: one for one in map(json.loads, shown.stdout.splitlines())}
+    assert shown.returncode == 1, shown.stderr
+    assert {"host-1", "host-2", "refused", "db01.example", "app01.example"} < set(lines)
+    assert len(lines) == 6
+    assert lines["db01.example"]["state"] == "fail"
+    # The same machine twice: as a database's by its group, and by what runs on it.
+    assert lines["host-1"]["state"] in ("pass", "fail")
+    assert lines["host-2"]["origin"] == "ssh"
+    assert lines["refused"]["state"] == "unknown"
+    assert "refused" in report.read_text()
 
 
 def test_the_standard_library_is_enough(fleet, tmp_path):

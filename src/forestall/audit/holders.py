@@ -78,7 +78,13 @@ def database_bytes(facts: HostFacts, database: HolderFacts) -> int:
     for unit in facts.units or ():
         if unit.name == database.process.unit and unit.memory_current_bytes is not None:
             return unit.memory_current_bytes
-    same = [holder for holder in facts.holders if holder.process.name == database.process.name]
+    name, service = database.process.name, database.process.unit
+    # Its sessions may go by another name (postmaster, and postgres for each session).
+    same = [
+        holder
+        for holder in facts.holders
+        if holder.process.name == name or (service is not None and holder.process.unit == service)
+    ]
     return max(counted_bytes(holder) for holder in [*same, database])
 
 

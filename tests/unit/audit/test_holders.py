@@ -96,3 +96,12 @@ def test_who_stands_out():
     )
     assert [held.stands_out(facts, index) for index in range(3)] == [True, False, True]
     assert held.stands_out(facts, 1, total_bytes=GIB)
+
+
+def test_a_databases_sessions_under_another_name_count():
+    """`postmaster` with sessions called `postgres` holds what its largest session holds."""
+    main = holder("postmaster", 800, 400 * 1024**2, 0, 0, "postgresql-11.service")
+    session = holder("postgres", 801, 4 * 1024**3, 0, 0, "postgresql-11.service")
+    other = holder("postgres", 900, 9 * 1024**3, 0, 0, "other.service")
+    facts = healthy(holders=(other, session, main), databases=(main,))
+    assert held.database_bytes(facts, main) == 4 * 1024**3

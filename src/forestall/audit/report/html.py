@@ -35,12 +35,11 @@ TOLD = (FindingState.FAIL, FindingState.UNKNOWN, FindingState.WAIVED)
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1c1e21; --page: #fff; --line: #d5d8dc; --soft: #f3f4f6;
-  --C: #b3261e; --H: #c75300; --M: #8a6d00; --L: #4d5a6b; --U: #d9e2f0; --W: #e7e0f2;
-  --onU: #1f3a5f;
-  --onW: #46306e; --link: #0b57d0; }
+  --C: #b3261e; --H: #c25000; --M: #8a6d00; --L: #4d5a6b; --U: #d9e2f0; --W: #e7e0f2;
+  --onU: #1f3a5f; --onW: #46306e; --link: #0b57d0; --dim: #5f656d; }
 @media (prefers-color-scheme: dark) { :root { --text: #e4e6ea; --page: #15171a; --line: #3a3e45;
-  --soft: #202328; --C: #d9483f; --H: #d96b1a; --M: #a5861b; --L: #5f6e82; --U: #24344b;
-  --W: #372c4d; --onU: #c3d7f5; --onW: #dccdf7; --link: #8ab4f8; } }
+  --soft: #202328; --C: #c4362d; --H: #c25000; --M: #8a6d00; --L: #5a6678; --U: #24344b;
+  --W: #372c4d; --onU: #c3d7f5; --onW: #dccdf7; --link: #8ab4f8; --dim: #9aa1ab; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem; color: var(--text); background: var(--page);
   font: 15px/1.45 system-ui, sans-serif; }
@@ -65,7 +64,7 @@ table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabu
 .C { background: var(--C); color: #fff; } .H { background: var(--H); color: #fff; }
 .M { background: var(--M); color: #fff; } .L { background: var(--L); color: #fff; }
 .U { background: var(--U); color: var(--onU); } .W { background: var(--W); color: var(--onW); }
-td.P { color: #7a8088; } td a { color: inherit; display: block; text-decoration: none; }
+td.P { color: var(--dim); } td a { color: inherit; display: block; text-decoration: none; }
 .key span { display: inline-block; min-width: 1.5rem; text-align: center; margin: 0 .3rem 0 .9rem;
   border-radius: .2rem; border: 1px solid var(--line); }
 .rules { width: 100%; } .rules td, .rules th { text-align: left; padding: .3rem .6rem;
@@ -77,7 +76,7 @@ summary { cursor: pointer; font-weight: 600; }
 .finding { margin: .8rem 0; padding-left: .8rem; border-left: 4px solid var(--line); }
 .finding:target { background: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .3rem 0; }
-dt { color: #7a8088; } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 .note { background: var(--soft); border-radius: .5rem; padding: .5rem .9rem; }
 """
 

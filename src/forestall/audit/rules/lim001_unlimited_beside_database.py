@@ -4,7 +4,8 @@ A leak ends somewhere: at the service's own limit, where the kernel kills inside
 database never notices, or at the host's, where it takes whatever the OOM killer picks or the whole
 host. The limit comes from what the service was measured to need, plus a third. A limit on a slice
 above the service counts, unless the database is in that slice too; MemoryHigh= counts only on
-cgroup version 2, as version 1 has nothing like it.
+cgroup version 2, as version 1 has nothing like it. What a container beside the database may take is
+not among the facts, and is called unknown.
 """
 
 import re
