@@ -192,5 +192,8 @@ def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:
         if database.process.unit == unit.name:
             # Its processes share most of what they hold, so their sum would count it many times.
             return database_bytes(facts, database)
-    processes = [holder for holder in facts.holders if holder.process.unit == unit.name]
-    return sum(counted_bytes(holder) for holder in processes) if processes else None
+    total = None
+    for holder in facts.holders:
+        if holder.process.unit == unit.name:
+            total = (total or 0) + counted_bytes(holder)
+    return total
