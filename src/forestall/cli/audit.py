@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
         about.notices += _notices(fleet)
-        if old := (policy.terms.tables or tables.shipped()).stale(about.at):
+        if old := fleet.stale(policy.terms.tables or tables.shipped(), about.at):
             about.notices.append(f"{' '.join(old)} Newer ones: forestall audit refresh --help")
         for report in kept:
             report.end(fleet)
