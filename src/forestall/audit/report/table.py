@@ -1,5 +1,6 @@
 """The report on a terminal: one host in full, a fleet by rule and by its worst hosts."""
 
+import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,18 +135,25 @@ def _in_full(finding: Finding, look: Look) -> Iterator[str]:
 
 
 def _head(fleet: Fleet, about: About) -> Iterator[str]:
+    share = math.floor(100 * fleet.coverage)
     yield (
         f"{plural(len(fleet.rows), 'host')}, {plural(len(fleet.rules), 'rule')}, "
-        f"judged {moment(about.at)}; {100 * fleet.coverage:.0f} % of what applies was decided"
+        f"judged {moment(about.at)}; {share} % of what applies was decided"
     )
 
 
 def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
     """A line per rule that is not fine on every host that was read, the gravest first."""
+    unread = [row for row in fleet.rows if row.age_seconds is None]
+    if len(unread) == len(fleet.rows):
+        # Nothing was judged, which must not read like nothing was found.
+        return
     lines = []
     for index, rule in enumerate(fleet.rules):
         failed = [fleet.count(index, FindingState.FAIL, severity) for severity in SEVERITIES]
-        unknown = fleet.count(index, FindingState.UNKNOWN) - fleet.unread
+        # Where a waiver covers a host that was not read, it is among the waived.
+        untold = sum(row.state(index) is FindingState.UNKNOWN for row in unread)
+        unknown = fleet.count(index, FindingState.UNKNOWN) - untold
         waived = fleet.count(index, FindingState.WAIVED)
         if sum(failed) or unknown or waived:
             gravest = next(
@@ -157,7 +165,7 @@ def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
             text = f"{rule.id:<8} {gravest.value:<8} {numbers}  {rule.title}"
             lines.append((order, look.paint(text, COLORS[gravest] if sum(failed) else "")))
     if not lines:
-        yield "Every rule that applies passes on every host."
+        yield f"Every rule that applies passes on every host{' that was read' if unread else ''}."
         return
     yield look.paint(f"{'RULE':<8} {'GRAVEST':<8} {'FAIL':>7}  {'UNKNOWN':>7}  {'WAIVED':>6}", BOLD)
     yield from (text for _, text in sorted(lines))
