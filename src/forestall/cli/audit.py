@@ -52,6 +52,7 @@ from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
 from forestall.audit.report.table import Look, Table
 from forestall.audit.report.unknowns import Unknowns
+from forestall.audit.report.words import plural
 from forestall.audit.report.writing import report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
@@ -235,9 +236,10 @@ def _notices(fleet: Fleet) -> Iterator[str]:
         yield "no host was found in the inputs"
     names = {row.name for row in fleet.rows}
     if len(names) < len(fleet.rows):
+        again = len(fleet.rows) - len(names)
         yield (
-            f"{len(fleet.rows) - len(names)} hosts came more than once, from several inputs or "
-            "twice from one; each is reported"
+            f"{plural(again, 'host')} came more than once, from several inputs or twice from one; "
+            "each is reported"
         )
 
 

@@ -1,6 +1,5 @@
 """The report on a terminal: one host in full, a fleet by rule and by its worst hosts."""
 
-import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import TextIO
 
 from forestall.audit.fleet import RANK, SEVERITIES, Fleet, HostAudit, HostRow
 from forestall.audit.report import About
-from forestall.audit.report.words import moment, observed, plural, printable
+from forestall.audit.report.words import moment, observed, percent, plural, printable
 from forestall.model.finding import Cost, Finding, FindingState, Severity
 from forestall.units import HOUR, format_duration
 
@@ -135,10 +134,9 @@ def _in_full(finding: Finding, look: Look) -> Iterator[str]:
 
 
 def _head(fleet: Fleet, about: About) -> Iterator[str]:
-    share = math.floor(100 * fleet.coverage)
     yield (
         f"{plural(len(fleet.rows), 'host')}, {plural(len(fleet.rules), 'rule')}, "
-        f"judged {moment(about.at)}; {share} % of what applies was decided"
+        f"judged {moment(about.at)}; {percent(fleet.coverage)} of what applies was decided"
     )
 
 
