@@ -9,7 +9,7 @@ cgroup version 2, as version 1 has nothing like it.
 
 import re
 
-from forestall.audit.beside import gravity, no_database
+from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
@@ -25,6 +25,10 @@ NEEDS_MEMORY_MAX = 231
 
 def judge(host: Posture) -> Judgement:
     """The distribution's own services are left out: they are not what leaks beside a database."""
+    return graded(host, _judge(host), Severity.CRITICAL)
+
+
+def _judge(host: Posture) -> Judgement:
     elsewhere = no_database(host)
     if elsewhere is not None:
         return elsewhere
