@@ -210,6 +210,8 @@ class Fleet:
         self._ranks = [RANK[rule.severity] for rule in rules]
         self._worst: list[tuple[tuple[int, ...], int, HostAudit]] = []
         self._used = Used(rules)
+        self.denied_databases: list[str] = []
+        """Hosts that run a large database and whose roles do not say so."""
 
     def add(self, audit: HostAudit) -> HostRow:
         """Count one host in."""
@@ -231,7 +233,11 @@ class Fleet:
         self.rows.append(row)
         self._every += codes
         self._columns = []
-        self._used.add(audit.posture)
+        host = audit.posture
+        self._used.add(host)
+        denied = host is not None and host.terms.roles is not None and not host.is_database_host
+        if denied and host is not None and host.holds_database:
+            self.denied_databases.append(audit.name)
         if self.keep:
             entry = (weight, -len(self.rows), audit)
             if len(self._worst) < self.keep:
