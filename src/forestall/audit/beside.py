@@ -1,8 +1,10 @@
 """Whether a rule about what runs beside a database is about this host, and how grave it is."""
 
+from dataclasses import replace
+
 from forestall.audit.posture import Posture
 from forestall.audit.rule import Judgement, not_applicable, unknown
-from forestall.model.finding import Severity
+from forestall.model.finding import FindingState, Severity
 
 
 def no_database(host: Posture) -> Judgement | None:
@@ -28,3 +30,10 @@ def no_database(host: Posture) -> Judgement | None:
 def gravity(host: Posture, severity: Severity) -> Severity:
     """`severity` on a database host; MEDIUM beside a database that holds little."""
     return severity if host.is_database_host else Severity.MEDIUM
+
+
+def graded(host: Posture, judged: Judgement, severity: Severity) -> Judgement:
+    """An UNKNOWN as grave as the finding would be: beside a database that holds little, MEDIUM."""
+    if judged.state is not FindingState.UNKNOWN or not host.facts.databases:
+        return judged
+    return replace(judged, severity=gravity(host, severity))

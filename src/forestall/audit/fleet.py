@@ -16,6 +16,8 @@ from forestall.audit.posture import Posture
 from forestall.audit.reading import told
 from forestall.audit.rule import Judgement, Rule, unknown
 from forestall.audit.rules import RULES
+from forestall.audit.tables import Tables
+from forestall.audit.used import Used
 from forestall.audit.waivers import Waiver, Waivers
 from forestall.model.finding import Finding, FindingState, Severity
 
@@ -207,6 +209,9 @@ class Fleet:
         self._columns: list[bytes] = []
         self._ranks = [RANK[rule.severity] for rule in rules]
         self._worst: list[tuple[tuple[int, ...], int, HostAudit]] = []
+        self._used = Used(rules)
+        self.denied_databases: list[str] = []
+        """Hosts that run a large database and whose roles do not say so."""
 
     def add(self, audit: HostAudit) -> HostRow:
         """Count one host in."""
@@ -228,6 +233,11 @@ class Fleet:
         self.rows.append(row)
         self._every += codes
         self._columns = []
+        host = audit.posture
+        self._used.add(host)
+        denied = host is not None and host.terms.roles is not None and not host.is_database_host
+        if denied and host is not None and host.holds_database:
+            self.denied_databases.append(audit.name)
         if self.keep:
             entry = (weight, -len(self.rows), audit)
             if len(self._worst) < self.keep:
@@ -235,6 +245,10 @@ class Fleet:
             elif entry[:2] > self._worst[0][:2]:
                 heapq.heapreplace(self._worst, entry)
         return row
+
+    def stale(self, tables: Tables, at: float) -> tuple[str, ...]:
+        """Which tables that these hosts were judged by are too old, a sentence each."""
+        return tables.stale(at, self._used.products, self._used.majors)
 
     def _codes(self, audit: HostAudit) -> bytes:
         codes = [

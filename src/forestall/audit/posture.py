@@ -101,6 +101,11 @@ class Posture:
         """
         if self.terms.roles is not None:
             return DATABASE in self.terms.roles
+        return self.holds_database
+
+    @derived
+    def holds_database(self) -> bool | None:
+        """Whether a database that holds 5 % of the memory runs here, whatever its roles say."""
         if self.facts.databases is None:
             return None
         total, database = self.facts.memory.mem_total_bytes, self.database

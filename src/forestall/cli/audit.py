@@ -41,6 +41,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TextIO, cast
 
 from forestall import __version__
@@ -52,16 +53,18 @@ from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
 from forestall.audit.report.table import Look, Table
 from forestall.audit.report.unknowns import Unknowns
+from forestall.audit.report.words import plural
 from forestall.audit.report.writing import report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
-from forestall.audit.terms import Terms
+from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
 from forestall.cli.audit_ssh import add_ssh
 from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
+from forestall.units import DAY, format_duration
 
 SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
@@ -147,8 +150,8 @@ def run(args: argparse.Namespace) -> int:
             for report in (*kept, *shown):
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
-        about.notices += _notices(fleet)
-        if old := (policy.terms.tables or tables.shipped()).stale(about.at):
+        about.notices += _notices(fleet, args.role)
+        if old := fleet.stale(policy.terms.tables or tables.shipped(), about.at):
             about.notices.append(f"{' '.join(old)} Newer ones: forestall audit refresh --help")
         for report in kept:
             report.end(fleet)
@@ -229,15 +232,32 @@ def _look() -> Look:
     return Look(width=max(NARROW, min(WIDE, columns)), color=terminal and not plain)
 
 
-def _notices(fleet: Fleet) -> Iterator[str]:
+def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
     """What a reader should know of the run as a whole."""
     if not fleet.rows:
         yield "no host was found in the inputs"
-    names = {row.name for row in fleet.rows}
-    if len(names) < len(fleet.rows):
+    ages = [row.age_seconds for row in fleet.rows if (row.age_seconds or 0.0) > DAY]
+    if ages:
         yield (
-            f"{len(fleet.rows) - len(names)} hosts came more than once, from several inputs or "
-            "twice from one; each is reported"
+            f"the facts of {plural(len(ages), 'host')} are more than a day old, the oldest "
+            f"{format_duration(max(age for age in ages if age))}: what changed since is not in them"
+        )
+    names = {row.name for row in fleet.rows}
+    for option in roles:
+        pattern = option.partition("=")[2]
+        if not pattern.startswith("@") and not any(fnmatchcase(name, pattern) for name in names):
+            yield f"--role {option} names no host that was seen"
+    if denied := fleet.denied_databases:
+        more = f" and {len(denied) - 3:,} more" if len(denied) > 3 else ""
+        yield (
+            f"a large database runs on {', '.join(denied[:3])}{more}, and the roles given do not "
+            f"say {DATABASE}: the rules about databases were left out there"
+        )
+    if len(names) < len(fleet.rows):
+        again = len(fleet.rows) - len(names)
+        yield (
+            f"{plural(again, 'host')} came more than once, from several inputs or twice from one; "
+            "each is reported"
         )
 
 

@@ -6,9 +6,10 @@ Each reader is imported when its word is used, so that none of them costs the ot
 import argparse
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from forestall.audit.inputs.inventory import hosts_of_inventory, read_inventory
+from forestall.audit.collect.destination import destination
+from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.audit.inputs.merge import merge_seen
 from forestall.audit.inputs.source import Seen
 from forestall.clock import Clock
@@ -127,14 +128,35 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
     Hosts of one kind of input stream through; of several kinds, what is told of one host is merged.
     """
     named = groups(args.inputs)
-    for path in args.inventory or ():
-        named.append(("ssh", hosts_of_inventory(path)))
+    listed = [host for path in args.inventory or () for host in read_inventory(path)]
+    if listed:
+        named.append(("ssh", [host.destination for host in listed]))
     named = named or [("local", [])]
-    found = _each(named, args, clock)
+    found = by_inventory(_each(named, args, clock), listed)
     if len({kind for kind, _ in named}) == 1 or getattr(args, "apart", False):
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
     return iter(merge_seen(found))
+
+
+def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator[Seen]:
+    """Each host under the name that the inventory gives it, as roles, waivers and Ansible know it.
+
+    An address that is listed under several names is asked once and told under each.
+    """
+    names: dict[str, list[str]] = {}
+    asked: dict[str, set[str]] = {}
+    for host in listed:
+        label = destination(host.destination).label
+        names.setdefault(label, []).append(host.name)
+        asked.setdefault(label, set()).add(host.destination)
+    for seen in found:
+        # Of one address with several users nobody can say which name an answer belongs to.
+        mine = names.get(seen.name, ())
+        if not mine or len(asked[seen.name]) > 1:
+            yield seen
+        for name in mine if len(asked.get(seen.name, ())) == 1 else ():
+            yield replace(seen, name=name)
 
 
 def roles_of_groups(args: argparse.Namespace, roles: dict[str, list[str]]) -> RolesByName:

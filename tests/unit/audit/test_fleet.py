@@ -8,8 +8,10 @@ from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, role_of
 from forestall.audit.rule import PASS, Rule, fail, unknown
+from forestall.audit.tables import shipped
 from forestall.audit.waivers import Waiver, Waivers
 from forestall.model.finding import Cost, FindingState, Severity
+from forestall.units import DAY
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 PANIC = chosen_rules(["PAN-001"])
@@ -185,3 +187,26 @@ def test_the_name_is_the_inputs():
     """A host is called what its input calls it, not what it calls itself."""
     audit = judge_host(Seen(name="10.0.0.5", facts=healthy()), Policy(), PANIC, AT)
     assert next(audit.findings()).host == "10.0.0.5"
+
+
+def test_only_tables_that_these_hosts_were_judged_by_are_called_stale():
+    """A Debian host says nothing of Alpine's dates and RHEL's advisories; nor does one rule."""
+    late = AT + 400 * DAY
+
+    def stale(*facts, only=()):
+        fleet = Fleet(chosen_rules(only))
+        for one in facts:
+            fleet.add(judge_host(Seen(name="h", facts=one), Policy(), fleet.rules, late))
+        return " ".join(fleet.stale(shipped(), late))
+
+    debian, rhel = stale(healthy()), stale(seed_like())
+    assert "life cycles of debian are" in debian
+    assert "Enterprise Linux" not in debian
+    assert "map of minor releases" not in debian
+    assert "life cycles of rhel are" in rhel
+    assert "map of minor releases" in rhel
+    assert "Enterprise Linux 7 end" in rhel
+    assert "Enterprise Linux 8" not in rhel
+    assert "life cycles of debian, rhel are" in stale(healthy(), seed_like())
+    assert stale(seed_like(), only=["PAN-001"]) == ""
+    assert stale() == stale(None) == ""

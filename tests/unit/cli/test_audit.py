@@ -1,6 +1,7 @@
 """The command: inputs in any mix, options anywhere, files, exit codes, and mistakes."""
 
 import json
+import time
 
 import pytest
 from tests.fakes.facts import healthy, seed_like, with_sysctls
@@ -45,6 +46,29 @@ def test_one_report_over_a_mix_of_inputs(fleet, tmp_path, capsys):
     assert [one["host"] for one in found][:3] == ["db01", "app01", "web01"]
     assert [one["origin"] for one in found][3] == "local"
     assert [one["state"] for one in found][:3] == ["fail", "pass", "pass"]
+
+
+def test_a_role_that_takes_the_database_rules_away_is_told(fleet, capsys):
+    """`--role database=db*` is no `db`; nor does a pattern for nobody pass in silence."""
+    words = ["audit", "facts", str(fleet), "--json", *FINE]
+    main([*words, "--role", "database=db*", "--role", "web=nobody*"])
+    said = capsys.readouterr().err
+    assert "a large database runs on db01, and the roles given do not say db" in said
+    assert "--role web=nobody* names no host that was seen" in said
+    main([*words, "--role", "db=db*"])
+    assert "role" not in capsys.readouterr().err
+
+
+def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
+    """Of many hosts the table shows no age of each."""
+    main(["audit", "facts", str(fleet), *FINE])
+    assert "note: the facts of 2 hosts are more than a day old, the oldest" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    young = tmp_path / "young.jsonl"
+    young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time())) + "\n")
+    main(["audit", "facts", str(young), *FINE])
+    assert "more than a day old" not in capsys.readouterr().out
 
 
 def test_every_rule_has_a_line_and_optional_ones_on_request(fleet, capsys):

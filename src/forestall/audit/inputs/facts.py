@@ -179,10 +179,11 @@ def _of_lines(path: str, lines: Lines, written_at: float, *, alone: bool) -> Ite
         if alone or name.endswith((".json", ".jsonl", ".ndjson")):
             raise InputError("no JSON object in it")
         return
-    try:
-        parse_json(first)
-    except InputError:
-        yield from _hosts_in(parse_json(first + b"\n" + lines.rest()), name, written_at)
+    second = lines.next()
+    # An object over several lines goes on with a name, never with another object.
+    if not (second or b"{").lstrip().startswith(b"{") and not _is_json(first):
+        whole = b"\n".join((first, second or b"", lines.rest()))
+        yield from _hosts_in(parse_json(whole), name, written_at)
         return
     line: bytes | None = first
     number = 0
@@ -192,10 +193,18 @@ def _of_lines(path: str, lines: Lines, written_at: float, *, alone: bool) -> Ite
             try:
                 yield from _hosts_in(parse_json(line), name, written_at)
             except InputError as error:
-                if number == 1 and alone and lines.next() is None:
+                if number == 1 and alone and second is None:
                     raise
                 yield Seen(name=f"{name} line {number}", problem=f"{path}: {error.message}")
-        line = lines.next()
+        line = second if number == 1 else lines.next()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except InputError:
+        return False
+    return True
 
 
 def _hosts_in(document: Any, name: str, written_at: float) -> Iterator[Seen]:

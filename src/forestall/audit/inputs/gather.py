@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from forestall.audit.inputs.tarstream import Body, Member
-from forestall.units import MIB
+from forestall.units import MIB, format_bytes
 
 KEPT_LIMIT_BYTES = 192 * MIB
 FILE_LIMIT = 60_000
@@ -141,7 +141,7 @@ def take(found: Gathered, path: str, member: Member, body: Body, limit_of: Limit
         return
     data = body.read(limit)
     if member.size > limit > 1:
-        found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
+        found.note(f"{path} is larger than {format_bytes(limit)} and was cut")
         found.cut.add(path)
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, member.modified_at)
@@ -213,7 +213,7 @@ def _take_file(found: Gathered, path: str, real: str, limit: int) -> None:
             return
         data = file.read(limit)
     if about.st_size > limit > 1:
-        found.note(f"{path} is larger than {limit // MIB} MiB and was cut")
+        found.note(f"{path} is larger than {format_bytes(limit)} and was cut")
         found.cut.add(path)
         data = data[: data.rfind(b"\n") + 1]
     found.keep(path, data, about.st_mtime)

@@ -193,7 +193,10 @@ def _seen(
     report = SosReport(found)
     recording = recording_of(report, _host_of(name))
     if recording.collected_at is None:
-        recording = replace(recording, collected_at=min(modified_at, clock.now()))
+        # By the time of its copy, the host would have run on since.
+        newest = max(found.times.values(), default=0.0)
+        fallback = newest if 0 < newest <= modified_at else modified_at
+        recording = replace(recording, collected_at=min(fallback, clock.now()))
     at = recording.collected_at
     assert at is not None
     if not recording.files and not recording.commands:

@@ -284,7 +284,8 @@ def _told(one: Compare, host: _Host) -> tuple[bool | None, str]:
     if one.left.text == "role" and value is not None:
         return value, f"role is {_shown(one.left, seen or frozenset())}"
     if seen is None:
-        return value, f"{one.left.text} was not read"
+        why = "is unknown there" if one.left.rule and host.facts is not None else "was not read"
+        return value, f"{one.left.text} {why}"
     if value is None:
         return None, f"{one.left.text} is {_shown(one.left, seen)}, which cannot be compared"
     return value, f"{one.left.text} is {_shown(one.left, seen)}"

@@ -105,7 +105,8 @@ def _tasks(audit: HostAudit, finding: Finding) -> Iterator[str]:
 def _sysctl(audit: HostAudit, finding: Finding, name: str, value: str) -> Iterator[str]:
     """Set it now and keep it; `undo` puts back what was seen."""
     assert audit.posture is not None
-    path = f"/etc/sysctl.d/90-forestall-{name}.conf"
+    # After 99-sysctl.conf, the link to /etc/sysctl.conf, where the old value is likely to be.
+    path = f"/etc/sysctl.d/99-z-forestall-{name}.conf"
     text = f"# forestall audit {finding.rule}\n{name} = {value}\n"
     yield from _task(f"{finding.rule}: keep {name}={value}", "copy", finding.rule)
     yield from _options(dest=path, content=text, mode="0644")

@@ -12,7 +12,7 @@ from typing import TextIO
 from forestall.audit.explained import reason
 from forestall.audit.fleet import RANK, SEVERITIES, Fleet, HostAudit, HostRow
 from forestall.audit.report import About
-from forestall.audit.report.words import moment, observed, plural, xml_text
+from forestall.audit.report.words import moment, observed, percent, plural, xml_text
 from forestall.model.finding import Cost, Finding, FindingState, Severity
 from forestall.units import format_duration
 
@@ -128,7 +128,7 @@ def _opening(fleet: Fleet, about: About) -> Iterator[str]:
         yield f"<li><b>{count:,}</b>{severity.value}</li>"
     yield f"<li><b>{fleet.total(FindingState.UNKNOWN):,}</b>unknown</li>"
     yield f"<li><b>{fleet.total(FindingState.WAIVED):,}</b>waived</li>"
-    yield f"<li><b>{100 * fleet.coverage:.0f} %</b>of what applies was decided</li>"
+    yield f"<li><b>{percent(fleet.coverage)}</b>of what applies was decided</li>"
     yield f"<li><b>{fleet.unread:,}</b>hosts could not be read</li></ul>\n"
     for notice in about.notices:
         yield f'<p class="note">{_text(notice)}</p>\n'

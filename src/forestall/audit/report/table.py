@@ -7,7 +7,7 @@ from typing import TextIO
 
 from forestall.audit.fleet import RANK, SEVERITIES, Fleet, HostAudit, HostRow
 from forestall.audit.report import About
-from forestall.audit.report.words import moment, observed, plural, printable
+from forestall.audit.report.words import moment, observed, percent, plural, printable
 from forestall.model.finding import Cost, Finding, FindingState, Severity
 from forestall.units import HOUR, format_duration
 
@@ -136,16 +136,22 @@ def _in_full(finding: Finding, look: Look) -> Iterator[str]:
 def _head(fleet: Fleet, about: About) -> Iterator[str]:
     yield (
         f"{plural(len(fleet.rows), 'host')}, {plural(len(fleet.rules), 'rule')}, "
-        f"judged {moment(about.at)}; {100 * fleet.coverage:.0f} % of what applies was decided"
+        f"judged {moment(about.at)}; {percent(fleet.coverage)} of what applies was decided"
     )
 
 
 def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
     """A line per rule that is not fine on every host that was read, the gravest first."""
+    unread = [row for row in fleet.rows if row.age_seconds is None]
+    if len(unread) == len(fleet.rows):
+        # Nothing was judged, which must not read like nothing was found.
+        return
     lines = []
     for index, rule in enumerate(fleet.rules):
         failed = [fleet.count(index, FindingState.FAIL, severity) for severity in SEVERITIES]
-        unknown = fleet.count(index, FindingState.UNKNOWN) - fleet.unread
+        # Where a waiver covers a host that was not read, it is among the waived.
+        untold = sum(row.state(index) is FindingState.UNKNOWN for row in unread)
+        unknown = fleet.count(index, FindingState.UNKNOWN) - untold
         waived = fleet.count(index, FindingState.WAIVED)
         if sum(failed) or unknown or waived:
             gravest = next(
@@ -157,7 +163,7 @@ def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
             text = f"{rule.id:<8} {gravest.value:<8} {numbers}  {rule.title}"
             lines.append((order, look.paint(text, COLORS[gravest] if sum(failed) else "")))
     if not lines:
-        yield "Every rule that applies passes on every host."
+        yield f"Every rule that applies passes on every host{' that was read' if unread else ''}."
         return
     yield look.paint(f"{'RULE':<8} {'GRAVEST':<8} {'FAIL':>7}  {'UNKNOWN':>7}  {'WAIVED':>6}", BOLD)
     yield from (text for _, text in sorted(lines))

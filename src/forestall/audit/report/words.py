@@ -1,6 +1,7 @@
 """Texts and values as reports show them: printable, and bounded."""
 
 import json
+import math
 from datetime import UTC, datetime
 
 from forestall.model.codec import Json
@@ -31,6 +32,11 @@ def bounded(value: Json) -> Json:
         text = json.dumps(value)
         return value if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}..."
     return value
+
+
+def percent(share: float) -> str:
+    """A share, never rounded up: what is not all must not read as 100 %."""
+    return f"{math.floor(100 * share)} %"
 
 
 def shown(fact: Fact) -> str:

@@ -70,10 +70,11 @@ def _told(size: int) -> str:
 
 
 def _remedy(size: int, page: int) -> str:
+    # While PostgreSQL holds its buffers, the pages would be taken from what is left.
     return (
-        f"sysctl -w vm.nr_hugepages={math.ceil(1.05 * size / page)} (or what `postgres -C "
-        "shared_memory_size_in_huge_pages` says, version 15 and later), keep it in /etc/sysctl.d/, "
-        "huge_pages=try, and restart PostgreSQL"
+        f"stop PostgreSQL, sysctl -w vm.nr_hugepages={math.ceil(1.05 * size / page)} (or what "
+        "`postgres -C shared_memory_size_in_huge_pages` says, version 15 and later), keep it in "
+        "/etc/sysctl.d/, huge_pages=try, and start PostgreSQL"
     )
 
 
@@ -83,8 +84,8 @@ RULE = Rule(
     severity=Severity.LOW,
     reads=("/postgres", "/hugepages_total"),
     expected="huge pages for all of shared_buffers from 8 GiB on",
-    remedy="sysctl -w vm.nr_hugepages=N, and restart PostgreSQL",
-    undo="sysctl -w vm.nr_hugepages=0, and restart PostgreSQL",
+    remedy="stop PostgreSQL, sysctl -w vm.nr_hugepages=N, and start it",
+    undo="stop PostgreSQL, sysctl -w vm.nr_hugepages=0, and start it",
     cost=Cost.RESTART,
     reference="PostgreSQL documentation, Managing Kernel Resources, Linux Huge Pages; the 8 GiB "
     "are our advice",

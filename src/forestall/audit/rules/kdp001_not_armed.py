@@ -9,9 +9,11 @@ set a tenth of its memory aside.
 """
 
 from forestall.audit.baselines import KDUMP_OFF, THIRD_WAY
+from forestall.audit.kernels import EL_SYSTEMS
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.swap_tables import ROUNDING
+from forestall.audit.systems import system_of
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import GIB
 
@@ -64,6 +66,16 @@ def _remedy(host: Posture) -> str:
         return f"memory for a crash kernel is set aside already: {start}"
     if service == "kdump-tools":
         return "apt install kdump-tools (it adds crashkernel= itself), then reboot"
+    system = system_of(host.facts.os_id, host.facts.os_version_id, host.facts.os_name)
+    major = (system.version or "").partition(".")[0]
+    if system.id in ("sles", "sles_sap", "opensuse-leap"):
+        return f"zypper install kdump, set crashkernel= (kdumptool calibrate), {start}, reboot"
+    if system.id in EL_SYSTEMS and major in ("6", "7", "8"):
+        # `kdumpctl reset-crashkernel` and the package kdump-utils are of later ones.
+        auto = "grubby --update-kernel=ALL --args=crashkernel=auto"
+        get = "dnf" if major == "8" else "yum"
+        start = "chkconfig kdump on" if major == "6" else start
+        return f"{get} install kexec-tools, {auto}, {start}, reboot"
     return f"dnf install kdump-utils or kexec-tools, kdumpctl reset-crashkernel, {start}, reboot"
 
 

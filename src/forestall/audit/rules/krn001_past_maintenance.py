@@ -25,7 +25,7 @@ def judge(host: Posture) -> Judgement:
     if system.rolling:
         return not_applicable("A rolling distribution has no releases that end.")
     if system.product is None or system.version is None:
-        return unknown(f"{_name(host)} is not in the table of life cycles.", remedy=REFRESH)
+        return unknown(f"{_name(host)} is not in the table of life cycles.", remedy=BY_HAND)
     cycle = host.tables.cycle(system.product, system.version)
     if cycle is None:
         return unknown(
@@ -77,6 +77,11 @@ def _aged(host: Posture, system: System) -> str:
     days = host.tables.life_cycle_age_days(system.product, host.at)
     return f" (dates {days:.0f} days old)" if days > LIFE_CYCLES_STALE_DAYS else ""
 
+
+BY_HAND = (
+    "ask its maker until when it gets fixes, and record that as a waiver with that day at most"
+)
+"""A refresh brings newer dates of the systems that are known, not other systems."""
 
 REFRESH = "bring the table up to date: forestall audit refresh (docs/reference/audit-tables.md)"
 

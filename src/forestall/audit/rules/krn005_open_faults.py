@@ -85,7 +85,7 @@ def _open(
         f"{release} lacks the fixes of {len(found.open)} known memory or panic faults, "
         f"{len(here)} of them reachable here: {named}"
         + (f"; and {more} more" if more > 0 else "")
-        + (f" ({unseen} others could not be decided)" if unseen else "")
+        + (f" ({unseen} more could not be decided)" if unseen else "")
         + f".{aged}",
         *reads,
         severity=Severity.CRITICAL if here[0].flaw.remote_panic else Severity.HIGH,

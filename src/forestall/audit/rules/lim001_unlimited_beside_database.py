@@ -10,7 +10,7 @@ not among the facts, and is called unknown.
 
 import re
 
-from forestall.audit.beside import gravity, no_database
+from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
@@ -26,6 +26,10 @@ NEEDS_MEMORY_MAX = 231
 
 def judge(host: Posture) -> Judgement:
     """The distribution's own services are left out: they are not what leaks beside a database."""
+    return graded(host, _judge(host), Severity.CRITICAL)
+
+
+def _judge(host: Posture) -> Judgement:
     elsewhere = no_database(host)
     if elsewhere is not None:
         return elsewhere

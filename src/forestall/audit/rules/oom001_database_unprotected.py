@@ -7,7 +7,7 @@ that panics on OOM kills nobody today, but does as soon as the panic is switched
 database is protected first.
 """
 
-from forestall.audit.beside import gravity, no_database
+from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.holders import UNKILLABLE, database_bytes, sessions
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
@@ -21,6 +21,10 @@ PROTECTED_ADJUST = -500
 
 def judge(host: Posture) -> Judgement:
     """The largest database's main process, then its sessions."""
+    return graded(host, _judge(host), Severity.HIGH)
+
+
+def _judge(host: Posture) -> Judgement:
     if host.facts.container:
         return not_applicable("The OOM killer is the host's, not this container's.")
     elsewhere = no_database(host)

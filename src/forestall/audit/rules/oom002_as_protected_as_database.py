@@ -6,7 +6,7 @@ order round without a restart of the database. A service with a memory limit is 
 killed inside its own cgroup, long before it is compared with anybody.
 """
 
-from forestall.audit.beside import gravity, no_database
+from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.services import NAMED_MOST, named, unit_of
@@ -15,6 +15,10 @@ from forestall.model.finding import Cost, Service, Severity
 
 def judge(host: Posture) -> Judgement:
     """Compared are the main processes, as they run, else as their units would start them."""
+    return graded(host, _judge(host), Severity.HIGH)
+
+
+def _judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return not_applicable("The OOM killer is the host's, not this container's.")

@@ -7,6 +7,7 @@ has written into the state folder, as long as that is no older. docs/reference/a
 
 import itertools
 import os
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -223,25 +224,35 @@ class Tables:
             return ""
         return f" The advisories known end on {iso(until)}; there may be more."
 
-    def stale(self, at: float) -> tuple[str, ...]:
-        """What of the tables is too old to rely on at a moment, a sentence each."""
+    def stale(
+        self,
+        at: float,
+        products: AbstractSet[str] | None = None,
+        majors: AbstractSet[int] | None = None,
+    ) -> tuple[str, ...]:
+        """What of the tables is too old to rely on at a moment, a sentence each.
+
+        `products` and `majors` (of Enterprise Linux) are those that matter; None = all.
+        """
         found = []
-        old = [
-            (name, when)
+        old = sorted(
+            name
             for name, when in self._as_of.items()
-            if at - when > LIFE_CYCLES_STALE_DAYS * DAY
-        ]
+            if at - when > LIFE_CYCLES_STALE_DAYS * DAY and (products is None or name in products)
+        )
         if old:
-            names = ", ".join(sorted(name for name, _ in old))
             found.append(
-                f"The life cycles of {names} are older than {LIFE_CYCLES_STALE_DAYS} days."
+                f"The life cycles of {', '.join(old)} are older than {LIFE_CYCLES_STALE_DAYS} days."
             )
-        if at - self._mapped > RELEASES_STALE_DAYS * DAY:
+        mapped = majors is None or bool(majors)
+        if mapped and at - self._mapped > RELEASES_STALE_DAYS * DAY:
             found.append(
                 f"The map of minor releases is of {iso(self._mapped)}, older than "
                 f"{RELEASES_STALE_DAYS} days."
             )
         for el, until in sorted(self._covered.items()):
+            if majors is not None and el not in majors:
+                continue
             if at - until > ADVISORIES_STALE_DAYS * DAY:
                 found.append(
                     f"The advisories of Enterprise Linux {el} end on {iso(until)}, "

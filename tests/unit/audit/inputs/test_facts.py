@@ -84,6 +84,17 @@ def test_a_fleet_stands_on_lines(tmp_path, pack):
     assert "/hostname" in found[9].problem
 
 
+@pytest.mark.parametrize("first", ['{"schema": "forestall/ho', '{"hostname": "app000"}', "{"])
+def test_a_damaged_first_line_costs_its_own_host_only(tmp_path, first):
+    """Neither the whole fleet, as if it were one document, nor the host on the second line."""
+    hosts = [replace(healthy(), hostname=f"app{number:03}") for number in range(1, 4)]
+    path = tmp_path / "fleet.jsonl"
+    path.write_text("\n".join([first, *(dumps(facts) for facts in hosts)]))
+    found = list(read_facts_files([str(path)], SystemClock()))
+    assert [seen.name for seen in found] == ["fleet.jsonl line 1", "app001", "app002", "app003"]
+    assert found[0].problem
+
+
 def test_ansible_facts_are_told_by_where_they_came_from(tmp_path):
     """A cache file is a host by the inventory's name; sizes, kernel, mounts and our own fact."""
     (tmp_path / "db01").write_text(json.dumps(SETUP, indent=4))

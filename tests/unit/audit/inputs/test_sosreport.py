@@ -459,6 +459,15 @@ def test_localised_dates_leave_the_time_to_the_files(tmp_path):
     assert seen.facts.at == 1_700_000_000.0
 
 
+def test_a_report_that_does_not_say_when_is_as_old_as_its_newest_file(tmp_path):
+    """Not as old as the archive's copy: by that a host seems to have run for a year more."""
+    stat = tarfile.TarInfo("r/proc/stat")
+    meminfo = tarfile.TarInfo("r/proc/meminfo")
+    stat.mtime, meminfo.mtime = 1_700_000_000, 1_700_000_010
+    seen = _one(tmp_path, of_members((stat, b"btime 1699900000\n"), (meminfo, MEMINFO)))
+    assert seen.facts.at == 1_700_000_010.0
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_mutation_raises_anything_else(tmp_path_factory, data):

@@ -47,6 +47,15 @@ def test_what_was_not_read_is_unknown_and_a_false_goes_before():
     assert ask(SWAP, host("db02", swap=None), host("db03", swap=0)).answer is NO
 
 
+def test_a_rule_that_is_unknown_on_a_host_is_called_so():
+    """A rule is judged, not read."""
+    checked = ask(
+        "all host: rule PAN-001 = pass",
+        Seen(name="a", facts=with_sysctls(healthy(), vm__panic_on_oom=None)),
+    )
+    assert checked.unknown[0].text == "rule PAN-001 is unknown there"
+
+
 def test_an_expected_host_that_did_not_come_is_unknown():
     """Its name is enough to know that it is meant; web hosts are not."""
     checked = ask(SWAP, host(), expected=["db01", "db02"])

@@ -76,6 +76,28 @@ def table(**look):
     return lambda out, about: Table(out, about, Look(**look))
 
 
+def test_the_table_does_not_call_a_fleet_fine_that_nobody_read():
+    """No "every rule passes" where nothing was judged; with some unread it says which are meant."""
+    unread = [Seen(name=f"gone{number}", problem="timed out") for number in range(5)]
+    nothing = told(table(), unread, rules=chosen_rules(["PAN-001"]))
+    assert "passes" not in nothing
+    assert "NOT READ (5 hosts)" in nothing
+    fine = [Seen(name=f"app{number}", facts=healthy(at=AT)) for number in range(5)]
+    some = told(table(), fine + unread, rules=chosen_rules(["PAN-001"]))
+    assert "passes on every host that was read." in some
+    assert "passes on every host." in told(table(), fine, rules=chosen_rules(["PAN-001"]))
+
+
+def test_the_table_counts_unknown_right_where_an_unread_host_is_waived():
+    """Waived unread hosts are not taken off the unknown of others."""
+    gone = [Seen(name=f"cl{number}", problem="timed out") for number in range(3)]
+    blind = with_sysctls(healthy(at=AT), vm__panic_on_oom=None)
+    found = [*gone, Seen(name="app1", facts=blind)]
+    said = told(table(), found, rules=chosen_rules(["PAN-001"]))
+    (line,) = [line for line in said.splitlines() if line.startswith("PAN-001")]
+    assert line.split()[2:5] == ["0", "1", "3"]
+
+
 def test_lines_are_one_per_host_and_rule_with_everything():
     """Each line is a whole finding: evidence with source, pointer, value and age."""
     lines = [json.loads(line) for line in told(Lines).splitlines()]
@@ -312,7 +334,10 @@ def test_the_play_automates_what_is_safe_and_takes_it_back():
     now = text.index('argv: ["sysctl", "-w", "vm.panic_on_oom=0"]')
     back = text.index('argv: ["sysctl", "-w", "vm.panic_on_oom=1"]')
     assert now < back
-    assert '"/etc/sysctl.d/90-forestall-vm.panic_on_oom.conf"' in text
+    path = "/etc/sysctl.d/99-z-forestall-vm.panic_on_oom.conf"
+    assert f'"{path}"' in text
+    # What is read last counts, and distributions link /etc/sysctl.conf there.
+    assert path > "/etc/sysctl.d/99-sysctl.conf"
     tags = text[text.rindex("tags:", 0, back) : back]
     assert '["undo", "never"]' in tags
     assert "90-forestall-svc-001.conf" in text

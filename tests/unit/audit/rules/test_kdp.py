@@ -81,6 +81,23 @@ def test_kdump_under_cis_is_as_usual():
     assert "systemctl enable --now kdump" in told.remedy
 
 
+@pytest.mark.parametrize(
+    ("version", "expected", "never"),
+    [
+        ("6.10", "chkconfig kdump on", "systemctl"),
+        ("7.6", "yum install kexec-tools, grubby", "reset-crashkernel"),
+        ("8.10", "dnf install kexec-tools, grubby", "reset-crashkernel"),
+        ("9.4", "kdumpctl reset-crashkernel", "grubby"),
+    ],
+)
+def test_kdump_remedy_names_commands_that_the_release_has(version, expected, never):
+    """Enterprise Linux 7 has no dnf, and nothing before 9 has `kdumpctl reset-crashkernel`."""
+    facts = seed_like(os_version_id=version, crash_kernel_bytes=0)
+    remedy = found(ARMED, facts).remedy
+    assert expected in remedy
+    assert never not in remedy
+
+
 def test_kdump_remedy_fits_the_system():
     """Debian's package is another, and memory that is set aside already needs the service alone."""
     debian = found(ARMED, healthy(crash_kernel_loaded=False, crash_kernel_bytes=0))

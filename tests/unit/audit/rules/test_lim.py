@@ -172,6 +172,17 @@ def test_a_small_database_is_less_grave():
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
 
 
+def test_what_is_unknown_beside_a_small_database_is_less_grave_too():
+    """Else a host with a tiny etcd, without systemd, would never get past --fail-on high."""
+    small = holder("etcd", 800, 30 * 1024**2)
+    found = judged(lim001, seed_host(databases=(small,), holders=(small,), units=None))
+    assert (found.state, found.severity) == (UNKNOWN, Severity.MEDIUM)
+    large = judged(lim001, seed_host(units=None))
+    assert (large.state, large.severity) == (UNKNOWN, Severity.CRITICAL)
+    unseen = judged(lim001, seed_host(databases=None))
+    assert (unseen.state, unseen.severity) == (UNKNOWN, None)
+
+
 def test_four_thousand_services_are_named_by_three():
     """The text and the evidence stay short however many there are."""
     units = tuple(own(name=f"s{n}.service", main_pid=n + 1) for n in range(4_000))
