@@ -4,7 +4,8 @@
  sense  --->   detect --->   guard  -----------> evidence --->  incident --->  incident.review
  Sample        Verdict       Plan/Action/Outcome Bundle         Incident       Review + FollowUp
    \\_____________ agent: the on-host loop ___________/     ^
- before it happens:  audit (host facts -> what exhaustion means here)
+ before it happens:  audit (host facts -> Finding, one host or a fleet)
+ after it happened:  audit oom (kernel messages -> who held the memory)
  faces: cli (every command), demo (the replay a newcomer runs first)
  beside it:  cims (the inventory system that is protected), drills (incidents, replayed for real)
 

@@ -334,6 +334,26 @@ def make_folder(path: str) -> None:
         sync_folder(os.path.dirname(folder))
 
 
+def replace_file(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file whole and durably; where that fails it is as before. Raises OSError."""
+    # Never through a link that somebody put in its way in a shared folder.
+    partial = f"{path}.{os.getpid()}-{os.urandom(4).hex()}.part"
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(partial, path)
+        sync_folder(os.path.dirname(path) or ".")
+    except OSError:
+        try:
+            os.unlink(partial)
+        except OSError:
+            pass
+        raise
+
+
 def sync_folder(path: str) -> None:
     """Make names created, renamed or removed in a folder durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

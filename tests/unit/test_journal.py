@@ -14,6 +14,7 @@ from forestall.journal import (
     Journal,
     Record,
     read,
+    replace_file,
 )
 
 RECORDS = [{"n": 1, "text": "plain"}, {}, {"deep": {"list": [1, None, "é\n\udc80"]}}, {"n": 4}]
@@ -468,3 +469,21 @@ def test_a_pipe_is_not_a_journal_without_records(tmp_path):
     os.mkfifo(tmp_path / "spool.journal")
     with pytest.raises(JournalError, match="no regular file"):
         list(read(tmp_path / "spool.journal"))
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    """The new bytes, only for its owner, in a folder that holds nothing else."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    replace_file(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_that_cannot_be_replaced_stays(tmp_path):
+    """A folder is in its place: an error, and nothing half-written is left beside it."""
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        replace_file(str(tmp_path / "a"), b"new")
+    assert os.listdir(tmp_path) == ["a"]

@@ -1,1 +1,1 @@
-"""Before it happens: HostFacts -> what memory exhaustion means on this host, and Findings."""
+"""Before it happens: HostFacts -> Findings, and what memory exhaustion means on this host."""

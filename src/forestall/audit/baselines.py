@@ -9,22 +9,13 @@ away from the host and an exception with an owner and an end.
 from dataclasses import dataclass
 
 KDUMP_OFF = "kdump-off"
+"""ComplianceAsCode's service_kdump_disabled."""
 CORES_NOT_STORED = "cores-not-stored"
+"""`Storage=none` in coredump.conf (coredump_disable_storage)."""
 USER_CORES_OFF = "user-cores-off"
+"""`* hard core 0` in limits.conf (disable_users_coredumps)."""
 PANIC_ON_OOPS = "panic-on-oops"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One demand that a rule of the audit stands against.
-
-    `rules` are those of the audit that it touches, `check` is its name in ComplianceAsCode.
-    """
-
-    id: str
-    text: str
-    check: str
-    rules: tuple[str, ...]
+"""kernel.panic_on_oops=1 (sysctl_kernel_panic_on_oops)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,41 +26,6 @@ class Baseline:
     name: str
     orders: frozenset[str]
 
-    def demands(self, order: str) -> bool:
-        """Whether the baseline gives this order."""
-        return order in self.orders
-
-
-ORDERS = {
-    one.id: one
-    for one in (
-        Order(
-            id=KDUMP_OFF,
-            text="the kdump service disabled",
-            check="service_kdump_disabled",
-            rules=("KDP-001", "KDP-004", "PAN-002", "PAN-003"),
-        ),
-        Order(
-            id=CORES_NOT_STORED,
-            text="Storage=none in coredump.conf",
-            check="coredump_disable_storage",
-            rules=("COR-001",),
-        ),
-        Order(
-            id=USER_CORES_OFF,
-            text="`* hard core 0` in limits.conf",
-            check="disable_users_coredumps",
-            rules=("COR-001",),
-        ),
-        Order(
-            id=PANIC_ON_OOPS,
-            text="kernel.panic_on_oops=1",
-            check="sysctl_kernel_panic_on_oops",
-            rules=("PAN-003",),
-        ),
-    )
-}
-"""The four families of demands in conflict with the audit, by id."""
 
 BASELINES = (
     Baseline(

@@ -225,8 +225,8 @@ def _level(text: str) -> bool | None:
 
 
 def _without_password(text: str) -> str:
-    """`user:secret@host/x` -> `user@host/x`."""
-    return re.sub(r"^([^@/:]*):[^@]*@", r"\1@", text)
+    """`user:secret@host/x` -> `user@host/x`; a secret may hold an @ too."""
+    return re.sub(r"^((?:\w+://)?[^@/:]*):[^/]*@", r"\1@", text)
 
 
 def read_user_limits(host: Host, notes: Notes) -> tuple[UserLimit, ...] | None:

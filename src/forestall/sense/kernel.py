@@ -76,7 +76,7 @@ def _without_secret(word: str) -> str:
     name, equals, value = word.partition("=")
     if _SECRET.search(name) and value:
         return f"{name}{equals}[redacted]"
-    return re.sub(r"://[^/@\s]{1,200}@", "://[redacted]@", word)
+    return re.sub(r"://[^/\s]{1,200}@", "://[redacted]@", word)
 
 
 def read_modules(host: Host, notes: Notes) -> tuple[str, ...] | None:

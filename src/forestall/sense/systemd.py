@@ -58,6 +58,7 @@ SHOW_VERSION = ("systemctl", "--version")
 
 INTERVALS = ("StartLimitIntervalUSec", "StartLimitIntervalSec", "StartLimitInterval")
 
+SPAN_LENGTH_MAX = 100
 _SPAN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(us|ms|s|min|h|d|w|month|y)")
 _SPAN_SECONDS = {
     "us": 1e-6,
@@ -188,7 +189,7 @@ def unit_facts(block: Mapping[str, str]) -> UnitFacts:
 
 def parse_span(text: str | None) -> float | None:
     """`1min 30s` or bare microseconds to seconds; None for `infinity` and what is no span."""
-    if text is None or text in NO_LIMIT:
+    if text is None or text in NO_LIMIT or len(text) > SPAN_LENGTH_MAX:
         return None
     if re.fullmatch(r"[0-9]{1,18}", text):
         return int(text) / 1e6

@@ -159,3 +159,17 @@ def test_more_user_limits_than_are_told_is_said(tmp_path):
     fake.write("etc/security/limits.conf", "u soft core 0\n" * 2000)
     assert len(configured.read_user_limits(fake.host(), notes)) == 1000
     assert "2000 lines" in notes.unseen["user_limits"]
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("FTP=ada:hunter2@store", "ada@store"),
+        ("FTP=ada:hun@ter2@store", "ada@store"),
+        ("FTP=ftp://ada:hun@ter2@store/dumps", "ftp://ada@store/dumps"),
+        ("NFS=store:/ex@port", "store:/ex@port"),
+    ],
+)
+def test_no_password_of_a_dump_server(line, address):
+    """Where dumps go is told without the password, whatever is in that; a path keeps its @."""
+    assert configured.parse_kdump_tools(line.encode()).address == address

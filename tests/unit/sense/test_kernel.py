@@ -157,6 +157,7 @@ def test_modules_and_command_line(tmp_path):
         ('systemd.set_credential="a b" ro', "systemd.set_credential=[redacted] ro"),
         ("rootpw_PASSWORD=hunter2", "rootpw_PASSWORD=[redacted]"),
         ("inst.ks=http://u:hunter2@h/ks", "inst.ks=http://[redacted]@h/ks"),
+        ("inst.ks=http://u:hun@ter2@h/ks", "inst.ks=http://[redacted]@h/ks"),
         ('odd" ro', 'odd" ro'),
     ],
 )

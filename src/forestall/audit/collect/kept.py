@@ -4,7 +4,6 @@ A file is the host's uncompressed answer in gzip: `zcat` shows it. It is written
 on disk, and renamed, so a file with its final name is whole.
 """
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 from forestall.audit.collect.stream import STREAM_LIMIT_BYTES
 from forestall.errors import ForestallError, UsageError
+from forestall.journal import replace_file
 
 SUFFIX = ".answer.gz"
 NAME_LIMIT = 200
@@ -68,29 +68,13 @@ class Kept:
     def save(self, name: str, answer: bytes) -> None:
         """Keep it with mode 0600. Raises ForestallError where the disk does not take it."""
         path = self.path(name)
-        beside = f"{path}.{os.getpid()}.part"
         packed = io.BytesIO()
         with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0) as file:
             file.write(answer)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with open(os.open(beside, flags, 0o600), "wb") as out:
-                out.write(packed.getvalue())
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, path)
-            self._sync_folder()
+            replace_file(path, packed.getvalue())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
             raise ForestallError(
                 f"cannot keep the answer of {name} in {self.folder}: {error.strerror}",
                 help="make room there, or give another folder with --keep DIR",
             ) from None
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -25,9 +25,9 @@ VERSION = b"1"
 MODULES = "proc/modules"
 
 _DENIED = re.compile(
-    rb"(?:^|[ '`\"])(/[^\n]*?)/?['\"]?(?: for reading|: cannot read link)?"
-    rb": (?:[Pp]ermission denied|[Oo]peration not permitted)"
+    rb"(?: for reading|: cannot read link)?: (?:[Pp]ermission denied|[Oo]peration not permitted)"
 )
+_DENIED_PATH = re.compile(rb"(?:^|[ '`\"])(/.*)")
 _LINK = re.compile(rb"l\S* +(?:\S+ +){7}(/.*?) -> (.*)")
 _PROCESS_LINE = re.compile(
     rb"(/proc/[0-9]+/(?:stat|statm|status|oom_score|oom_score_adj|cgroup|cmdline)):(.*)", re.DOTALL
@@ -246,10 +246,16 @@ def _links(parts: _Parts, _rest: str, body: bytes) -> None:
 
 def _refused(parts: _Parts, _rest: str, body: bytes) -> None:
     for line in body.split(b"\n"):
-        match = _DENIED.search(line)
-        path = _path(match[1]) if match else None
+        said = _DENIED.search(line)
+        match = _DENIED_PATH.search(line[: said.start()]) if said else None
+        path = _path(_unquoted(match[1])) if match else None
         if path is not None:
             parts.denied.add(path)
+
+
+def _unquoted(path: bytes) -> bytes:
+    """A path as commands complain of it, without the quote and the slash at its end."""
+    return (path[:-1] if path.endswith((b"'", b'"')) else path).removesuffix(b"/")
 
 
 def _command(parts: _Parts, rest: str, body: bytes) -> None:

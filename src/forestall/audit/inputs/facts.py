@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from forestall.audit.inputs import ansible
+from forestall.audit.inputs.files import open_file
 from forestall.audit.inputs.source import Seen
 from forestall.audit.inputs.unpack import CHUNK_BYTES, Inflow, Limits, Meter, unpacked
 from forestall.clock import Clock
@@ -112,7 +113,7 @@ def _of_kept_answer(path: str, clock: Clock) -> Seen:
     from forestall.sense.recording import RecordedHost
 
     stream = importlib.import_module("forestall.audit.collect.stream")
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         taken_at = os.fstat(file.fileno()).st_mtime
         inflow = unpacked(file, Meter(clock, Limits(ratio=1000)))
         answer = inflow.read(stream.STREAM_LIMIT_BYTES + 1)
@@ -125,16 +126,10 @@ def _of_kept_answer(path: str, clock: Clock) -> Seen:
 
 
 def _of_documents(path: str, clock: Clock, *, alone: bool) -> Iterator[Seen]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise InputError("neither a file nor a folder")
+    with open_file(path) as file:
         inflow = unpacked(file, Meter(clock, LIMITS))
-        yield from _of_lines(path, Lines(inflow), about.st_mtime, alone=alone)
+        written_at = os.fstat(file.fileno()).st_mtime
+        yield from _of_lines(path, Lines(inflow), written_at, alone=alone)
 
 
 class Lines:

@@ -4,6 +4,7 @@ Nothing is extracted by name. A link is followed inside the report alone, a name
 or climbs with `..` is refused, and what is kept is bounded by file and in all.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -173,7 +174,8 @@ def walk(root: str, limit_of: LimitOf, wants_folder: Callable[[str], bool]) -> G
             break
         if entry.is_symlink():
             if limit_of(path) or _may_lead(path):
-                found.keep_link(path, os.readlink(entry.path))
+                with contextlib.suppress(OSError):
+                    found.keep_link(path, os.readlink(entry.path))
         elif limit := limit_of(path):
             _take_file(found, path, entry.path, limit)
     return found

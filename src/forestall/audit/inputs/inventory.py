@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from forestall.audit.inputs.files import open_file
 from forestall.errors import InputError, UsageError
 from forestall.units import MIB, format_bytes
 
@@ -135,13 +136,7 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _read(path: str, contents: Contents) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError("neither a file nor a folder")
+    with open_file(path) as file:
         data = file.read(FILE_LIMIT_BYTES + 1)
     if len(data) > FILE_LIMIT_BYTES:
         raise InputError(f"larger than {format_bytes(FILE_LIMIT_BYTES)}")

@@ -11,10 +11,11 @@ from typing import Any
 
 from forestall.audit.inputs.ansible import whole
 from forestall.audit.inputs.facts import LIMITS, LINE_LIMIT_BYTES, Lines
+from forestall.audit.inputs.files import open_file
 from forestall.audit.inputs.source import Seen
 from forestall.audit.inputs.unpack import Meter, unpacked
 from forestall.clock import Clock
-from forestall.errors import ForestallError, InputError
+from forestall.errors import InputError
 from forestall.model.codec import parse_json
 from forestall.model.facts import HolderFacts, HostFacts, MountFacts
 from forestall.model.sample import HostSample, ProcessKey, ProcessSample
@@ -104,10 +105,9 @@ def read_osquery(paths: Iterable[str], clock: Clock) -> Iterator[Seen]:
 def _entries(path: str, clock: Clock) -> Iterator[Any]:
     """The objects in a log; None for a line that is none."""
     try:
-        file = open(path, "rb")  # noqa: SIM115 (closed below; what fails here has another reason)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ForestallError(f"{path!r} cannot be read: {reason}") from None
+        file = open_file(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}") from None
     with file:
         lines = Lines(unpacked(file, Meter(clock, LIMITS)))
         try:

@@ -26,6 +26,7 @@ MOUNT_HOSTS = 20_000
 """File systems are about ten series a host; of a larger fleet only those that rules ask for."""
 
 SELECTOR_LIMIT = 50
+EXPRESSION_LIMIT = 10_000
 MOUNT_LIMIT = 200
 
 _MEMORY = {
@@ -62,10 +63,10 @@ _GUARDS = ("earlyoom", "nohang", "oomd", "systemd-oomd")
 _UNITS = (*_GUARDS, "kubelet", "k3s", "k3s-agent")
 _PLACES = "/|/boot|/dev/shm|/run|/tmp|/var|/var/crash|/var/lib/(kdump|mysql|pgsql.*|postgresql.*)"
 
-_WATCHES_MEMORY = re.compile(
-    r'([a-zA-Z_:][\w:]*(?:[mM]em(?:ory)?|[sS]wap|oom|pswp)[\w:]*)'
-    r'(\s*\{(?:[^}"]|"(?:\\.|[^"\\])*")*\})?'
+_METRIC = re.compile(
+    r'(?<![\w:])([a-zA-Z_:][\w:]*+)(\s*+\{(?:[^}"]++|"(?:\\.|[^"\\])*+")*+\})?'
 )  # fmt: skip
+_OF_MEMORY = re.compile(r"[mM]em|[sS]wap|oom|pswp")
 
 
 @dataclass(slots=True)
@@ -272,8 +273,7 @@ def _alerts(server: Server, fleet: _Fleet) -> None:
         expression, name = rule.get("query"), rule.get("name")
         if not isinstance(expression, str) or not isinstance(name, str):
             continue
-        for match in _WATCHES_MEMORY.finditer(expression[:10_000]):
-            selector = match[1] + (match[2] or "").strip()
+        for selector in metrics_of_memory(expression):
             if selector in by_selector or len(by_selector) < SELECTOR_LIMIT:
                 by_selector.setdefault(selector, []).append(name[:200])
     alerts: dict[str, list[str]] = {}
@@ -281,6 +281,15 @@ def _alerts(server: Server, fleet: _Fleet) -> None:
         for series in server.query(f"group by (instance) ({selector})"):
             alerts.setdefault(series.labels.get("instance", ""), []).extend(names)
     fleet.alerts = {instance: sorted(set(names)) for instance, names in alerts.items()}
+
+
+def metrics_of_memory(expression: str) -> list[str]:
+    """The series that an expression reads and that are about memory, with their selectors."""
+    return [
+        match[1] + (match[2] or "").strip()
+        for match in _METRIC.finditer(expression[:EXPRESSION_LIMIT])
+        if _OF_MEMORY.search(match[1], 1)
+    ]
 
 
 def _facts(fleet: _Fleet, instance: str, clock: Clock, growth_seconds: float) -> HostFacts:

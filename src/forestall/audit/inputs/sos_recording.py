@@ -189,8 +189,16 @@ def _put_mounts(report: SosReport) -> None:
 
 def _mounts_of_mount(text: str) -> str:
     """`DEVICE on POINT type KIND (OPTIONS) [LABEL]` as lines of /proc/mounts."""
-    found = re.findall(r"^(.+?) on (/.*?) type (\S+) \(([^)]*)\)", text, re.MULTILINE)
-    return "".join(" ".join(part.replace(" ", "\\040") for part in row) + "\n" for row in found)
+    found = []
+    for line in text.splitlines():
+        device, _, rest = line.partition(" on /")
+        point, _, rest = rest.partition(" type ")
+        kind, _, rest = rest.partition(" (")
+        options, closed, _ = rest.partition(")")
+        if device and closed and " " not in kind:
+            row = (device, f"/{point}", kind, options)
+            found.append(" ".join(part.replace(" ", "\\040") for part in row) + "\n")
+    return "".join(found)
 
 
 def _put_blocks(report: SosReport) -> None:
@@ -261,7 +269,7 @@ def _commands(report: SosReport) -> dict[str, bytes]:
         report.sources["/systemd_version"] = report.path_of("manager") or "installed-rpms"
     disk_space = report.answer("df") or report.text("df")
     if disk_space:
-        found["df-P"] = re.sub(r"\n(/\S+|\S+:\S+)\n +", r"\n\1 ", disk_space).encode()
+        found["df-P"] = re.sub(r"\n(?=/|[^\s:]++:)(\S++)\n +", r"\n\1 ", disk_space).encode()
     packages = report.text("installed-rpms") or report.answer("rpms")
     if packages:
         found["rpm-qa"] = "\n".join(sos_text.package_lines(packages)).encode()
@@ -350,7 +358,7 @@ def _put_process(
     if not status:
         uid = f"Uid:\t{row.uid}\n" if row.uid is not None else ""
         report.put(f"{folder}/status", f"Name:\t{name}\n{uid}")
-    cgroups = re.findall(r"(\d+:[\w=,]*:/[^,;]*)", row.cgroup or "")
+    cgroups = re.findall(r"(?<!\d)(\d++:[\w=,]*+:/[^,;]*)", row.cgroup or "")
     if cgroups:
         report.put(f"{folder}/cgroup", "\n".join(cgroups) + "\n")
     elif place:

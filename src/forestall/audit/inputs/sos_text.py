@@ -1,7 +1,9 @@
 """Commands' output as sosreports hold it, read by what stayed the same in twenty years of them.
 
 Every function takes text that may be localised, cut or full of error messages between its lines,
-passes over what it does not understand, and never raises.
+passes over what it does not understand, and never raises. Each takes time in proportion to the
+text: a quantifier that could give back what it took, and try again from each place, takes all of it
+or nothing (`*+`).
 """
 
 import re
@@ -181,7 +183,7 @@ def _has_context(line: str) -> bool:
 def pairs(text: str) -> Iterator[dict[str, str]]:
     """`lsblk -P` and the like: a line of KEY="value" for each thing."""
     for line in _lines(text):
-        found = dict(re.findall(r'([A-Z][\w:%-]*)="([^"]*)"', line))
+        found = dict(re.findall(r'(?<![\w:%-])([A-Z][\w:%-]*+)="([^"]*)"', line))
         if found:
             yield found
 
@@ -259,7 +261,7 @@ def block_tree(text: str) -> list[Block]:
     found: dict[str, Block] = {}
     above: list[tuple[int, str]] = []
     for line in _lines(text):
-        match = re.match(r"([\s│├└─|`-]*)(\S+)\s+(?:\(dm-\d+\)\s+)?(\d+):(\d+)\s+(.*)", line)
+        match = re.match(r"([\s│├└─|`-]*+)(\S+)\s+(?:\(dm-\d+\)\s+)?(\d+):(\d+)\s+(.*)", line)
         if match is None:
             continue
         kind = next((word for word in match[5].split() if word in _BLOCK_KINDS), "")
@@ -304,8 +306,8 @@ _BLOCK_KINDS = (
 
 def value_of(text: str, name: str) -> str | None:
     """The value of the first `Name: value` or `Name=value` line."""
-    match = re.search(rf"^\s*{re.escape(name)}\s*[:=]\s*(.*?)\s*$", text, re.MULTILINE)
-    return match[1] if match else None
+    match = re.search(rf"^[ \t]*+{re.escape(name)}[ \t]*+[:=](.*)", text, re.MULTILINE)
+    return match[1].strip() or None if match else None
 
 
 def _whole(text: str | None) -> int | None:

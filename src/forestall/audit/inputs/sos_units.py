@@ -13,7 +13,7 @@ ROOTS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "
 UNIT_LIMIT = 5000
 DROP_IN_LIMIT = 50
 
-_LISTED = re.compile(r"[^\w@]*([\w@:.\\-]+\.service)\s+(\S+)\s+(\S+)\s+(\S+)")
+_LISTED = re.compile(r"[^\w@]*+([\w@:.\\-]+\.service)\s+(\S+)\s+(\S+)\s+(\S+)")
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _KEPT = {
     "MemoryLimit": "MemoryLimit",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from forestall.audit.inputs import gather, sos_layout
+from forestall.audit.inputs.files import open_file
 from forestall.audit.inputs.gather import Gathered
 from forestall.audit.inputs.sos_recording import SosReport, recording_of, without_made_up
 from forestall.audit.inputs.source import Seen
@@ -98,15 +99,12 @@ def _read_file(path: str, clock: Clock, limits: Limits) -> Iterator[Seen]:
     if name.endswith(LOCKED):
         raise InputError(f"{path} is encrypted", help="decrypt it with gpg first")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise InputError(f"{path} is neither a file nor a folder")
+        file = open_file(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}") from None
+    with file:
         meter = Meter(clock, limits)
-        reports = _Reports(name, about.st_mtime, clock, meter)
+        reports = _Reports(name, os.fstat(file.fileno()).st_mtime, clock, meter)
         yield from reports.read(unpacked(file, meter), 0)
         if reports.count == 0:
             raise InputError(

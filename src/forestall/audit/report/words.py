@@ -5,11 +5,10 @@ import math
 from datetime import UTC, datetime
 
 from forestall.model.codec import Json
-from forestall.model.finding import Fact, Severity
+from forestall.model.finding import Fact
 from forestall.units import format_bytes
 
 VALUE_LIMIT = 400
-SEVERITY_NAMES = tuple(severity.value for severity in Severity)
 
 
 def printable(text: str) -> str:

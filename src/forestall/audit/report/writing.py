@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from forestall.errors import InputError
+from forestall.journal import sync_folder
 
 
 @contextlib.contextmanager
@@ -16,7 +17,6 @@ def report_file(path: str) -> Iterator[TextIO]:
     An error leaves what was there before. Raises InputError where the file cannot be written.
     """
     target = os.path.realpath(path)
-    folder = os.path.dirname(target)
     partial = f"{target}.partial-{os.getpid()}-{os.urandom(4).hex()}"
     _ordinary(path, target)
     try:
@@ -35,7 +35,7 @@ def report_file(path: str) -> Iterator[TextIO]:
                 raise _unwritten(path, error) from None
         try:
             os.replace(partial, target)
-            _sync_folder(folder)
+            sync_folder(os.path.dirname(target))
         except OSError as error:
             raise _unwritten(path, error) from None
     except BaseException:
@@ -59,11 +59,3 @@ def _unwritten(path: str, error: OSError) -> InputError:
         f"{path}: the report was not written: {error.strerror}",
         help="name a file in a folder that exists and may be written",
     )
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ server may take. Only names of the expected form are opened.
 """
 
 import http.client
+import lzma
 import os
 import re
 import stat
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -26,6 +28,11 @@ MOST_BYTES_TOGETHER = 512 * 1024 * 1024
 PATIENCE_SECONDS = 30.0
 PATIENCE_TOGETHER_SECONDS = 300.0
 CHUNK_BYTES = 256 * 1024
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, RuntimeError, EOFError, OSError),
+)
 
 WANTED = re.compile(
     r"(?:.*/)?(?:advisories/almalinux\d+/ALSA-[\d:-]+\.json|products/[a-z0-9-]+\.md)"
@@ -115,7 +122,7 @@ def _archive(source: str) -> Iterator[File]:
                         data = _bounded(file, entry.filename, MOST_BYTES_EACH)
                     budget.spend(data)
                     yield File(name=entry.filename, data=data, at=at)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{source} is a damaged zip archive: {error}") from None
 
 
@@ -163,11 +170,11 @@ def _download(url: str, now: float) -> File:
     return File(name=urllib.parse.urlsplit(url).path, data=data, at=now)
 
 
-def _before_deadline(answer: IO[bytes], url: str) -> bytes:
+def _before_deadline(answer: http.client.HTTPResponse, url: str) -> bytes:
     """All of an answer; a server that sends a byte now and then is not waited for."""
     deadline = time.monotonic() + PATIENCE_TOGETHER_SECONDS
     data = bytearray()
-    while chunk := answer.read(CHUNK_BYTES):
+    while chunk := answer.read1(CHUNK_BYTES):
         data += chunk
         if len(data) > MOST_BYTES:
             raise InputError(f"{url} is larger than {MOST_BYTES // 1024**2} MiB")

@@ -27,6 +27,7 @@ from forestall.audit.tables.nouns import (
 )
 from forestall.audit.tables.sources import alma, front_matter, product, products_of, red_hat
 from forestall.errors import InputError
+from forestall.journal import replace_file, sync_folder
 from forestall.model.codec import Json, dumps, from_document, parse_json
 from forestall.units import DAY
 
@@ -355,13 +356,8 @@ def keep(tables: Tables, state: str) -> str:
     beside = {name: newest(getattr(ours, name)) for name in changed}
     path = os.path.join(state, STORED)
     os.makedirs(state, exist_ok=True)
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(dumps(Bundle(**changed, beside=beside)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync_folder(state)
+    text = dumps(Bundle(**changed, beside=beside)) + "\n"
+    replace_file(path, text.encode(), 0o644)
     return path
 
 
@@ -371,7 +367,7 @@ def forget(state: str) -> bool:
         os.unlink(os.path.join(state, STORED))
     except FileNotFoundError:
         return False
-    _sync_folder(state)
+    sync_folder(state)
     return True
 
 
@@ -379,12 +375,3 @@ def in_use(state: str) -> Tables:
     """The tables that rules judge by below this state folder."""
     kept = stored(state)
     return shipped() if kept is None else combined(shipped(), kept)
-
-
-def _sync_folder(path: str) -> None:
-    """A name is safe on disk once its folder is."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

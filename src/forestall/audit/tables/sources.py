@@ -7,7 +7,7 @@ which were never asked live.
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from forestall.audit.tables.nouns import LONGEST_TEXT, Advisory, Cycle, Flaw, Product
@@ -111,7 +111,7 @@ TOPICS = (
 """What a title says a fault needs, for one that nobody has looked at yet. None = everywhere."""
 
 _ECOSYSTEM = re.compile(r"AlmaLinux:(\d+)")
-_TITLE = re.compile(r"^\s*\*?\s*(.+?)\s*\((CVE-\d{4}-\d{4,7})\)\s*$", re.MULTILINE)
+_TITLE = re.compile(r"(?:\*\s*+)?(.+)\((CVE-\d{4}-\d{4,7})\)")
 
 
 def alma(document: Json) -> tuple[Advisory, list[Flaw]] | None:
@@ -133,7 +133,7 @@ def alma(document: Json) -> tuple[Advisory, list[Flaw]] | None:
             return None
         flaws = [
             Flaw(cve=cve, title=_short(title), needs=_needs(title))
-            for title, cve in dict.fromkeys(_TITLE.findall(str(document.get("details", ""))))
+            for title, cve in _titles(str(document.get("details", "")))
             if SUBJECT.search(title)
         ]
         el, package = fixed[0]
@@ -148,6 +148,14 @@ def alma(document: Json) -> tuple[Advisory, list[Flaw]] | None:
         name = document.get("id") if isinstance(document, dict) else None
         raise InputError(f"{name or 'a document'} is no OSV advisory: {error!r}") from None
     return advisory, flaws
+
+
+def _titles(details: str) -> Iterator[tuple[str, str]]:
+    """Each fault and its number, of the lines ` * kernel: what is wrong (CVE-...)`, once."""
+    lines = dict.fromkeys(line.strip() for line in details.splitlines())
+    for match in map(_TITLE.fullmatch, lines):
+        if match is not None:
+            yield match[1].strip(), match[2]
 
 
 _PRODUCT = re.compile(r"Red Hat Enterprise Linux (\d+)(\.\d+)?(?: .*)?")

@@ -15,7 +15,7 @@ from forestall.incident.review.claims import Claim
 from forestall.incident.review.compose import compose
 from forestall.incident.review.render import render
 from forestall.incident.review.verify import REVIEW_BYTES_MAX
-from forestall.journal import sync_folder
+from forestall.journal import replace_file
 from forestall.model import codec
 from forestall.model.bundle import Bundle
 from forestall.model.review import Review
@@ -128,20 +128,9 @@ def _is_untouched_draft(path: str, evidence: str) -> bool:
 
 def _write(path: str, text: bytes) -> None:
     """Replace a file whole, durably: a review is never half a review."""
-    folder = os.path.dirname(path) or "."
-    partial = f"{path}.partial-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        # Private, and never through a link that somebody put in its way in a shared folder.
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(folder)
+        replace_file(path, text)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
         raise InputError(
             f"{path}: the review was not written: {error.strerror}",
             help="-o FILE writes it elsewhere",

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from tests.fakes.tables import file_of, osv, red_hat_cve
 
-from forestall.audit.tables import STORED, Tables, combined, load, shipped, stored
+from forestall.audit.tables import STORED, Tables, combined, fetch, load, shipped, stored
 from forestall.audit.tables.fetch import read
 from forestall.audit.tables.nouns import Bundle, Origin, day
 from forestall.audit.tables.refresh import forget, in_use, keep, refreshed
@@ -449,3 +449,35 @@ def test_addresses_that_are_not_fetched(url):
     """Plain http from elsewhere, and no address at all."""
     with pytest.raises(ForestallError):
         list(read(url, AT))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_bytes_in_a_whole_archive(tmp_path, method):
+    """Whatever packed it complains in its own way; it is one clear error."""
+    archive = tmp_path / "osv.zip"
+    with zipfile.ZipFile(archive, "w", method) as file:
+        file.writestr("advisories/almalinux9/ALSA-2026:1.json", bytes(range(256)) * 20)
+    data = bytearray(archive.read_bytes())
+    start = data.index(b".json") + len(b".json")
+    data[start : start + 20] = b"\xff" * 20
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="damaged zip"):
+        list(read(str(archive), AT))
+
+
+def test_a_server_that_drips_is_left_at_the_deadline(monkeypatch):
+    """A byte now and then does not fill a piece first: the time is looked at after each."""
+
+    class Drip:
+        def __init__(self):
+            self.pieces = 0
+
+        def read1(self, size):
+            self.pieces += 1
+            return b"x"
+
+    drip = Drip()
+    monkeypatch.setattr(fetch, "PATIENCE_TOGETHER_SECONDS", 0.0)
+    with pytest.raises(TimeoutError):
+        fetch._before_deadline(drip, "https://example")
+    assert drip.pieces <= 2
