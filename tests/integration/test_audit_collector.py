@@ -58,6 +58,9 @@ def test_this_machine_as_it_sees_itself(shell):
         "hugetlb_bytes": 0,
         "commit_limit_bytes": 0,
         "mounts": (),
+        # Other tests' servers come and go beside this one.
+        "databases": (),
+        "postgres": (),
     }
     assert dataclasses.replace(recorded, **moving) == dataclasses.replace(live, **moving)
     assert recorded.memory.mem_total_bytes == live.memory.mem_total_bytes
@@ -415,8 +418,8 @@ def test_a_real_postgresql(tmp_path):
             file.write("work_mem = '5MB'\ninclude_dir 'more'\n")
         recorded = read_facts(RecordedHost(run(["dash"])), SystemClock()).postgres
         live = read_facts(Host(), SystemClock()).postgres
-    assert recorded == live
     (ours,) = (found for found in recorded if found.data_directory == str(data))
+    assert ours in live
     assert ours.shared_buffers_bytes == 16 * 2**20
     assert ours.work_mem_bytes == 7 * 2**20
     assert ours.complete
