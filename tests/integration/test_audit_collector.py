@@ -58,9 +58,12 @@ def test_this_machine_as_it_sees_itself(shell):
         "hugetlb_bytes": 0,
         "commit_limit_bytes": 0,
         "mounts": (),
-        # Other tests' servers come and go beside this one.
+        # Other tests' programs come and go beside this one.
         "databases": (),
         "postgres": (),
+        "guards": (),
+        "monitors": (),
+        "unseen": {},
     }
     assert dataclasses.replace(recorded, **moving) == dataclasses.replace(live, **moving)
     assert recorded.memory.mem_total_bytes == live.memory.mem_total_bytes
