@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime
 
+import pytest
 from tests.fakes.facts import healthy, seed_like, with_sysctls
 
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, role_of
 from forestall.audit.rule import PASS, Rule, fail, unknown
+from forestall.audit.rules import RULES
 from forestall.audit.tables import shipped
 from forestall.audit.waivers import Waiver, Waivers
 from forestall.model.finding import Cost, FindingState, Severity
@@ -210,3 +212,13 @@ def test_only_tables_that_these_hosts_were_judged_by_are_called_stale():
     assert "life cycles of debian, rhel are" in stale(healthy(), seed_like())
     assert stale(seed_like(), only=["PAN-001"]) == ""
     assert stale() == stale(None) == ""
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_rule_can_be_waived(rule):
+    """A host that could not be read is UNKNOWN on the rule; with a waiver it is WAIVED."""
+    policy, unread = waived(waiver(rule=rule.id)), Seen(name="db01", problem="timed out")
+    (found,) = judge_host(unread, policy, (rule,), AT).findings()
+    assert (found.rule, found.state) == (rule.id, FindingState.WAIVED)
+    (other,) = judge_host(Seen(name="web1", problem="timed out"), policy, (rule,), AT).findings()
+    assert other.state is FindingState.UNKNOWN
