@@ -215,6 +215,9 @@ def _on_streams(args: argparse.Namespace, about: About) -> list[Report]:
 def _in_files(args: argparse.Namespace, about: About, files: contextlib.ExitStack) -> list[Report]:
     """The reports in files that were asked for, each imported by need."""
     reports: list[Report] = []
+    paths = [os.path.realpath(path) for name in REPORTS if (path := getattr(args, name))]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UsageError(f"{twice[0]} is named for two reports", help="name a file for each")
     for name in REPORTS:
         path = getattr(args, name)
         if path is not None:

@@ -86,7 +86,7 @@ def test_cut_to_less_than_the_service_holds(coredump, systemd, state):
     """4 GiB do not fit into systemd-coredump's 2 GiB of before version 251."""
     found = judged(replace(host(coredump=coredump), systemd_version=systemd))
     assert found.state is state
-    assert state is PASS or "4.0 GiB held, and systemd-coredump cuts at" in found.text
+    assert state is not FAIL or "4.0 GiB held, and systemd-coredump cuts at" in found.text
 
 
 def test_only_python_services_of_the_sites_own():
