@@ -245,6 +245,11 @@ def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
             f"the facts of {plural(len(ages), 'host')} are more than a day old, the oldest "
             f"{format_duration(max(age for age in ages if age))}: what changed since is not in them"
         )
+    if fleet.ahead:
+        yield (
+            f"the facts of {plural(fleet.ahead, 'host')} are of a later moment than this one: a "
+            "clock is wrong, and ages and uptimes with it"
+        )
     names = {row.name for row in fleet.rows}
     for option in roles:
         pattern = option.partition("=")[2]

@@ -77,6 +77,9 @@ def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
     young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time())) + "\n")
     main(["audit", "facts", str(young), *FINE])
     assert "more than a day old" not in capsys.readouterr().out
+    young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time() + 86_400)) + "\n")
+    main(["audit", "facts", str(young), *FINE])
+    assert "the facts of 1 host are of a later moment" in capsys.readouterr().out
 
 
 def test_every_rule_has_a_line_and_optional_ones_on_request(fleet, capsys):
