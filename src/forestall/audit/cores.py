@@ -48,6 +48,13 @@ def lost_for(facts: HostFacts, unit: UnitFacts, held_bytes: int) -> tuple[str, s
     return None
 
 
+def may_be_cut(facts: HostFacts, held_bytes: int) -> bool:
+    """Whether systemd-coredump's settings would decide, and were not read."""
+    if not uses_systemd(facts.sysctls.get(PATTERN, "")) or _kept_bytes(facts) is not None:
+        return False
+    return facts.coredump is None or held_bytes > OLD_DEFAULT_SIZE_BYTES
+
+
 def uses_systemd(pattern: str) -> bool:
     """Whether systemd-coredump takes the cores."""
     return pattern.startswith("|") and "systemd-coredump" in pattern.split()[0]

@@ -27,6 +27,7 @@ RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 """0 is the gravest."""
 
 TEXT_LIMIT = 2000
+AHEAD_SECONDS = 300.0
 
 _STATE_CODE = {state: code << 2 for code, state in enumerate(STATES)}
 # By the plain strings: an enum's own hash is a call into Python, and a fleet makes millions.
@@ -212,6 +213,8 @@ class Fleet:
         self._used = Used(rules)
         self.denied_databases: list[str] = []
         """Hosts that run a large database and whose roles do not say so."""
+        self.ahead = 0
+        """Hosts whose facts are of a later moment than that of judgement: a clock is wrong."""
 
     def add(self, audit: HostAudit) -> HostRow:
         """Count one host in."""
@@ -235,6 +238,7 @@ class Fleet:
         self._columns = []
         host = audit.posture
         self._used.add(host)
+        self.ahead += host is not None and host.facts.at - audit.at > AHEAD_SECONDS
         denied = host is not None and host.terms.roles is not None and not host.is_database_host
         if denied and host is not None and host.holds_database:
             self.denied_databases.append(audit.name)

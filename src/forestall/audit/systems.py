@@ -74,6 +74,13 @@ def system_of(os_id: str | None, version: str | None, name: str | None) -> Syste
         product="centos-stream" if stream else product,
         extension=extension,
         # testing and unstable have no VERSION_ID.
-        rolling=os_id in ROLLING or (os_id == "debian" and version is None),
+        rolling=os_id in ROLLING or _is_testing(os_id, version, name),
         stream=stream,
     )
+
+
+def _is_testing(os_id: str | None, version: str | None, name: str | None) -> bool:
+    """Debian testing or unstable by its name; a release whose version was not read has a number."""
+    if os_id != "debian" or version is not None:
+        return False
+    return name is not None and not any(letter.isdigit() for letter in name)

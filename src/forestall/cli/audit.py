@@ -215,6 +215,9 @@ def _on_streams(args: argparse.Namespace, about: About) -> list[Report]:
 def _in_files(args: argparse.Namespace, about: About, files: contextlib.ExitStack) -> list[Report]:
     """The reports in files that were asked for, each imported by need."""
     reports: list[Report] = []
+    paths = [os.path.realpath(path) for name in REPORTS if (path := getattr(args, name))]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UsageError(f"{twice[0]} is named for two reports", help="name a file for each")
     for name in REPORTS:
         path = getattr(args, name)
         if path is not None:
@@ -241,6 +244,11 @@ def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
         yield (
             f"the facts of {plural(len(ages), 'host')} are more than a day old, the oldest "
             f"{format_duration(max(age for age in ages if age))}: what changed since is not in them"
+        )
+    if fleet.ahead:
+        yield (
+            f"the facts of {plural(fleet.ahead, 'host')} are of a later moment than this one: a "
+            "clock is wrong, and ages and uptimes with it"
         )
     names = {row.name for row in fleet.rows}
     for option in roles:

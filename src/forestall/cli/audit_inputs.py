@@ -5,6 +5,7 @@ Each reader is imported when its word is used, so that none of them costs the ot
 
 import argparse
 import importlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -128,15 +129,28 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
     Hosts of one kind of input stream through; of several kinds, what is told of one host is merged.
     """
     named = groups(args.inputs)
-    listed = [host for path in args.inventory or () for host in read_inventory(path)]
+    every = [host for path in args.inventory or () for host in read_inventory(path)]
+    listed, refused = reachable(every)
     if listed:
         named.append(("ssh", [host.destination for host in listed]))
-    named = named or [("local", [])]
-    found = by_inventory(_each(named, args, clock), listed)
+    named = named or ([] if refused else [("local", [])])
+    found = itertools.chain(refused, by_inventory(_each(named, args, clock), listed))
     if len({kind for kind, _ in named}) == 1 or getattr(args, "apart", False):
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
     return iter(merge_seen(found))
+
+
+def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[Seen]]:
+    """The hosts whose addresses can be asked, and the others with why; one stops nobody else."""
+    listed, refused = [], []
+    for host in every:
+        try:
+            destination(host.destination)
+            listed.append(host)
+        except UsageError as error:
+            refused.append(Seen(name=host.name, problem=error.message))
+    return listed, refused
 
 
 def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator[Seen]:

@@ -48,7 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DAY",
         help="the day of data that does not tell its own (default: when the file was changed)",
     )
-    parser.add_argument("--force", action="store_true", help="take data older than what is in use")
+    parser.add_argument(
+        "--force", action="store_true", help="take data that is older or less than what is in use"
+    )
     parser.add_argument("--export", metavar="FILE", help="write the tables in use as one bundle")
     parser.add_argument(
         "--restore-shipped", action="store_true", help="go back to the tables of this version"

@@ -59,6 +59,14 @@ def test_a_role_that_takes_the_database_rules_away_is_told(fleet, capsys):
     assert "role" not in capsys.readouterr().err
 
 
+def test_two_reports_in_one_file_are_refused(fleet, tmp_path, capsys):
+    """The second would replace the first without a word."""
+    same = str(tmp_path / "out")
+    assert main(["audit", "facts", str(fleet), "--html", same, "--sarif", same]) == 2
+    assert "named for two reports" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
     """Of many hosts the table shows no age of each."""
     main(["audit", "facts", str(fleet), *FINE])
@@ -69,6 +77,9 @@ def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
     young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time())) + "\n")
     main(["audit", "facts", str(young), *FINE])
     assert "more than a day old" not in capsys.readouterr().out
+    young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time() + 86_400)) + "\n")
+    main(["audit", "facts", str(young), *FINE])
+    assert "the facts of 1 host are of a later moment" in capsys.readouterr().out
 
 
 def test_every_rule_has_a_line_and_optional_ones_on_request(fleet, capsys):

@@ -4,7 +4,7 @@ from tests.fakes.facts import healthy
 
 from forestall.audit.inputs.inventory import InventoryHost
 from forestall.audit.inputs.source import Seen
-from forestall.cli.audit_inputs import by_inventory
+from forestall.cli.audit_inputs import by_inventory, reachable
 
 
 def test_a_host_is_told_under_its_name_in_the_inventory():
@@ -21,6 +21,16 @@ def test_a_host_is_told_under_its_name_in_the_inventory():
     told = list(by_inventory(iter(found), listed))
     assert [seen.name for seen in told] == ["db01", "web01", "other"]
     assert [seen.facts is None for seen in told] == [False, True, False]
+
+
+def test_an_address_that_is_none_stops_nobody_else():
+    """It is a problem beside the name of its host."""
+    sound = InventoryHost(name="web01")
+    evil = InventoryHost(name="db01", address="-oProxyCommand=touch x")
+    listed, refused = reachable([evil, sound])
+    assert listed == [sound]
+    assert [(seen.name, seen.facts) for seen in refused] == [("db01", None)]
+    assert "not a host" in refused[0].problem
 
 
 def test_an_address_under_several_names_is_told_under_each():

@@ -48,6 +48,20 @@ def test_a_quiet_log_exits_with_0(log, capsys):
     assert "no OOM kill" in capsys.readouterr().out
 
 
+def test_a_log_that_ends_between_the_zones_blames_nobody(tmp_path, capsys):
+    """Half of the zones are no host: neither hidden processes nor a setting are to blame."""
+    whole = (Path(__file__).parents[2] / "data/oom/guest-6.1/leak_kill.console").read_text()
+    end = whole.index("lowmem_reserve")
+    path = tmp_path / "cut"
+    path.write_text(whole[:end])
+    assert main(["audit", "oom", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "who held it cannot be named for sure" in out
+    assert "does not list" not in out
+    assert "oom_dump_tasks=1" not in out
+    assert "the input ends inside the report" in out
+
+
 def test_json_is_one_document(log, capsys):
     """--json can be read back into the same nouns."""
     assert main(["audit", "oom", log(INCIDENT), "--json"]) == 1

@@ -204,6 +204,9 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     }.get(out.shortage, "the host")
     if event.kind is Kind.KILL_LINE:
         return "Only the kill is in the log, not the report before it."
+    cut = not event.tasks and not (event.kills or event.chosen or event.panic)
+    if cut and culprits and culprits[0].kind is HolderKind.UNLISTED:
+        return f"Memory ran out in {where}; who held it was in lines that are missing here."
     if culprits and culprits[0].kind is HolderKind.UNLISTED:
         return f"Memory ran out in {where}; processes that the log does not list held most of it."
     if not culprits:

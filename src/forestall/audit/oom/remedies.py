@@ -55,6 +55,9 @@ def next_steps(
         steps.append("sysctl vm.oom_kill_allocating_task=0, so that who holds most is killed.")
     if event.tasks_header and not event.tasks:
         steps.append("Give the whole log and not what grep leaves of it: dmesg, journalctl -k.")
+    elif not event.tasks and ending is Ending.UNKNOWN:
+        # The log ends before the place of the table; finding the rest of it is said already.
+        pass
     elif not event.tasks and ending is not Ending.REFUSED and not event.nothing_killable:
         steps.append("sysctl vm.oom_dump_tasks=1, so that the next report has its table.")
     if ending is Ending.NOBODY_KILLED or (event.nothing_killable and event.panic):

@@ -111,7 +111,9 @@ def ram_bytes(event: Event) -> int | None:
     """What the host's kernel manages: by its zones, else RAM less what is reserved."""
     managed = [zone.managed_bytes for zone in event.zones]
     whole = event.constraint in (None, Constraint.NONE)
-    if whole and managed and None not in managed:
+    # The RAM is told after the zones: without it and all that follows, zones may be missing.
+    cut = event.ram_pages is None and not (event.tasks or event.chosen or event.kills)
+    if whole and managed and None not in managed and (not cut or event.panic):
         return sum(size for size in managed if size is not None)
     if event.ram_pages is None:
         return None

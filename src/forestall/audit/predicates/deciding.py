@@ -115,6 +115,10 @@ class _Host:
         return self._judged[name]
 
 
+AHEAD_SECONDS = 300.0
+"""Facts of a later moment than this have no age: one of the two clocks is wrong."""
+
+
 def evaluate(
     predicate: Predicate,
     hosts: Iterable[Seen],
@@ -136,6 +140,8 @@ def evaluate(
         why, facts = seen.problem or "it was not seen", seen.facts
         if facts is not None and max_age_seconds is not None and at - facts.at > max_age_seconds:
             why, facts = f"its facts are {format_duration(at - facts.at)} old", None
+        elif facts is not None and max_age_seconds is not None and facts.at - at > AHEAD_SECONDS:
+            why, facts = f"its facts are of {format_duration(facts.at - at)} from now", None
         tally.add(_Host(seen.name, facts, why, at, policy))
     for name in missing:
         tally.add(_Host(name, None, "it was expected and not seen", at, policy))

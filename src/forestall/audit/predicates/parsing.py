@@ -56,7 +56,7 @@ _TOKEN = re.compile(
     | (?P<string>"[^"]*"|'[^']*')
     | (?P<operator><=|>=|!=|!~|==|=|<|>|~|\(|\)|:)
     | (?P<pointer>/[^\s()<>=!:]*)
-    | (?P<number>\d[\w.*?-]*)
+    | (?P<number>-?\d[\w.*?-]*)
     | (?P<word>[A-Za-z_*?][\w.*?@/-]*|\.\w+)""",
     re.VERBOSE,
 )

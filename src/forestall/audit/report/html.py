@@ -72,7 +72,7 @@ td.P { color: var(--dim); } td a { color: inherit; display: block; text-decorati
 .rules td.n { text-align: right; } .tag { border-radius: .25rem; padding: .05rem .4rem; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0;
   padding: .4rem .8rem; }
-summary { cursor: pointer; font-weight: 600; }
+summary { cursor: pointer; font-weight: 600; overflow-wrap: anywhere; }
 .finding { margin: .8rem 0; padding-left: .8rem; border-left: 4px solid var(--line); }
 .finding:target { background: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .3rem 0; }

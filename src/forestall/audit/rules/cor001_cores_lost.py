@@ -9,7 +9,7 @@ process holds.
 import re
 
 from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
-from forestall.audit.cores import PATTERN, lost_everywhere, lost_for
+from forestall.audit.cores import PATTERN, lost_everywhere, lost_for, may_be_cut
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
@@ -19,6 +19,8 @@ from forestall.model.finding import Cost, Service, Severity
 
 PYTHON = re.compile(r"python|pypy|gunicorn|uwsgi|uvicorn|celery")
 """How the names of processes begin that are Python, or are mostly used with it."""
+
+NOT_READ = "systemd-coredump's settings or version could not be read."
 
 
 def judge(host: Posture) -> Judgement:
@@ -44,6 +46,8 @@ def judge(host: Posture) -> Judgement:
         if (said := lost_for(facts, unit, held)) is not None
     ]
     if not found:
+        if any(may_be_cut(facts, held) for _, _, held in python):
+            return unknown("Whether cores are kept whole is unknown: " + NOT_READ)
         return PASS
     reads = tuple(f"{one.pointer}/{field}" for one, _, field in found[:NAMED_MOST])
     return _lost(host, [one for one, _, _ in found], found[0][1], reads)

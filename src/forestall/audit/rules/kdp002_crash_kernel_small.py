@@ -44,7 +44,8 @@ def judge(host: Posture) -> Judgement:
         return NOT_IN_TABLE
     if reserved is None:
         reserved = _asked_for(facts.cmdline, total)
-        if reserved is None:
+        # One that is armed lies in memory that something set aside, whatever the line says.
+        if reserved is None or (reserved == 0 and facts.crash_kernel_loaded):
             why = host.why_unseen("crash_kernel_bytes", "it was not read")
             return unknown(f"How much is set aside for the crash kernel is unknown: {why}.")
     if reserved >= needed:

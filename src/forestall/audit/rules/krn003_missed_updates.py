@@ -8,7 +8,7 @@ host that lacks one of these lacks the others too.
 from dataclasses import replace
 from functools import lru_cache
 
-from forestall.audit.exposure import exposure, has_paid_stream, subject
+from forestall.audit.exposure import exposure, has_paid_stream, reservations, subject
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.tables import Update
@@ -40,7 +40,7 @@ def judge(host: Posture) -> Judgement:
     if late and facts.livepatches and not facts.effective_release:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
-        judged = _missed(kernel.release, late, host.at // DAY, host.tables.aged(major, host.at))
+        judged = _missed(kernel.release, late, host.at // DAY, reservations(host, major))
         return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)
     if until is None or until < limit:

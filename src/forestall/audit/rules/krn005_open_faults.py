@@ -8,7 +8,7 @@ because fixes are carried back to old upstream numbers.
 
 from functools import lru_cache
 
-from forestall.audit.exposure import Exposure, exposure, subject
+from forestall.audit.exposure import Exposure, exposure, reservations, subject
 from forestall.audit.posture import Posture
 from forestall.audit.reach import places, reached
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
@@ -40,7 +40,7 @@ def judge(host: Posture) -> Judgement:
             )
         evidence = places(_met(found, answers), facts)
         reads = (*(EFFECTIVE if facts.effective_release else RULE.reads), *evidence)
-        aged = host.tables.aged(kernel.el_major or 0, host.at)
+        aged = reservations(host, kernel.el_major or 0)
         return _open(kernel.release, found, answers, reads, aged)
     if None in answers:
         return unknown(

@@ -20,6 +20,10 @@ def judge(host: Posture) -> Judgement:
         return unknown(headroom(host.facts).text)
     if left >= LOW_SHARE * total:
         return PASS
+    memory = host.facts.memory
+    no_swap_read = memory.swap_free_bytes is None and memory.swap_total_bytes != 0
+    if no_swap_read and left == memory.headroom_bytes:
+        return unknown("Little memory is left, and how much swap is free could not be read.")
     room = headroom(host.facts)
     reads = tuple(fact.pointer for fact in room.facts)
     return fail(f"Memory is nearly gone now: {room.text}", *reads)

@@ -7,6 +7,8 @@ then 0 is found only where memory exhaustion itself panics the host, since a cra
 memory is just what may not come up. A kubelet sets 10 on its node.
 """
 
+from dataclasses import replace
+
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
@@ -16,6 +18,11 @@ STAYS_DOWN = ("halt", "poweroff", "shell")
 
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NOT_READ = unknown("Whether the host comes back is unknown: its panic settings could not be read.")
+
+MAYBE_KDUMP = unknown(
+    "kernel.panic=0: unless kdump is armed, which could not be read, this host stays down.",
+    remedy="read /sys/kernel/kexec_crash_loaded, or set kernel.panic=10",
+)
 
 
 def judge(host: Posture) -> Judgement:
@@ -33,6 +40,8 @@ def judge(host: Posture) -> Judgement:
         return PASS
     if facts.crash_kernel_loaded:
         return _only_kdump(host)
+    if facts.crash_kernel_loaded is None and host.number("vm.panic_on_oom") == 0:
+        return replace(MAYBE_KDUMP, severity=_severity(host))
     return fail(
         "After any panic this host stays down until someone resets it: kernel.panic=0.",
         severity=_severity(host),

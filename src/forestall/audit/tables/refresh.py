@@ -196,11 +196,16 @@ def _check_age(given: str, there: str, what: str, force: bool) -> None:
 
 def _with_products(table: LifeCycles, given: Mapping[str, Product], force: bool) -> LifeCycles:
     kept = {one.name: one for one in table.products}
-    for name, one in given.items():
+    for name, one in tuple(given.items()):
         if name in kept:
             _check_age(one.as_of, kept[name].as_of, f"dates of {name}", force)
         if not one.cycles:
             raise InputError(f"{name} has no releases in it", help=GIVEN)
+        if name in kept and not force:
+            # Part of a product (a cut answer) takes none of its other releases away.
+            told = {row.cycle for row in one.cycles}
+            rest = tuple(row for row in kept[name].cycles if row.cycle not in told)
+            given = {**given, name: dataclasses.replace(one, cycles=(*one.cycles, *rest))}
     products = tuple((kept | dict(given))[name] for name in sorted(kept | dict(given)))
     as_of = max(one.as_of for one in given.values())
     return LifeCycles(origins=_origins(table.origins, END_OF_LIFE, as_of), products=products)
@@ -214,8 +219,16 @@ def _with_alma(table: Advisories, found: _Gathered, force: bool) -> Advisories:
         _check_age(
             found.alma_until, coverage[el].until, f"advisories of Enterprise Linux {el}", force
         )
-    coverage |= {el: Coverage(el=el, until=found.alma_until) for el in majors}
-    kept = [one for one in table.advisories if not (one.el in majors and _is_alma(one))]
+    given = {one.id for one in found.alma}
+    ours = [one for one in table.advisories if one.el in majors and _is_alma(one)]
+    # Less than is known of a major is no database: it adds, and does not say how far one reaches.
+    whole = majors if force else majors - {one.el for one in ours if one.id not in given}
+    coverage |= {el: Coverage(el=el, until=found.alma_until) for el in whole}
+    kept = [
+        one
+        for one in table.advisories
+        if not (_is_alma(one) and (one.el in whole or one.id in given))
+    ]
     return _whole(
         (*kept, *found.alma),
         # What somebody has looked at outweighs what a title says.

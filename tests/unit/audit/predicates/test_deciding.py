@@ -1,5 +1,7 @@
 """Answers: true, false and unknown, and which hosts made them so."""
 
+from dataclasses import replace
+
 import pytest
 from tests.fakes.facts import GIB, healthy, seed_like, unit, with_sysctls
 
@@ -45,6 +47,15 @@ def test_what_was_not_read_is_unknown_and_a_false_goes_before():
         ("db02", "swap_total_bytes was not read")
     ]
     assert ask(SWAP, host("db02", swap=None), host("db03", swap=0)).answer is NO
+
+
+def test_facts_from_the_future_have_no_age():
+    """Where an age is asked for, a clock that runs ahead does not make facts fresh for ever."""
+    ahead = Seen(name="a", facts=replace(healthy(), at=AT + 10 * 86_400))
+    assert ask("all host: psi", ahead, max_age_seconds=86_400).answer is UNKNOWN
+    assert ask("all host: psi", ahead).answer is YES
+    near = Seen(name="a", facts=replace(healthy(), at=AT + 60))
+    assert ask("all host: psi", near, max_age_seconds=86_400).answer is YES
 
 
 def test_a_rule_that_is_unknown_on_a_host_is_called_so():

@@ -40,6 +40,16 @@ def test_values_are_read_by_their_names_kind(text, value):
     assert compared(text).right.value == value
 
 
+def test_numbers_below_zero():
+    """OOM scores and kernel.panic have them; a size has not."""
+    assert compared("unit(a.service).oom_score_adjust <= -900").right.value == -900
+    assert compared("kernel.panic != -1").right.value in (-1, "-1")
+    with pytest.raises(PredicateError):
+        parse("all host: mem_total_bytes > -1GiB")
+    with pytest.raises(PredicateError):
+        parse("count(host: psi) >= -1")
+
+
 def test_and_binds_before_or_and_not_before_and():
     """`a or not b and c` is `a or ((not b) and c)`; parentheses change it."""
     a, b, c = "psi", "zswap", "kubernetes"

@@ -34,6 +34,20 @@ def judged(facts, terms=None):
 
 
 @pytest.mark.parametrize(
+    ("changes", "rss", "state"),
+    [
+        ({"coredump": None}, GIB, UNKNOWN),
+        ({"systemd_version": None}, 4 * GIB, UNKNOWN),
+        ({"systemd_version": None}, GIB, PASS),
+        ({}, 4 * GIB, PASS),
+    ],
+)
+def test_settings_that_were_not_read_are_no_pass(changes, rss, state):
+    """systemd-coredump cuts at 2G or at 32G, and who knows neither knows nothing."""
+    assert judged(replace(host(rss=rss), **changes)).state is state
+
+
+@pytest.mark.parametrize(
     ("facts", "state"),
     [
         (host(), PASS),
@@ -65,14 +79,14 @@ def test_cores_lost(facts, state):
         (CoredumpFacts(process_size_max_bytes=GIB, external_size_max_bytes=8 * GIB), 252, PASS),
         (CoredumpFacts(), 252, PASS),
         (CoredumpFacts(), 250, FAIL),
-        (CoredumpFacts(), None, PASS),
+        (CoredumpFacts(), None, UNKNOWN),
     ],
 )
 def test_cut_to_less_than_the_service_holds(coredump, systemd, state):
     """4 GiB do not fit into systemd-coredump's 2 GiB of before version 251."""
     found = judged(replace(host(coredump=coredump), systemd_version=systemd))
     assert found.state is state
-    assert state is PASS or "4.0 GiB held, and systemd-coredump cuts at" in found.text
+    assert state is not FAIL or "4.0 GiB held, and systemd-coredump cuts at" in found.text
 
 
 def test_only_python_services_of_the_sites_own():

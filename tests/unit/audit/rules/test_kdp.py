@@ -167,7 +167,14 @@ def test_arm_with_large_pages_needs_more():
 )
 def test_crash_kernel_size_from_the_command_line(cmdline, expected):
     """Where only the command line is known it is read as the kernel reads it, ranges and all."""
-    assert state(SIZE, rhel(cmdline=cmdline, crash_kernel_bytes=None)) is expected
+    facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=None)
+    assert state(SIZE, facts) is expected
+
+
+def test_an_armed_kdump_contradicts_a_line_without_memory_for_it():
+    """Something set memory aside, and how much was not read."""
+    facts = rhel(cmdline="ro quiet", crash_kernel_bytes=None, crash_kernel_loaded=True)
+    assert state(SIZE, facts) is UNKNOWN
 
 
 def test_auto_is_the_kernels_own_choice():

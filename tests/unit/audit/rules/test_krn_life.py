@@ -131,10 +131,18 @@ def test_what_is_not_in_the_table_is_unknown():
     assert "refresh" in newer.remedy
 
 
+def test_a_debian_whose_version_was_not_read_is_unknown():
+    """It is not taken for testing, which has no version to read."""
+    release = healthy(os_id="debian", os_version_id=None, os_name="Debian GNU/Linux 12 (bookworm)")
+    assert past(release).state is UNKNOWN
+    assert past(healthy(os_id="debian", os_version_id=None, os_name=None)).state is UNKNOWN
+
+
 def test_rolling_distributions_have_no_end():
     """Arch, and Debian's testing, which names no version."""
     assert past(healthy(os_id="arch", os_version_id=None)).state is NOT_APPLICABLE
-    assert past(healthy(os_id="debian", os_version_id=None)).state is NOT_APPLICABLE
+    testing = healthy(os_id="debian", os_version_id=None, os_name="Debian GNU/Linux forky/sid")
+    assert past(testing).state is NOT_APPLICABLE
 
 
 def test_old_dates_say_so():

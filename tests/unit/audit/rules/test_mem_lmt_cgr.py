@@ -28,7 +28,13 @@ def memory(facts, **changes):
 
 @pytest.mark.parametrize(
     ("available", "swap_free", "state"),
-    [(GIB, GIB, FAIL), (3 * GIB, GIB, PASS), (None, GIB, UNKNOWN)],
+    [
+        (GIB, GIB, FAIL),
+        (3 * GIB, GIB, PASS),
+        (None, GIB, UNKNOWN),
+        (GIB, None, UNKNOWN),
+        (9 * GIB, None, PASS),
+    ],
 )
 def test_little_left_is_now(available, swap_free, state):
     """Below a tenth of 32 + 4 GiB it is not about tonight, and nothing is graver."""

@@ -50,12 +50,13 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
     ("panic", "armed", "action", "expected"),
     [
         ("0", False, None, FAIL),
-        ("0", None, None, FAIL),
         ("0", True, None, PASS),
         ("0", True, "reboot", PASS),
         ("0", True, "halt", FAIL),
         ("10", True, "poweroff", FAIL),
         ("10", None, "poweroff", UNKNOWN),
+        ("0", None, None, UNKNOWN),
+        ("0", None, "reboot", UNKNOWN),
         ("10", False, "poweroff", PASS),
         ("10", False, None, PASS),
         ("-1", False, None, PASS),
@@ -76,6 +77,9 @@ def test_staying_down_is_grave_only_where_a_panic_is_expected():
     assert found(DOWN, calm).severity is Severity.LOW
     assert found(DOWN, seed_like()).severity is Severity.HIGH
     assert state(DOWN, seed_like(container="docker")) is NOT_APPLICABLE
+    unseen = sysctls(healthy(crash_kernel_loaded=None), kernel__panic="0")
+    assert found(DOWN, unseen).severity is Severity.LOW
+    assert state(DOWN, seed_like(crash_kernel_loaded=None)) is FAIL
 
 
 @pytest.mark.parametrize(

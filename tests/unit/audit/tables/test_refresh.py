@@ -43,6 +43,7 @@ def test_advisories_of_a_major_are_replaced():
     found = refresh(
         file_of("advisories/almalinux9/ALSA-2026:60001.json", NEW),
         file_of("advisories/almalinux9/ALSA-2026:60002.json", other),
+        force=True,
     )
     rows = [one for one in found.tables.advisories.advisories if one.el == 9]
     assert [(one.id, one.cves) for one in rows] == [("ALSA-2026:60001", ("CVE-2026-70001",))]
@@ -53,6 +54,26 @@ def test_advisories_of_a_major_are_replaced():
     assert [one for one in found.tables.advisories.advisories if one.el == 8]
     assert any(line.startswith("+ advisory EL9 ALSA-2026:60001") for line in found.changes)
     assert any(line.startswith("- advisory EL9 ALSA-2025:13962") for line in found.changes)
+
+
+def test_one_advisory_is_no_database():
+    """It is added; the others stay, and how far the table reaches does not change.
+
+    Else one file would acquit every host of all that the file does not hold.
+    """
+    found = refresh(file_of("ALSA-2026:60001.json", NEW)).tables
+    before = {one.id for one in shipped().advisories.advisories}
+    after = {one.id for one in found.advisories.advisories}
+    assert after == before | {"ALSA-2026:60001"}
+    assert found.covered_until(9) == shipped().covered_until(9)
+
+
+def test_part_of_a_product_takes_no_release_away():
+    """An answer that was cut after RHEL 9 leaves RHEL 7 past its end."""
+    part = [{"cycle": "9", "releaseDate": "2022-05-18", "eol": "2032-06-30"}]
+    found = refresh(file_of("rhel.json", part), as_of="2026-09-28").tables
+    assert found.cycle("rhel", "9").end == "2032-06-30"
+    assert found.cycle("rhel", "7").end == "2024-06-30"
 
 
 def test_what_was_looked_at_outweighs_a_title():
