@@ -102,6 +102,8 @@ def load_policy(path: str, at: float) -> Policy:
         return parse_policy(tomllib.loads(text), at)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: no TOML: {error}", help=_HELP) from None
+    except RecursionError:
+        raise UsageError(f"{path}: no TOML: nested too deeply", help=_HELP) from None
     except _WrongError as wrong:
         line = wrong.line(text)
         where = f"{path}:{line}" if line else path

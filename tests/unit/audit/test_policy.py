@@ -94,6 +94,7 @@ def test_a_host_that_no_pattern_names_has_no_stated_role(load):
         ("[[waiver]]\nhost = 'a'\nrule = 'PAN-001'\nowner = 'x'\nreason = 'y'", "no `expires`"),
         ("a = ", "no TOML"),
         ("a = 1\nb = = 2", "line 2"),
+        ("a = " + "[" * 5000, "nested too deeply"),
         ("waiver = 3", "`waiver` has to be a list"),
         ("waiver = [3]", "waiver has to be a list of tables"),
     ],

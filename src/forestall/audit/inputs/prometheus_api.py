@@ -237,7 +237,7 @@ _HELP = {
 
 def shown(url: str) -> str:
     """The address without a password."""
-    return re.sub(r"//[^/@]*@", "//***@", url)[:200]
+    return re.sub(r"//[^/]*@", "//***@", url)[:200]
 
 
 def _headers(access: Access) -> dict[str, str]:

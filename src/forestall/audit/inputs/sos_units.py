@@ -7,6 +7,7 @@ the report does not hold is named without any limit, which stays unknown.
 import re
 from collections.abc import Iterator, Mapping
 
+from forestall.sense.configured import parse_size
 from forestall.sense.host import decode
 
 ROOTS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
@@ -14,7 +15,6 @@ UNIT_LIMIT = 5000
 DROP_IN_LIMIT = 50
 
 _LISTED = re.compile(r"[^\w@]*+([\w@:.\\-]+\.service)\s+(\S+)\s+(\S+)\s+(\S+)")
-_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _KEPT = {
     "MemoryLimit": "MemoryLimit",
     "MemoryMax": "MemoryMax",
@@ -115,5 +115,6 @@ def _parsed(text: str) -> dict[str, str]:
 
 
 def _size(text: str) -> str:
-    match = re.fullmatch(r"(\d{1,18})([KMGT]?)", text)
-    return str(int(match[1]) * _SIZES[match[2]]) if match else (text or "infinity")
+    """A unit file's size as `systemctl show` prints it; a share of memory stays one."""
+    size = None if text == "infinity" else parse_size(text)
+    return (text or "infinity") if size is None else str(size)

@@ -1,12 +1,13 @@
 """Prometheus text format, for node_exporter's textfile collector or any scraper.
 
 All samples of one metric stand together, so those that come after the findings are kept as
-numbers until the end.
+numbers until the end. Of a host that was read twice the first is told: two series with the same
+labels would cost the collector the whole file.
 """
 
 from typing import TextIO
 
-from forestall.audit.fleet import Fleet, HostAudit
+from forestall.audit.fleet import Fleet, HostAudit, HostRow
 from forestall.audit.report import About
 from forestall.model.finding import FindingState
 
@@ -19,11 +20,15 @@ class Textfile:
     def __init__(self, out: TextIO, about: About) -> None:
         self._out = out
         self._about = about
+        self._named: set[str] = set()
         _head(out, "forestall_audit_finding", "A rule that fails, is unknown or waived on a host.")
 
     def host(self, audit: HostAudit) -> None:
         """The findings of one host."""
         name = label(audit.name)
+        if name in self._named:
+            return
+        self._named.add(name)
         for index, rule in enumerate(audit.rules):
             state = audit.state(index)
             if state in TOLD:
@@ -35,18 +40,16 @@ class Textfile:
     def end(self, fleet: Fleet) -> None:
         """What is told of hosts and of the run."""
         out = self._out
+        rows: dict[str, HostRow] = {}
+        for row in fleet.rows:
+            rows.setdefault(label(row.name), row)
         _head(out, "forestall_audit_coverage_ratio", "Share of the rules that could be decided.")
-        for row in fleet.rows:
-            out.write(
-                f'forestall_audit_coverage_ratio{{host="{label(row.name)}"}} {row.coverage:.4f}\n'
-            )
+        for name, row in rows.items():
+            out.write(f'forestall_audit_coverage_ratio{{host="{name}"}} {row.coverage:.4f}\n')
         _head(out, "forestall_audit_age_seconds", "Age of the facts when they were judged.")
-        for row in fleet.rows:
+        for name, row in rows.items():
             if row.age_seconds is not None:
-                out.write(
-                    f'forestall_audit_age_seconds{{host="{label(row.name)}"}} '
-                    f"{row.age_seconds:.0f}\n"
-                )
+                out.write(f'forestall_audit_age_seconds{{host="{name}"}} {row.age_seconds:.0f}\n')
         _head(out, "forestall_audit_hosts", "Hosts by whether they could be read.")
         for read, count in (("yes", len(fleet.rows) - fleet.unread), ("no", fleet.unread)):
             out.write(f'forestall_audit_hosts{{read="{read}"}} {count}\n')

@@ -31,7 +31,7 @@ def judge(host: Posture) -> Judgement:
     dead = [one for one, unit in own if unit.restart in STAYS_DEAD]
     loops = [one for one, unit in own if _loops(unit)]
     if dead or loops:
-        return _found(host, dead, loops)
+        return _found(dead, loops)
     untold = [one for one, unit in own if unit.restart is None]
     if untold:
         return unknown(f"Whether {named(untold)} is started again was not told.")
@@ -52,7 +52,7 @@ def _loops(unit: UnitFacts) -> bool:
     return unit.restart_seconds is not None and unit.restart_seconds < HOT_SECONDS
 
 
-def _found(host: Posture, dead: list[Service], loops: list[Service]) -> Judgement:
+def _found(dead: list[Service], loops: list[Service]) -> Judgement:
     said: list[str] = []
     remedies: list[str] = []
     reads: list[str] = []

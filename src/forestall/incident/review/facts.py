@@ -125,7 +125,7 @@ def _parse(entry: str, data: bytes) -> Json:
         if entry.endswith(".toml"):
             return tomllib.loads(data.decode())
         return codec.parse_json(data) if entry.endswith(".json") else data
-    except (InputError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (InputError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{entry}: {error}") from None
 
 

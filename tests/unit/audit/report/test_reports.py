@@ -327,6 +327,15 @@ def test_the_textfile_is_read_by_prometheus():
     assert "\n- hosts: all" not in text
 
 
+def test_a_host_that_was_read_twice_is_one_host_of_the_textfile():
+    """node_exporter drops a file with two series of the same labels."""
+    found = [Seen(name="db01", facts=seed_like(at=AT - age)) for age in (10, 20)]
+    lines = [line for line in told(Textfile, found).splitlines() if not line.startswith("#")]
+    series = [line.rpartition(" ")[0] for line in lines]
+    assert len(set(series)) == len(series)
+    assert any('forestall_audit_age_seconds{host="db01"} 10' in line for line in lines)
+
+
 def test_the_play_automates_what_is_safe_and_takes_it_back():
     """sysctl now and kept, with the value that was seen as the way back; no shell anywhere."""
     text = told(Ansible, hosts()[:1])
