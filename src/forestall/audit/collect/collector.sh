@@ -226,7 +226,9 @@ processes() {
     section processes
     echo "$sizes"
     echo "$sizes" | awk -F/ '{ p = "/proc/" $3; print p "/stat"; print p "/oom_score"; print p "/oom_score_adj" }' |
-        xargs grep -aHs ''
+        xargs grep -aHs '' |
+        # Of stat, what follows the start time is not wanted, and half of the answer.
+        sed 's/^\(.*) [^ ]*\( [^ ]*\)\{19\}\) .*/\1/'
     echo "$sizes" | awk -F/ '{ p = "/proc/" $3; print p "/status"; print p "/cgroup" }' |
         xargs grep -aHsE "$process_lines"
     named=$(echo "$sizes" | awk -F/ '{ print "/proc/" $3 "/comm" }' | xargs grep -aHsE "^($command_names)\$")
