@@ -173,13 +173,15 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    return _is_site_path(unit.fragment_path) and not unit.name.startswith(SNAP)
+    return _is_site_unit(unit.name, unit.fragment_path)
 
 
 @lru_cache(maxsize=4096)
-def _is_site_path(path: str | None) -> bool:
+def _is_site_unit(name: str, path: str | None) -> bool:
     """Kept, because the hosts of a fleet have most of their units in common."""
-    return path is not None and not path.startswith(DISTRIBUTION_FOLDERS)
+    if path is None or path.startswith(DISTRIBUTION_FOLDERS):
+        return False
+    return not name.startswith(SNAP)
 
 
 def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:

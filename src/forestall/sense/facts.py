@@ -115,6 +115,7 @@ def _with_memory(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
         hugetlb_bytes=_hugetlb(meminfo),
         hugepages_total=meminfo.get("HugePages_Total"),
         hugepages_free=meminfo.get("HugePages_Free"),
+        hugepages_reserved=meminfo.get("HugePages_Rsvd"),
         hugepage_bytes=meminfo.get("Hugepagesize"),
         zswap=kernel.read_zswap(host),
         transparent_hugepage=kernel.read_transparent_hugepage(host, notes),

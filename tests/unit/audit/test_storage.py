@@ -38,11 +38,11 @@ def test_the_last_of_several_mounts_is_seen():
 
 def test_nothing_told_is_nothing_known():
     """No mounts, no such mount, a relative path, an unknown device, a device without disks."""
-    assert mount_of(healthy(), "/") is None
+    assert mount_of(healthy(mounts=None), "/") is None
     assert mount_of(mounted(("/var", "/dev/sdc1")), "/etc") is None
     assert mount_of(FACTS, "relative") is None
     assert disks_of_file(mounted(("/", "/dev/nowhere")), "/x") is None
-    assert disks_of_file(healthy(), "/x") is None
+    assert disks_of_file(healthy(mounts=None), "/x") is None
     assert disks_of_device(FACTS, "/dev/loop0") is None
 
 

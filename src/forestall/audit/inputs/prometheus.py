@@ -47,6 +47,7 @@ _WHOLE = {
     "committed_bytes": "node_memory_Committed_AS_bytes",
     "hugepages_total": "node_memory_HugePages_Total",
     "hugepages_free": "node_memory_HugePages_Free",
+    "hugepages_reserved": "node_memory_HugePages_Rsvd",
     "hugepage_bytes": "node_memory_Hugepagesize_bytes",
     "hugetlb_bytes": "node_memory_Hugetlb_bytes",
 }

@@ -59,9 +59,10 @@ def _catalogued(finding: Finding) -> str:
 
 
 def _of_finding(case: Case, finding: Finding) -> Factor:
+    terms = Source(entry=SITE, pointer=TERMS)
     sources = (
         case.captured("host-facts.json"),
-        Source(entry=SITE, pointer=TERMS),
+        terms,
         *(case.captured("host-facts.json", seen.pointer) for seen in finding.observed),
     )
 
@@ -78,7 +79,7 @@ def _of_finding(case: Case, finding: Finding) -> Factor:
             host=host(case),
             remedy=fact("remedy", "remedy of the rule"),
             closing=case.fact(
-                "closing", "what closes it", timeline("/key"), parameter=finding.rule
+                "closing", "what closes it", timeline("/key"), terms, parameter=finding.rule
             ),
         ),
     )

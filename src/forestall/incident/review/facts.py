@@ -257,13 +257,18 @@ def _finding(facts: Json, stated: Json, *values: Json) -> Finding:
     return next(finding for finding in found if finding.rule == values[-1])
 
 
-def _closing(key: str, rule: str) -> str:
-    """The command that says yes once the rule has nothing to say against this host."""
+def _closing(key: str, stated: Json, rule: str) -> str:
+    """The command that answers true once the rule has nothing to say against this host.
+
+    The roles that site.toml states are said again, so that it is asked of the same rules.
+    """
     host = plain(key.partition("/")[0])
+    roles = terms_of(stated).roles
     if not _BARE_HOST.fullmatch(host):
-        host = "'" + host.translate(_QUOTES) + "'"
+        host, roles = "'" + host.translate(_QUOTES) + "'", None
     closed = f"rule {rule} = pass or rule {rule} = not-applicable"
-    return f'forestall audit check "all host where host = {host}: {closed}"'
+    same = "".join(f" --role {role}={host}" for role in sorted(roles or ()))
+    return f'forestall audit check "all host where host = {host}: {closed}"{same}'
 
 
 _BARE_HOST = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")

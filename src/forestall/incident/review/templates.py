@@ -140,7 +140,7 @@ _FIXED: Mapping[str, str] = {
     "mode follow-up": "Read the ledger of guard for `{service}`, and decide whether it may act.",
 }
 
-CLOSED = "It is done when `{closing}` says yes."
+CLOSED = "It is done when `{closing}` answers true."
 """A follow-up from a finding can be asked of the host itself, by whoever wants to close it."""
 
 _FINDINGS: Mapping[str, tuple[str, str, str]] = {

@@ -83,7 +83,7 @@ def test_kdump_under_cis_is_as_usual():
 
 def test_kdump_remedy_fits_the_system():
     """Debian's package is another, and memory that is set aside already needs the service alone."""
-    debian = found(ARMED, healthy(crash_kernel_loaded=False))
+    debian = found(ARMED, healthy(crash_kernel_loaded=False, crash_kernel_bytes=0))
     assert "apt install kdump-tools" in debian.remedy
     reserved = found(ARMED, rhel(crash_kernel_loaded=False, crash_kernel_bytes=256 * MIB))
     assert reserved.remedy.endswith("systemctl enable --now kdump")
@@ -150,7 +150,7 @@ def test_arm_with_large_pages_needs_more():
 )
 def test_crash_kernel_size_from_the_command_line(cmdline, expected):
     """Where only the command line is known it is read as the kernel reads it, ranges and all."""
-    assert state(SIZE, rhel(cmdline=cmdline)) is expected
+    assert state(SIZE, rhel(cmdline=cmdline, crash_kernel_bytes=None)) is expected
 
 
 def test_auto_is_the_kernels_own_choice():

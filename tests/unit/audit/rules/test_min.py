@@ -56,7 +56,7 @@ def test_both_ends_say_what_comes_of_it():
 
 def test_unread_and_elsewhere():
     """Unread is unknown, a container's is the host's."""
-    assert state(RULE, healthy()) is UNKNOWN
+    assert state(RULE, sysctls(healthy(), vm__min_free_kbytes=None)) is UNKNOWN
     facts = sysctls(healthy(), vm__min_free_kbytes="1024")
     assert state(RULE, memory(facts, mem_total_bytes=None)) is UNKNOWN
     assert state(RULE, sysctls(healthy(container="lxc"), vm__min_free_kbytes="1")) is NOT_APPLICABLE

@@ -192,11 +192,17 @@ def test_the_role_is_stated_in_site_toml():
 )
 def test_what_closes_a_follow_up_names_the_host(host, shown):
     """A name that is none of the language's words is quoted, and cannot end its quotes."""
-    said = DERIVATIONS["what closes it"](f"{host}/x.service", "PAN-001")
+    said = DERIVATIONS["what closes it"](f"{host}/x.service", None, "PAN-001")
     assert said == (
         f'forestall audit check "all host where host = {shown}: rule PAN-001 = pass or rule '
         'PAN-001 = not-applicable"'
     )
+
+
+def test_what_closes_a_follow_up_is_asked_of_the_same_role():
+    """A role that site.toml states is part of the command, which would else go by what runs."""
+    said = DERIVATIONS["what closes it"]("db01/x.service", {"roles": ["web", "db"]}, "SWP-002")
+    assert said.endswith('SWP-002 = not-applicable" --role db=db01 --role web=db01')
 
 
 def test_a_healthy_host_has_no_false_factor():
