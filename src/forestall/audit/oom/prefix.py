@@ -6,8 +6,7 @@ and serial consoles. A line that another program logged is not the kernel's, wha
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PIECES_MAX = 64
 
@@ -43,8 +42,7 @@ _RFC5424 = re.compile(
 _HOST_KERNEL = re.compile(r"[^\s:\[\]]{1,255} kernel: ")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What the kernel said in one line, `at` as the log has it, `seconds` since the start."""
 
     number: int
@@ -53,51 +51,52 @@ class Said:
     seconds: float | None = None
 
 
-def split(number: int, line: str, at: str | None = None) -> Iterator[Said]:
+def split(number: int, line: str, at: str | None = None) -> list[Said]:
     """The kernel's words of one line; more than one where a console lost the line ends."""
     if "\x1b" in line or "\x00" in line:
         line = _ESCAPES.sub("", line)
-    for part in line.split("\r")[:PIECES_MAX]:
-        if part.strip():
-            yield from _split_part(number, part, at)
+    if "\r" not in line:
+        return _split_part(number, line, at)
+    parts = line.split("\r")[:PIECES_MAX]
+    return [said for part in parts for said in _split_part(number, part, at)]
 
 
-def _split_part(number: int, part: str, at: str | None) -> Iterator[Said]:
+def _split_part(number: int, part: str, at: str | None) -> list[Said]:
     structured = _RFC5424.match(part)
     syslog = structured or _SYSLOG.match(part)
     if syslog is not None:
         if syslog["tag"] != "kernel":
-            return
+            return []
         at, part = syslog["at"], part[syslog.end() :]
     else:
         for pattern in (_DECODED, _WALL_STAMP, _DELTA_STAMP, _ISO_STAMP):
-            found = pattern.match(part)
-            if found is not None:
-                at = found.groupdict().get("at") or at
-                part = part[found.end() :]
+            stamp = pattern.match(part)
+            if stamp is not None:
+                at = stamp.groupdict().get("at") or at
+                part = part[stamp.end() :]
     kmsg = _KMSG.match(part)
     if kmsg is not None:
-        yield from _unfold(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6)
-        return
+        return _unfold(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6)
     stamps = list(_KERNEL_STAMP.finditer(part))[:PIECES_MAX]
     if not stamps:
         level = _LEVEL.match(part)
-        yield from _unfold(number, part[level.end() :] if level else part, at, None)
-        return
+        return _unfold(number, part[level.end() :] if level else part, at, None)
+    found: list[Said] = []
     # What stands before the first stamp is a login prompt or another program's output.
-    for index, stamp in enumerate(stamps):
+    for index, one in enumerate(stamps):
         end = stamps[index + 1].start() if index + 1 < len(stamps) else len(part)
-        text = part[stamp.end() : end]
+        text = part[one.end() : end]
         named = _HOST_KERNEL.match(text)
         if named is not None:
             text = text[named.end() :]
-        yield from _unfold(number, text, at, float(stamp["seconds"]))
+        found += _unfold(number, text, at, float(one["seconds"]))
+    return found
 
 
-def _unfold(number: int, text: str, at: str | None, seconds: float | None) -> Iterator[Said]:
+def _unfold(number: int, text: str, at: str | None, seconds: float | None) -> list[Said]:
     """rsyslog writes the line ends inside a message as #012 and its tabs as #011."""
-    parts = text.split("#012") if "#012" in text else [text]
-    for part in parts[:PIECES_MAX]:
-        stripped = part.replace("#011", "\t").strip()
-        if stripped:
-            yield Said(number, stripped, at, seconds)
+    if "#01" not in text:
+        text = text.strip()
+        return [Said(number, text, at, seconds)] if text else []
+    parts = (part.replace("#011", "\t").strip() for part in text.split("#012")[:PIECES_MAX])
+    return [Said(number, part, at, seconds) for part in parts if part]
