@@ -3,6 +3,8 @@
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 from forestall.model.codec import Json, encode
 from forestall.model.facts import (
@@ -178,16 +180,22 @@ def sysctl_number(facts: HostFacts, name: str) -> int | None:
 
 def _value_at(facts: HostFacts, pointer: str) -> Json:
     """Walks nouns, mappings and tuples; a step that leads nowhere is a programmer's error."""
-    value: object = facts
-    for step in pointer.split("/")[1:]:
+    value: Any = facts
+    for key in _steps(pointer):
         if value is None:
             return None
-        key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, tuple):
+        if isinstance(value, tuple):
             value = value[int(key)]
+        elif isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - the ABC is slow
+            value = value.get(key)
         else:
-            assert dataclasses.is_dataclass(value), f"{pointer} leads nowhere"
+            assert hasattr(type(value), "__dataclass_fields__"), f"{pointer} leads nowhere"
             value = getattr(value, key)
     return encode(value)
+
+
+@lru_cache(maxsize=4096)
+def _steps(pointer: str) -> tuple[str, ...]:
+    """The steps of a pointer; kept, because a report over a fleet asks for the same ones."""
+    steps = pointer.split("/")[1:]
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)

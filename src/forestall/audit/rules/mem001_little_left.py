@@ -17,10 +17,10 @@ def judge(host: Posture) -> Judgement:
     """Left = available memory and free swap, or what the own cgroup's limit leaves."""
     left, total = left_and_total(host.facts)
     if left is None or not total:
-        return unknown(headroom(host.facts).text)
+        return unknown(headroom(host.facts, with_holders=False).text)
     if left >= LOW_SHARE * total:
         return PASS
-    room = headroom(host.facts)
+    room = headroom(host.facts, with_holders=False)
     reads = tuple(fact.pointer for fact in room.facts)
     return fail(f"Memory is nearly gone now: {room.text}", *reads)
 
