@@ -117,7 +117,8 @@ def fact(facts: HostFacts, pointer: str, *, name: str = "", source: str = "") ->
 
 def told(facts: HostFacts, pointer: str) -> Fact:
     """`fact` for a report over many hosts: of a list of nouns (services, processes) the length."""
-    value = getattr(facts, pointer[1:], None) if pointer.count("/") == 1 else None
+    parent, _, last = pointer.rpartition("/")
+    value = None if parent else getattr(facts, last, None)
     if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
         name, source = SOURCES.get(pointer) or (pointer[1:], "")
         return Fact(
@@ -126,7 +127,6 @@ def told(facts: HostFacts, pointer: str) -> Fact:
             pointer=pointer,
             source=facts.sources.get(pointer) or source,
         )
-    parent, _, last = pointer.rpartition("/")
     if last.isdigit() and parent.count("/") == 1:
         name, source = SOURCES.get(parent) or (parent[1:].replace("_", " "), "")
         return fact(facts, pointer, name=name, source=facts.sources.get(parent) or source)
@@ -186,11 +186,11 @@ def _value_at(facts: HostFacts, pointer: str) -> Json:
             return None
         if isinstance(value, tuple):
             value = value[int(key)]
-        elif isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - the ABC is slow
-            value = value.get(key)
-        else:
-            assert hasattr(type(value), "__dataclass_fields__"), f"{pointer} leads nowhere"
+        elif dataclasses.is_dataclass(value):
             value = getattr(value, key)
+        else:
+            assert isinstance(value, Mapping), f"{pointer} leads nowhere"
+            value = value.get(key)
     return encode(value)
 
 

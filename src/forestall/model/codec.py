@@ -42,7 +42,8 @@ def encode(value: object) -> Json:
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
-        return {name: encode(getattr(value, name)) for name in _names(type(value))}
+        names = _names(typing.cast(Any, type(value)))
+        return {name: encode(getattr(value, name)) for name in names}
     raise TypeError(f"{type(value).__name__} has no JSON")
 
 
