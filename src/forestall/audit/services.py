@@ -1,7 +1,6 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 
 from forestall.audit.holders import counted_bytes, database_bytes
 from forestall.model.facts import HostFacts, UnitFacts
@@ -40,7 +39,10 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     own = [
         index
         for index, unit in enumerate(facts.units or ())
-        if unit.active and _is_site_path(unit.fragment_path) and is_own(unit)
+        if unit.active
+        and (path := unit.fragment_path) is not None
+        and not path.startswith(DISTRIBUTION_FOLDERS)
+        and is_own(unit)
     ]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
@@ -48,26 +50,24 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
 
 def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
     units = facts.units or ()
-    running = [index for index in indexes if is_running(units[index])]
+    running = [(index, units[index]) for index in indexes if is_running(units[index])]
     if not running:
         return []
     databases = database_units(facts)
     above = slice_limits(facts)
-    held = held_by_unit(facts)
     all_in_etc = facts.os_id in ALL_IN_ETC
     return [
         Service(
             name=unit.name,
             limited=_ends(facts, unit, limit := limit_bytes(facts, unit, above)),
             limit_bytes=limit,
-            memory_bytes=memory_bytes(unit, held),
+            memory_bytes=memory_bytes(facts, unit),
             restart=unit.restart,
             own=not all_in_etc and is_own(unit),
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index in running
-        if (unit := units[index])
+        for index, unit in running
     ]
 
 
@@ -138,18 +138,19 @@ def _limit(facts: HostFacts, unit: UnitFacts) -> int | None:
 
 def unit_of(facts: HostFacts, service: Service) -> UnitFacts:
     """The unit that a Service was made of."""
-    return (facts.units or ())[int(service.pointer.rpartition("/")[2])]
+    return (facts.units or ())[int(service.pointer.removeprefix("/units/"))]
 
 
 def named(found: list[Service], most: int = NAMED_MOST) -> str:
     """The first names, and how many more."""
     more = len(found) - most
-    return ", ".join(one.name for one in found[:most]) + (f" and {more} more" if more > 0 else "")
+    names = ", ".join([one.name for one in found[:most]])
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def pointers(found: list[Service], field: str) -> tuple[str, ...]:
     """Where the field of the services that `named` names lies in the HostFacts document."""
-    return tuple(f"{one.pointer}/{field}" for one in found[:NAMED_MOST])
+    return tuple([f"{one.pointer}/{field}" for one in found[:NAMED_MOST]])
 
 
 def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
@@ -183,29 +184,17 @@ def is_own(unit: UnitFacts) -> bool:
     return _is_site_path(unit.fragment_path) and not unit.name.startswith(SNAP)
 
 
-@lru_cache(maxsize=4096)
 def _is_site_path(path: str | None) -> bool:
-    """Kept, because the hosts of a fleet have most of their units in common."""
     return path is not None and not path.startswith(DISTRIBUTION_FOLDERS)
 
 
-def held_by_unit(facts: HostFacts) -> dict[str | None, int]:
-    """What the seen processes of each unit hold (RSS plus swap).
-
-    The processes of a database share most of what they hold, so their sum would count it many
-    times.
-    """
-    found: dict[str | None, int] = {}
-    for holder in facts.holders:
-        unit = holder.process.unit
-        found[unit] = found.get(unit, 0) + counted_bytes(holder)
-    for database in reversed(facts.databases or ()):
-        found[database.process.unit] = database_bytes(facts, database)
-    return found
-
-
-def memory_bytes(unit: UnitFacts, held: Mapping[str | None, int]) -> int | None:
-    """What systemd accounts to the unit, else what its processes hold, by `held_by_unit`."""
+def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:
+    """What systemd accounts to the unit, else what its seen processes hold (RSS plus swap)."""
     if unit.memory_current_bytes is not None:
         return unit.memory_current_bytes
-    return held.get(unit.name)
+    for database in facts.databases or ():
+        if database.process.unit == unit.name:
+            # Its processes share most of what they hold, so their sum would count it many times.
+            return database_bytes(facts, database)
+    held = [counted_bytes(one) for one in facts.holders if one.process.unit == unit.name]
+    return sum(held) if held else None
