@@ -30,9 +30,6 @@ TEXT_LIMIT = 2000
 AHEAD_SECONDS = 300.0
 
 _STATE_CODE = {state: code << 2 for code, state in enumerate(STATES)}
-# By the plain strings: an enum's own hash is a call into Python, and a fleet makes millions.
-_CODE_OF_STATE = {state.value: code << 2 for code, state in enumerate(STATES)}
-_CODE_OF_SEVERITY = {severity.value: rank for rank, severity in enumerate(SEVERITIES)}
 _OPEN = (FindingState.FAIL, FindingState.UNKNOWN)
 _FAIL_CODE = _STATE_CODE[FindingState.FAIL]
 _UNKNOWN_CODE = _STATE_CODE[FindingState.UNKNOWN]
@@ -162,12 +159,10 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
         posture = None
     else:
         posture = Posture(seen.facts, policy.terms_of(seen.name))
-        judged = []
-        for rule in rules:
-            try:
-                judged.append(rule.judge(posture))
-            except _STUMBLED as error:
-                judged.append(_stumbled(rule, error))
+        try:
+            judged = [rule.judge(posture) for rule in rules]
+        except _STUMBLED:
+            judged = [_judged(rule, posture) for rule in rules]
     waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
     return HostAudit(seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired)
 
@@ -176,11 +171,14 @@ _STUMBLED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 """What a rule may raise over strange facts: it knows nothing then, and the fleet goes on."""
 
 
-def _stumbled(rule: Rule, error: Exception) -> Judgement:
-    return unknown(
-        f"{rule.id} could not judge these facts: {type(error).__name__}: {error}.",
-        remedy="please report it, with this host's facts",
-    )
+def _judged(rule: Rule, posture: Posture) -> Judgement:
+    try:
+        return rule.judge(posture)
+    except _STUMBLED as error:
+        return unknown(
+            f"{rule.id} could not judge these facts: {type(error).__name__}: {error}.",
+            remedy="please report it, with this host's facts",
+        )
 
 
 def _waive(
@@ -256,8 +254,7 @@ class Fleet:
 
     def _codes(self, audit: HostAudit) -> bytes:
         codes = [
-            _CODE_OF_STATE[judged.state._value_]
-            | (rank if judged.severity is None else _CODE_OF_SEVERITY[judged.severity._value_])
+            _STATE_CODE[judged.state] | (rank if judged.severity is None else RANK[judged.severity])
             for judged, rank in zip(audit.judged, self._ranks, strict=True)
         ]
         for index in audit.waived or ():

@@ -17,12 +17,16 @@ HOST_POINTERS = (
 )
 
 
-def headroom(facts: HostFacts) -> Headroom:
-    """What is left before something must give: the host's, or an own cgroup limit's if tighter."""
+def headroom(facts: HostFacts, *, with_holders: bool = True) -> Headroom:
+    """What is left before something must give: the host's, or an own cgroup limit's if tighter.
+
+    Without the holders it is a fraction of the work, which is what a fleet is judged by.
+    """
+    held = holders(facts) if with_holders else ()
     index = tightest_limit(facts)
     if index is not None and limit_comes_first(facts, facts.own_cgroups[index]):
-        return _below_limit(facts, index)
-    return _of_host(facts)
+        return _below_limit(facts, index, held)
+    return _of_host(facts, held)
 
 
 def left_and_total(facts: HostFacts) -> tuple[int | None, int | None]:
@@ -47,7 +51,7 @@ def swap_kinds(facts: HostFacts) -> str:
     return " and ".join(kinds)
 
 
-def _of_host(facts: HostFacts) -> Headroom:
+def _of_host(facts: HostFacts, held: tuple[Holder, ...]) -> Headroom:
     memory = facts.memory
     if memory.mem_available_bytes is None or memory.mem_total_bytes is None:
         why = facts.unseen.get("memory", "MemAvailable could not be read")
@@ -55,7 +59,7 @@ def _of_host(facts: HostFacts) -> Headroom:
             left_bytes=None,
             total_bytes=None,
             text=f"How much is left is unknown: {why}.",
-            holders=holders(facts),
+            holders=held,
         )
     swap_total, swap_free = memory.swap_total_bytes or 0, memory.swap_free_bytes or 0
     left, total = memory.mem_available_bytes + swap_free, memory.mem_total_bytes + swap_total
@@ -70,7 +74,7 @@ def _of_host(facts: HostFacts) -> Headroom:
         left_bytes=left,
         total_bytes=total,
         text=text,
-        holders=holders(facts),
+        holders=held,
         facts=tuple(fact(facts, pointer) for pointer in HOST_POINTERS),
     )
 
@@ -86,7 +90,7 @@ def _swap_words(facts: HostFacts) -> str:
     return f"{free} of {format_bytes(total)} swap" + (f" ({kinds})" if kinds else "")
 
 
-def _below_limit(facts: HostFacts, index: int) -> Headroom:
+def _below_limit(facts: HostFacts, index: int, held: tuple[Holder, ...]) -> Headroom:
     cgroup = facts.own_cgroups[index]
     left, limit = cgroup.headroom_bytes, cgroup.max_bytes
     assert left is not None
@@ -107,7 +111,7 @@ def _below_limit(facts: HostFacts, index: int) -> Headroom:
         total_bytes=limit,
         text=text,
         limit_source=cgroup.path,
-        holders=_shares(holders(facts), limit) if facts.container else holders(facts),
+        holders=_shares(held, limit) if facts.container else held,
         facts=tuple(read),
     )
 

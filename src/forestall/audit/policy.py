@@ -58,7 +58,7 @@ class Policy:
 
     def terms_of(self, name: str) -> Terms:
         """The terms that a host of this name is judged on."""
-        matching = tuple(i for i, pattern in enumerate(self._patterns) if pattern.match(name))
+        matching = tuple([i for i, pattern in enumerate(self._patterns) if pattern.match(name)])
         roles = self.named_roles.get(name) if self.named_roles else None
         terms = self._made.get((matching, roles))
         if terms is None:

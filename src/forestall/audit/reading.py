@@ -3,6 +3,8 @@
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 from forestall.model.codec import Json, encode
 from forestall.model.facts import (
@@ -115,7 +117,8 @@ def fact(facts: HostFacts, pointer: str, *, name: str = "", source: str = "") ->
 
 def told(facts: HostFacts, pointer: str) -> Fact:
     """`fact` for a report over many hosts: of a list of nouns (services, processes) the length."""
-    value = getattr(facts, pointer[1:], None) if pointer.count("/") == 1 else None
+    parent, _, last = pointer.rpartition("/")
+    value = None if parent else getattr(facts, last, None)
     if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
         name, source = SOURCES.get(pointer) or (pointer[1:], "")
         return Fact(
@@ -124,7 +127,6 @@ def told(facts: HostFacts, pointer: str) -> Fact:
             pointer=pointer,
             source=facts.sources.get(pointer) or source,
         )
-    parent, _, last = pointer.rpartition("/")
     if last.isdigit() and parent.count("/") == 1:
         name, source = SOURCES.get(parent) or (parent[1:].replace("_", " "), "")
         return fact(facts, pointer, name=name, source=facts.sources.get(parent) or source)
@@ -178,16 +180,22 @@ def sysctl_number(facts: HostFacts, name: str) -> int | None:
 
 def _value_at(facts: HostFacts, pointer: str) -> Json:
     """Walks nouns, mappings and tuples; a step that leads nowhere is a programmer's error."""
-    value: object = facts
-    for step in pointer.split("/")[1:]:
+    value: Any = facts
+    for key in _steps(pointer):
         if value is None:
             return None
-        key = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, tuple):
+        if isinstance(value, tuple):
             value = value[int(key)]
-        else:
-            assert dataclasses.is_dataclass(value), f"{pointer} leads nowhere"
+        elif dataclasses.is_dataclass(value):
             value = getattr(value, key)
+        else:
+            assert isinstance(value, Mapping), f"{pointer} leads nowhere"
+            value = value.get(key)
     return encode(value)
+
+
+@lru_cache(maxsize=4096)
+def _steps(pointer: str) -> tuple[str, ...]:
+    """The steps of a pointer; kept, because a report over a fleet asks for the same ones."""
+    steps = pointer.split("/")[1:]
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)

@@ -61,6 +61,9 @@ class Rule:
 
 PASS = Judgement(FindingState.PASS)
 
+# On Python 3.11 looking a member up in its enumeration is a slow call.
+_FAIL, _UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
+
 
 def fail(
     text: str,
@@ -73,22 +76,13 @@ def fail(
     reference: str | None = None,
 ) -> Judgement:
     """The rule is broken here; `reads` where they differ from the rule's own."""
-    return Judgement(
-        FindingState.FAIL,
-        text,
-        reads or None,
-        severity=severity,
-        expected=expected,
-        remedy=remedy,
-        undo=undo,
-        cost=cost,
-        reference=reference,
-    )
+    # By position, because that takes half the time.
+    return Judgement(_FAIL, text, reads or None, severity, expected, remedy, undo, cost, reference)
 
 
 def unknown(text: str, *reads: str, remedy: str | None = None) -> Judgement:
     """The evidence is missing; `remedy` is how to get it."""
-    return Judgement(FindingState.UNKNOWN, text, reads or None, remedy=remedy)
+    return Judgement(_UNKNOWN, text, reads or None, None, None, remedy)
 
 
 @lru_cache(maxsize=512)

@@ -14,7 +14,7 @@ from forestall.model.finding import Finding
 
 SCHEMA = "forestall/audit-finding/1"
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 class Lines:
@@ -36,6 +36,7 @@ def line(audit: HostAudit, found: Finding) -> dict[str, Json]:
     """One finding as the schema has it."""
     age = audit.age_seconds
     age = None if age is None else round(age, 1)
+    seen = [(fact, bounded(fact.value)) for fact in found.observed]
     return {
         "schema": SCHEMA,
         "host": found.host,
@@ -43,16 +44,16 @@ def line(audit: HostAudit, found: Finding) -> dict[str, Json]:
         "state": found.state.value,
         "severity": found.severity.value,
         "text": found.text,
-        "observed": {fact.name: bounded(fact.value) for fact in found.observed},
+        "observed": {fact.name: value for fact, value in seen},
         "expected": found.expected,
         "evidence": [
             {
                 "source": fact.source,
                 "pointer": fact.pointer,
-                "value": bounded(fact.value),
+                "value": value,
                 "age_seconds": age,
             }
-            for fact in found.observed
+            for fact, value in seen
         ],
         "remedy": found.remedy,
         "undo": found.undo,

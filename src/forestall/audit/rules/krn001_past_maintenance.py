@@ -6,11 +6,15 @@ for a while longer, and postpones the move rather than replacing it; with one, t
 the plan and not for tonight.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.systems import System, system_of
-from forestall.audit.tables import LIFE_CYCLES_STALE_DAYS
+from forestall.audit.tables import LIFE_CYCLES_STALE_DAYS, Tables
 from forestall.audit.tables.nouns import Cycle, day, iso
+from forestall.audit.versions import CACHED
 from forestall.model.finding import Cost, FindingState, Severity
 from forestall.units import DAY
 
@@ -21,7 +25,35 @@ EXTENSIONS = frozenset({"els", "tuxcare-els", "esm-infra", "ltss", "elts"})
 def judge(host: Posture) -> Judgement:
     """By the last day of ordinary maintenance; a paid extension makes it MEDIUM."""
     facts = host.facts
-    system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
+    return _judged(
+        _Case(
+            facts.os_id,
+            facts.os_version_id,
+            facts.os_name,
+            facts.extended_support,
+            host.terms.extended_support_until,
+            host.tables,
+            host.at,
+        )
+    )
+
+
+class _Case(NamedTuple):
+    """All that the rule goes by; `paid_until` is what the site says of its paid extension."""
+
+    os_id: str | None
+    version: str | None
+    os_name: str | None
+    extension: str | None
+    paid_until: float | None
+    tables: Tables
+    at: float
+
+
+@lru_cache(CACHED)
+def _judged(host: _Case) -> Judgement:
+    """Kept, because a fleet has few different systems."""
+    system = system_of(host.os_id, host.version, host.os_name)
     if system.rolling:
         return not_applicable("A rolling distribution has no releases that end.")
     if system.product is None or system.version is None:
@@ -38,17 +70,16 @@ def judge(host: Posture) -> Judgement:
     return _past(host, system, cycle, cycle.end)
 
 
-def _past(host: Posture, system: System, cycle: Cycle, end: str) -> Judgement:
-    facts, terms = host.facts, host.terms
-    until = terms.extended_support_until
-    by_host = facts.extended_support in EXTENSIONS and not (
+def _past(host: _Case, system: System, cycle: Cycle, end: str) -> Judgement:
+    until = host.paid_until
+    by_host = host.extension in EXTENSIONS and not (
         cycle.extended_end is not None and host.at >= day(cycle.extended_end) + DAY
     )
     paid = by_host if until is None else host.at < until
     text = f"{_name(host)} has had no ordinary fixes since {end}"
     if paid:
         last = cycle.extended_end if until is None else iso(until)
-        extension = facts.extended_support or system.extension or "a paid extension"
+        extension = host.extension or system.extension or "a paid extension"
         text += f"; {extension} goes on" + (f" until {last}" if last else "")
     elif cycle.extended_end is not None:
         over = " has ended too" if host.at >= day(cycle.extended_end) + DAY else " was not seen"
@@ -58,19 +89,18 @@ def _past(host: Posture, system: System, cycle: Cycle, end: str) -> Judgement:
     return fail(
         f"{text}{_aged(host, system)}.",
         *RULE.reads,
-        *(["/extended_support"] if facts.extended_support else []),
+        *(["/extended_support"] if host.extension else []),
         severity=Severity.MEDIUM if paid else Severity.CRITICAL,
         expected=f"a system maintained after {iso(host.at)}",
     )
 
 
-def _name(host: Posture) -> str:
-    facts = host.facts
-    named = " ".join(word for word in (facts.os_id, facts.os_version_id) if word)
-    return facts.os_name or named or "A system without os-release"
+def _name(host: _Case) -> str:
+    named = " ".join(word for word in (host.os_id, host.version) if word)
+    return host.os_name or named or "A system without os-release"
 
 
-def _aged(host: Posture, system: System) -> str:
+def _aged(host: _Case, system: System) -> str:
     """How old the dates are, where that is worth saying."""
     if system.product is None:
         return ""

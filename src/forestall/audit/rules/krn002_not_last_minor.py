@@ -4,13 +4,16 @@ A minor release gets fixes until the next one is out, or a while longer where th
 after that, fixes come only in the kernels of later minors.
 """
 
+from functools import lru_cache
+
 from forestall.audit.exposure import NOT_OURS, has_paid_stream
 from forestall.audit.kernels import Line, kernel_of
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.systems import system_of
-from forestall.audit.tables import RELEASES_STALE_DAYS
+from forestall.audit.tables import RELEASES_STALE_DAYS, Tables
 from forestall.audit.tables.nouns import Minor, day, iso
+from forestall.audit.versions import CACHED
 from forestall.model.finding import Cost, Severity
 from forestall.units import DAY
 
@@ -27,28 +30,45 @@ def judge(host: Posture) -> Judgement:
         return not_applicable(NOT_OURS)
     if facts.kernel_release is None:
         return unknown("The kernel's release was not read.")
-    system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
-    kernel = kernel_of(facts.kernel_release, system.id)
+    return _judged(
+        facts.kernel_release,
+        (facts.os_id, facts.os_version_id, facts.os_name),
+        facts.extended_support in PAID or (host.terms.extended_support_until or 0) > host.at,
+        host.tables,
+        host.at,
+    )
+
+
+@lru_cache(CACHED)
+def _judged(
+    release: str,
+    os_release: tuple[str | None, str | None, str | None],
+    paid: bool,
+    tables: Tables,
+    at: float,
+) -> Judgement:
+    """Kept, because a fleet has few different kernels."""
+    system = system_of(*os_release)
+    kernel = kernel_of(release, system.id)
     if kernel is None or kernel.line is not Line.EL or kernel.el_major is None:
         return not_applicable("No kernel of Enterprise Linux, which alone has minor releases.")
     if system.stream:
         return not_applicable("CentOS Stream has no minor releases.")
-    minor = host.tables.minor_of(kernel)
-    last = host.tables.last_minor(kernel.el_major, host.at)
+    minor = tables.minor_of(kernel)
+    last = tables.last_minor(kernel.el_major, at)
     if minor is None or last is None:
         return unknown(f"{kernel.release} is not in the map of minor releases.")
-    closed = host.tables.is_closed(kernel.el_major)
+    closed = tables.is_closed(kernel.el_major)
     if minor.name == last.name:
-        until = host.tables.mapped_until(kernel.el_major)
-        if closed or host.at - until <= RELEASES_STALE_DAYS * DAY:
+        until = tables.mapped_until(kernel.el_major)
+        if closed or at - until <= RELEASES_STALE_DAYS * DAY:
             return PASS
         return unknown(
             f"{minor.name} is the last that is known, by a map of {iso(until)}, older than "
             f"{RELEASES_STALE_DAYS} days.",
             remedy="bring it up to date: forestall audit refresh",
         )
-    paid = facts.extended_support in PAID or (host.terms.extended_support_until or 0) > host.at
-    if has_paid_stream(minor, system.id, paid, host.at) or _just_followed(host, minor):
+    if has_paid_stream(minor, system.id, paid, at) or _just_followed(tables, minor, at):
         return PASS
     extension = f"; its EUS ended on {minor.eus_until}" if minor.eus_until else ""
     return fail(
@@ -59,12 +79,12 @@ def judge(host: Posture) -> Judgement:
     )
 
 
-def _just_followed(host: Posture, minor: Minor) -> bool:
+def _just_followed(tables: Tables, minor: Minor, at: float) -> bool:
     """Whether the next minor release came out a short while ago."""
-    following = host.tables.next_minor(minor)
+    following = tables.next_minor(minor)
     if following is None or following.released is None:
         return False
-    return host.at < day(following.released) + DAYS_TO_FOLLOW * DAY
+    return at < day(following.released) + DAYS_TO_FOLLOW * DAY
 
 
 RULE = Rule(

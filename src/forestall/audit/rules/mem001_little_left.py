@@ -17,14 +17,14 @@ def judge(host: Posture) -> Judgement:
     """Left = available memory and free swap, or what the own cgroup's limit leaves."""
     left, total = left_and_total(host.facts)
     if left is None or not total:
-        return unknown(headroom(host.facts).text)
+        return unknown(headroom(host.facts, with_holders=False).text)
     if left >= LOW_SHARE * total:
         return PASS
     memory = host.facts.memory
     no_swap_read = memory.swap_free_bytes is None and memory.swap_total_bytes != 0
     if no_swap_read and left == memory.headroom_bytes:
         return unknown("Little memory is left, and how much swap is free could not be read.")
-    room = headroom(host.facts)
+    room = headroom(host.facts, with_holders=False)
     reads = tuple(fact.pointer for fact in room.facts)
     return fail(f"Memory is nearly gone now: {room.text}", *reads)
 

@@ -7,7 +7,9 @@ orders it, a kubelet sets it on its node; without a dump it only turns a fault o
 restart, which is worth a note. With kdump armed the dump shows what was behind it.
 """
 
-from forestall.audit.baselines import KDUMP_OFF, PANIC_ON_OOPS, THIRD_WAY
+from functools import lru_cache
+
+from forestall.audit.baselines import KDUMP_OFF, PANIC_ON_OOPS, THIRD_WAY, Baseline
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
@@ -26,51 +28,56 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return IN_CONTAINER
-    values = [host.number(name) for name in SETTINGS]
+    values = tuple([host.number(name) for name in SETTINGS])
     if not any(values):
-        return NOT_READ if values == [None, None, None] else PASS
+        return NOT_READ if values == (None, None, None) else PASS
     if facts.crash_kernel_loaded:
         return PASS
-    on = [name for name, value in zip(SETTINGS, values, strict=True) if value]
-    if on == [OOPS] and host.kubernetes:
+    if host.kubernetes and _is_oops_alone(values):
         return ON_NODE
     if facts.crash_kernel_loaded is None:
         return NO_KDUMP_READ
-    return _without_dump(host, on)
+    return _without_dump(values, host.baseline)
 
 
-def _without_dump(host: Posture, on: list[str]) -> Judgement:
-    named = ", ".join(f"{name}={host.number(name)}" for name in on)
+def _is_oops_alone(values: tuple[int | None, ...]) -> bool:
+    return [name for name, value in zip(SETTINGS, values, strict=True) if value] == [OOPS]
+
+
+@lru_cache(maxsize=256)
+def _without_dump(values: tuple[int | None, ...], baseline: Baseline | None) -> Judgement:
+    """`values` are those of SETTINGS. Kept, because many hosts of a fleet have the same."""
+    on = [name for name, value in zip(SETTINGS, values, strict=True) if value]
+    orders = frozenset[str]() if baseline is None else baseline.orders
+    named = ", ".join(
+        f"{name}={value}" for name, value in zip(SETTINGS, values, strict=True) if value
+    )
     reads = (*(f"/sysctls/{name}" for name in on), "/crash_kernel_loaded")
     text = f"A host that thrashes may panic for other reasons ({named}), without a dump"
     if on == [OOPS]:
         text = f"A fault of the kernel panics this host ({named}), without a dump"
     ordered = []
-    if host.forbids(KDUMP_OFF):
+    if KDUMP_OFF in orders:
         ordered.append("kdump off")
-    if OOPS in on and host.forbids(PANIC_ON_OOPS):
+    if OOPS in on and PANIC_ON_OOPS in orders:
         ordered.append(f"{OOPS}=1")
-    if host.baseline is not None and ordered:
-        text += f"; {host.baseline.name} orders {' and '.join(ordered)}"
+    if baseline is not None and ordered:
+        text += f"; {baseline.name} orders {' and '.join(ordered)}"
     return fail(
         f"{text}.",
         *reads,
         severity=Severity.LOW if on == [OOPS] else None,
-        remedy=_remedy(host, on),
+        remedy=_remedy(orders, on),
         undo="set them back: " + ", ".join(f"sysctl -w {name}=1" for name in on),
     )
 
 
-def _remedy(host: Posture, on: list[str]) -> str:
-    relaxed = " ".join(f"{name}=0" for name in on if not (name == OOPS and _is_ordered(host)))
-    if host.forbids(KDUMP_OFF):
+def _remedy(orders: frozenset[str], on: list[str]) -> str:
+    relaxed = " ".join(f"{name}=0" for name in on if name != OOPS or PANIC_ON_OOPS not in orders)
+    if KDUMP_OFF in orders:
         first = f"sysctl -w {relaxed}; for the dump, " if relaxed else ""
         return first + THIRD_WAY
     return RULE.remedy + (f", or sysctl -w {relaxed}" if relaxed else "")
-
-
-def _is_ordered(host: Posture) -> bool:
-    return host.forbids(PANIC_ON_OOPS)
 
 
 RULE = Rule(

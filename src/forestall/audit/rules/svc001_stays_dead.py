@@ -27,26 +27,28 @@ def judge(host: Posture) -> Judgement:
             return not_applicable("What starts this container again is the host's business.")
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"Whether services are started again is unknown: {why}.")
-    own = [(one, unit) for one in host.own_services if (unit := _unit(host, one)) is not None]
-    dead = [one for one, unit in own if unit.restart in STAYS_DEAD]
-    loops = [one for one, unit in own if _loops(unit)]
+    dead: list[Service] = []
+    loops: list[Service] = []
+    untold: list[Service] = []
+    for one in host.own_services:
+        unit = unit_of(facts, one)
+        if unit.service_type == "oneshot":
+            continue
+        if unit.restart is None:
+            untold.append(one)
+        elif unit.restart in STAYS_DEAD:
+            dead.append(one)
+        elif _loops(unit):
+            loops.append(one)
     if dead or loops:
         return _found(dead, loops)
-    untold = [one for one, unit in own if unit.restart is None]
     if untold:
         return unknown(f"Whether {named(untold)} is started again was not told.")
     return PASS
 
 
-def _unit(host: Posture, service: Service) -> UnitFacts | None:
-    """The unit of a service that is meant to keep running."""
-    unit = unit_of(host.facts, service)
-    return None if unit.service_type == "oneshot" else unit
-
-
 def _loops(unit: UnitFacts) -> bool:
-    if unit.restart is None or unit.restart in STAYS_DEAD:
-        return False
+    """Whether a unit that is started again would be so at once and without end."""
     if unit.start_limit_burst != 0 and unit.start_limit_interval_seconds != 0:
         return False
     return unit.restart_seconds is not None and unit.restart_seconds < HOT_SECONDS
@@ -58,8 +60,8 @@ def _found(dead: list[Service], loops: list[Service]) -> Judgement:
     reads: list[str] = []
     if dead:
         are = "is" if len(dead) == 1 else "are"
-        settings = sorted({one.restart or "" for one in dead[:NAMED_MOST]})
-        with_them = " or ".join(f"Restart={setting}" for setting in settings)
+        settings = sorted({f"Restart={one.restart}" for one in dead[:NAMED_MOST]})
+        with_them = " or ".join(settings)
         said.append(f"{named(dead)} {are} not started again after a kill: {with_them}.")
         remedies.append(
             "set Restart=always and RestartSec= in a drop-in (systemctl edit "

@@ -218,9 +218,8 @@ def test_a_service_without_a_limit_is_unlimited_and_one_not_asked_is_unknown():
 def test_comparisons(text, answer):
     """Numbers as numbers, versions as versions, patterns as globs, and the unread as unknown."""
     sysctls = {"vm.swappiness": "60", "kernel.core_pattern": "|/bin/false"}
-    assert (
-        ask(f"all host: {text}", host(sysctls=sysctls, modules=None, zswap=None)).answer is answer
-    )
+    asked = host(sysctls=sysctls, modules=None, zswap=None)
+    assert ask(f"all host: {text}", asked).answer is answer
 
 
 def test_names_of_many_hosts_are_bounded_and_all_are_counted(monkeypatch):
