@@ -45,7 +45,8 @@ def test_an_event_exits_with_1_and_the_headline_comes_first(log, capsys):
 def test_a_quiet_log_exits_with_0(log, capsys):
     """Nothing found is fine, and says how much was read."""
     assert main(["audit", "oom", log(["eth0: link up"])]) == 0
-    assert "no OOM kill" in capsys.readouterr().out
+    # The path is of any length, and the line is wrapped.
+    assert "no OOM kill" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_log_that_ends_between_the_zones_blames_nobody(tmp_path, capsys):
