@@ -18,12 +18,14 @@ def report_file(path: str) -> Iterator[TextIO]:
     """
     target = os.path.realpath(path)
     partial = f"{target}.partial-{os.getpid()}-{os.urandom(4).hex()}"
-    _ordinary(path, target)
+    mode = _mode(path, target)
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except OSError as error:
         raise _unwritten(path, error) from None
     try:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         with open(
             descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         ) as file:
@@ -44,14 +46,19 @@ def report_file(path: str) -> Iterator[TextIO]:
         raise
 
 
-def _ordinary(path: str, target: str) -> None:
+def _mode(path: str, target: str) -> int | None:
+    """Who may read the file that is replaced, which a new run does not widen; None = no such file.
+
+    Raises InputError for what is no ordinary file.
+    """
     try:
         mode = os.stat(target).st_mode
     except OSError:
-        return
+        return None
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
         raise InputError(f"{path} is {kind}", help="name a file for the report")
+    return stat.S_IMODE(mode)
 
 
 def _unwritten(path: str, error: OSError) -> InputError:

@@ -27,6 +27,17 @@ def _umask():
     return mask
 
 
+def test_a_private_report_stays_private(tmp_path):
+    """Whoever could not read the old report cannot read the new one."""
+    path = tmp_path / "a.html"
+    path.write_text("old")
+    path.chmod(0o600)
+    with report_file(str(path)) as out:
+        out.write("new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_an_error_leaves_what_was_there(tmp_path):
     """Half a report is none."""
     path = tmp_path / "a.html"
