@@ -107,8 +107,9 @@ def _run(words: list[str], *, debug: bool) -> int:
         _complain(error)
         return error.exit_code
     except BrokenPipeError:
-        # The reader went away (`forestall ... | head`): not our fault, and nothing left to say.
-        return 0
+        # The reader went away (`forestall ... | head`): nothing left to say, and what was not said
+        # must not look like "nothing found": 128 + SIGPIPE, as a shell reports it.
+        return 141
     except KeyboardInterrupt:
         return 130
     except OSError as error:

@@ -28,6 +28,8 @@ from forestall.sense.running import Running, Seen
 
 HOSTS_OWN = "a container has no such thing of its own, and its host's cannot be seen from inside"
 
+KEXEC_LOADED = "sys/kernel/kexec_crash_loaded"
+
 _NOT_IN_A_CONTAINER = ("installed_kernels", "fstab_swaps", "kdump", "block_devices")
 
 
@@ -74,16 +76,22 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
     return facts if facts.container is None else _of_a_container(facts, notes)
 
 
+def _kexec_loaded(host: Host) -> int | None:
+    """Whether a crash kernel is loaded (1, 0). A kernel without kexec has no such file: 0."""
+    loaded = procfs.read_number(host, KEXEC_LOADED)
+    if loaded is None and host.complete and host.is_folder("sys/kernel"):
+        return None if host.was_denied(KEXEC_LOADED) else 0
+    return loaded
+
+
 def _with_system(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
     """The system, its kernel and the kernels beside it."""
     system = _system(host, notes)
     release = host.read_text("proc/sys/kernel/osrelease", 256) or None
     livepatches, effective = kernel.read_live_patches(host, notes, release)
-    kexec_loaded = procfs.read_number(host, "sys/kernel/kexec_crash_loaded")
+    kexec_loaded = _kexec_loaded(host)
     if kexec_loaded is None:
-        absent = "this kernel shows no sys/kernel/kexec_crash_loaded"
-        recorded = "sys/kernel/kexec_crash_loaded was not recorded"
-        notes.why("crash_kernel_loaded", absent if host.complete else recorded)
+        notes.why("crash_kernel_loaded", f"{KEXEC_LOADED} was not recorded")
     return replace(
         facts,
         os_id=system.get("ID"),

@@ -62,7 +62,7 @@ def test_an_unknown_option_is_exit_2_and_points_to_help(name):
 
 
 def test_a_reader_that_goes_away_is_not_an_error():
-    """`forestall ... | head -1` ends quietly."""
+    """`forestall ... | head -1` ends quietly, as by SIGPIPE: what was cut off is not "all fine"."""
     read, write = os.pipe()
     os.close(read)
     process = subprocess.run(
@@ -73,6 +73,7 @@ def test_a_reader_that_goes_away_is_not_an_error():
     )
     os.close(write)
     assert "Traceback" not in process.stderr
+    assert process.returncode == 141
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,11 @@ def test_a_system_older_than_os_release_is_named(tmp_path):
 
 
 def test_a_crash_kernel_is_armed_or_not_or_not_to_be_told(tmp_path):
-    """0 and 1 are answers, a missing file is none."""
+    """0 and 1 are answers; a kernel without the file has no crash kernel; no /sys, no answer."""
     fake = FakeHost(tmp_path)
     assert _facts(fake).crash_kernel_loaded is None
+    fake.write("sys/kernel/mm/ksm/run", "0\n")
+    assert _facts(fake).crash_kernel_loaded is False
     fake.write("sys/kernel/kexec_crash_loaded", "1\n")
     fake.write("sys/kernel/kexec_crash_size", "268435456\n")
     facts = _facts(fake)

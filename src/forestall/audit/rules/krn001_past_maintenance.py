@@ -6,6 +6,7 @@ for a while longer, and postpones the move rather than replacing it; with one, t
 the plan and not for tonight.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,6 +39,11 @@ def judge(host: Posture) -> Judgement:
     )
 
 
+def _not_in_the_table(text: str, remedy: str) -> Judgement:
+    """Less grave than a system known to be past its end: the gap is in our table."""
+    return replace(unknown(text, remedy=remedy), severity=Severity.MEDIUM)
+
+
 class _Case(NamedTuple):
     """All that the rule goes by; `paid_until` is what the site says of its paid extension."""
 
@@ -57,12 +63,11 @@ def _judged(host: _Case) -> Judgement:
     if system.rolling:
         return not_applicable("A rolling distribution has no releases that end.")
     if system.product is None or system.version is None:
-        return unknown(f"{_name(host)} is not in the table of life cycles.", remedy=BY_HAND)
+        return _not_in_the_table(f"{_name(host)} is not in the table of life cycles.", BY_HAND)
     cycle = host.tables.cycle(system.product, system.version)
     if cycle is None:
-        return unknown(
-            f"{_name(host)} is not in the table of life cycles{_aged(host, system)}.",
-            remedy=REFRESH,
+        return _not_in_the_table(
+            f"{_name(host)} is not in the table of life cycles{_aged(host, system)}.", REFRESH
         )
     if cycle.end is None or host.at < day(cycle.end) + DAY:
         aged = _aged(host, system)

@@ -128,6 +128,7 @@ def test_what_is_not_in_the_table_is_unknown():
     assert past(healthy(os_id=None, os_version_id=None, os_name=None)).state is UNKNOWN
     newer = past(healthy(os_id="ubuntu", os_version_id="38.04", os_name="Ubuntu 38.04"))
     assert newer.state is UNKNOWN
+    assert newer.severity is Severity.MEDIUM
     assert "refresh" in newer.remedy
 
 
