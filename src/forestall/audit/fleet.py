@@ -37,9 +37,11 @@ _WAIVED_CODE = _STATE_CODE[FindingState.WAIVED]
 _ABSENT_CODE = _STATE_CODE[FindingState.NOT_APPLICABLE]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostAudit:
     """What every rule said of one host. `judged` is in the order of `rules`.
+
+    Nobody changes one; as with `Judgement`, making a frozen one takes three times as long.
 
     `waived` and `expired` are the waivers that hold, or no longer do, by position in `rules`.
     `posture` is None where the host could not be read, and `problem` says why.
@@ -107,9 +109,9 @@ def _bounded(judged: Judgement) -> Judgement:
     return replace(judged, text=f"{judged.text[:TEXT_LIMIT]}...", remedy=remedy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostRow:
-    """What is kept of every host: a code per rule, and its place among the worst."""
+    """What is kept of every host, and not changed: a code per rule, its place among the worst."""
 
     name: str
     codes: bytes

@@ -156,10 +156,14 @@ def nothing_killable(facts: HostFacts) -> bool:
     if total is None:
         return False
     least = LARGE_SHARE * total
-    large = [holder for holder in facts.holders if counted_bytes(holder) >= least]
-    if any(holder.oom_score_adjust != UNKILLABLE for holder in large):
-        return False
-    return sum(counted_bytes(holder) for holder in large) >= EXEMPT_SHARE * total
+    exempt = 0
+    for holder in facts.holders:
+        size = counted_bytes(holder)
+        if size >= least:
+            if holder.oom_score_adjust != UNKILLABLE:
+                return False
+            exempt += size
+    return exempt >= EXEMPT_SHARE * total
 
 
 def described(

@@ -12,7 +12,7 @@ from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import zram_bytes
 from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, KUBERNETES, Terms
-from forestall.model.facts import HolderFacts, HostFacts
+from forestall.model.facts import HolderFacts, HostFacts, UnitFacts
 from forestall.model.finding import Outcome, Service
 
 Found = TypeVar("Found")
@@ -80,6 +80,11 @@ class Posture:
     def own_services(self) -> tuple[Service, ...]:
         """The running services that the site wrote itself, the databases left out."""
         return told.own_services(self.facts)
+
+    @derived
+    def own_units(self) -> tuple[UnitFacts, ...]:
+        """The units of `own_services`, in the same order."""
+        return tuple([told.unit_of(self.facts, one) for one in self.own_services])
 
     @derived
     def main_database(self) -> int | None:

@@ -33,9 +33,11 @@ def reached(needs: tuple[str, ...], facts: HostFacts) -> bool | None:
 
 def met(need: str, facts: HostFacts) -> bool | None:
     """Whether one need is met; None = what would tell was not seen."""
-    if need.startswith(MODULE):
-        return None if facts.modules is None else need[len(MODULE) :] in facts.modules
-    return DECIDE[need](facts)
+    decide = DECIDE.get(need)
+    if decide is not None:
+        return decide(facts)
+    assert need.startswith(MODULE), f"nothing decides {need}"
+    return None if facts.modules is None else need[len(MODULE) :] in facts.modules
 
 
 def places(needs: Iterable[str], facts: HostFacts) -> tuple[str, ...]:

@@ -181,11 +181,10 @@ def is_running(unit: UnitFacts) -> bool:
 
 def is_own(unit: UnitFacts) -> bool:
     """Whether the site wrote this unit, rather than the distribution's package."""
-    return _is_site_path(unit.fragment_path) and not unit.name.startswith(SNAP)
-
-
-def _is_site_path(path: str | None) -> bool:
-    return path is not None and not path.startswith(DISTRIBUTION_FOLDERS)
+    path = unit.fragment_path
+    if path is None or path.startswith(DISTRIBUTION_FOLDERS):
+        return False
+    return not unit.name.startswith(SNAP)
 
 
 def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:

@@ -190,11 +190,12 @@ class Headroom:
     facts: tuple[Fact, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Service:
     """One systemd service as far as memory goes. `limited` None = could not be asked.
 
-    `own` tells the site's unit from the distribution's.
+    `own` tells the site's unit from the distribution's. Nobody changes one; it is not frozen
+    because making a frozen one takes three times as long, and judging a fleet makes millions.
     """
 
     name: str

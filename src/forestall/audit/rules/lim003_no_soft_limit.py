@@ -8,7 +8,7 @@ host loses that.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import named, pointers, unit_of
+from forestall.audit.services import named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 
@@ -29,11 +29,16 @@ def judge(host: Posture) -> Judgement:
         return not_applicable(f"systemd {facts.systemd_version} knows no MemoryHigh=.")
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
-    found = [one for one in host.own_services if _is_a_wall(unit_of(facts, one))]
-    if not found:
+    walls = [
+        (one, unit)
+        for one, unit in zip(host.own_services, host.own_units, strict=True)
+        if _is_a_wall(unit)
+    ]
+    if not walls:
         return PASS
+    found = [one for one, _ in walls]
     swap = bool(facts.memory.swap_total_bytes) and any(
-        unit_of(facts, one).swap_max_bytes is None for one in found
+        unit.swap_max_bytes is None for _, unit in walls
     )
     more = ", and swap without end (no MemorySwapMax=)" if swap else ""
     have = "has" if len(found) == 1 else "have"

@@ -8,7 +8,7 @@ host for as long as nobody looks.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import NAMED_MOST, named, pointers, unit_of
+from forestall.audit.services import NAMED_MOST, named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Service, Severity
 
@@ -30,8 +30,7 @@ def judge(host: Posture) -> Judgement:
     dead: list[Service] = []
     loops: list[Service] = []
     untold: list[Service] = []
-    for one in host.own_services:
-        unit = unit_of(facts, one)
+    for one, unit in zip(host.own_services, host.own_units, strict=True):
         if unit.service_type == "oneshot":
             continue
         if unit.restart is None:

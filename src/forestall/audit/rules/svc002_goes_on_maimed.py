@@ -7,7 +7,7 @@ alive and does no work, and nothing starts it again.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.services import named, pointers, unit_of
+from forestall.audit.services import named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 
@@ -26,8 +26,8 @@ def judge(host: Posture) -> Judgement:
         return not_applicable(f"systemd {facts.systemd_version} knows no OOMPolicy=.")
     asked = [
         (one, unit)
-        for one in host.own_services
-        if (unit := unit_of(facts, one)).oom_policy == "continue"
+        for one, unit in zip(host.own_services, host.own_units, strict=True)
+        if unit.oom_policy == "continue"
     ]
     if not asked:
         return PASS
