@@ -94,6 +94,16 @@ def test_each_trouble_is_its_own_host_and_its_own_words(server):
     assert children() == []
 
 
+def test_answers_without_end_are_bounded_together(server):
+    """The longest is ended while all together take too much; a host that answers is still read."""
+    seen = {
+        one.name: one
+        for one in collect(["endless", "plain"], options(server, held_limit_bytes=2**20))
+    }
+    assert "beside the other hosts" in seen["endless"].problem
+    assert seen["plain"].facts is not None
+
+
 def test_fifty_at_once(server):
     """Fifty hosts, each told once; a host that is named twice is asked once."""
     names = [f"host-{number}" for number in range(50)]

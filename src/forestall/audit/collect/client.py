@@ -66,6 +66,11 @@ class Client:
         return bytes(self._answer)
 
     @property
+    def size(self) -> int:
+        """Bytes of the answer so far."""
+        return len(self._answer)
+
+    @property
     def said(self) -> str:
         """What came on standard error."""
         return self._said.decode("utf-8", "backslashreplace")

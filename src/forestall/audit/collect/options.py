@@ -40,6 +40,7 @@ class SshOptions:
     `keep` is a folder of answers: a host whose answer there is at most `max_age_seconds` old is
     not asked again. `deadline_seconds` is for one host, from its first connection to its last
     byte. `retries` are for hosts that close the connection because too many come at once.
+    `output_limit_bytes` is for one host's answer, `held_limit_bytes` for all that are held at once.
     """
 
     parallel: int = PARALLEL_LIMIT
@@ -53,6 +54,7 @@ class SshOptions:
     max_age_seconds: float = DAY
     retries: int = 4
     output_limit_bytes: int = 16 * MIB
+    held_limit_bytes: int = 512 * MIB
     program: str = "ssh"
 
     def __post_init__(self) -> None:

@@ -198,6 +198,7 @@ class _Collection:
         now = self._clock.monotonic()
         if now - self._looked_at >= WAIT_SECONDS:
             self._looked_at = now
+            self._hold_down()
             ended = set(self._running)
         for client in [client for client in ended if client.ended(now)]:
             for pipe in client.pipes:
@@ -209,6 +210,18 @@ class _Collection:
             if seen is not None:
                 yield self._counted(seen)
         self._tell()
+
+    def _hold_down(self) -> None:
+        """End the longest answers while all that are held take more than they may together."""
+        held = sum(client.size for client in self._running)
+        for client in sorted(self._running, key=lambda client: client.size, reverse=True):
+            if held <= self._options.held_limit_bytes:
+                return
+            held -= client.size
+            client.problem = client.problem or (
+                f"its {client.size} bytes were too many beside the other hosts' answers: "
+                "ask fewer at once (--parallel)"
+            )
 
     def _judged(self, client: Client, now: float) -> Seen | None:
         """What came of one client; None where it is asked once more."""
