@@ -56,12 +56,15 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
     databases = database_units(facts)
     above = slice_limits(facts)
     all_in_etc = facts.os_id in ALL_IN_ETC
+    held = held_by_unit(facts)
     return [
         Service(
             name=unit.name,
             limited=_ends(facts, unit, limit := limit_bytes(facts, unit, above)),
             limit_bytes=limit,
-            memory_bytes=memory_bytes(facts, unit),
+            memory_bytes=held.get(unit.name)
+            if unit.memory_current_bytes is None
+            else unit.memory_current_bytes,
             restart=unit.restart,
             own=not all_in_etc and is_own(unit),
             database=unit.name in databases,
@@ -187,13 +190,16 @@ def is_own(unit: UnitFacts) -> bool:
     return not unit.name.startswith(SNAP)
 
 
-def memory_bytes(facts: HostFacts, unit: UnitFacts) -> int | None:
-    """What systemd accounts to the unit, else what its seen processes hold (RSS plus swap)."""
-    if unit.memory_current_bytes is not None:
-        return unit.memory_current_bytes
-    for database in facts.databases or ():
-        if database.process.unit == unit.name:
-            # Its processes share most of what they hold, so their sum would count it many times.
-            return database_bytes(facts, database)
-    held = [counted_bytes(one) for one in facts.holders if one.process.unit == unit.name]
-    return sum(held) if held else None
+def held_by_unit(facts: HostFacts) -> dict[str | None, int]:
+    """What the seen processes of each unit hold (RSS plus swap); systemd may account nothing.
+
+    A database's processes share most of what they hold, so their sum would count it many times.
+    """
+    held: dict[str | None, int] = {}
+    for one in facts.holders:
+        unit = one.process.unit
+        held[unit] = held.get(unit, 0) + counted_bytes(one)
+    for database in reversed(facts.databases or ()):
+        held[database.process.unit] = database_bytes(facts, database)
+    held.pop(None, None)
+    return held
