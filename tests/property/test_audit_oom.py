@@ -9,7 +9,7 @@ from tests.fakes.oom_logs import chosen, explain
 
 from forestall.audit.oom.account import OomReport
 from forestall.cli.audit_oom_text import render
-from forestall.cli.look_text import Style
+from forestall.cli.style import Style
 from forestall.model.codec import from_document, to_document
 
 MACHINES = [machine for machine, _, _ in oom_hosts.BLAMED.values()]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tests.fakes.facts import GIB
 
 from forestall.audit.look import look
-from forestall.cli.look_text import Style, render
+from forestall.cli.look_text import render
+from forestall.cli.style import Style
 from forestall.model.codec import from_document, to_document
 from forestall.model.facts import HolderFacts, HostFacts, SwapDevice, UnitFacts
 from forestall.model.finding import Look, Outcome

@@ -7,7 +7,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.host import recorded_host
 
 from forestall.audit.look import look
-from forestall.cli.look_text import Style, render
+from forestall.cli.look_text import render
+from forestall.cli.style import Style
 from forestall.model.codec import from_document, to_document
 from forestall.model.finding import Look, Outcome
 from forestall.sense.facts import read_facts

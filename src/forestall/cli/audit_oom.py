@@ -31,14 +31,13 @@ from forestall.audit.oom.parse import Parser
 from forestall.audit.oom.report import Gatherer
 from forestall.audit.oom.source import TEXT_BYTES_MAX, Readable, Source, is_core, read
 from forestall.cli.audit_oom_text import render
-from forestall.cli.look_text import Style
 from forestall.cli.options import add_json, print_json
+from forestall.cli.style import Style
 from forestall.errors import InputError, UsageError
 from forestall.model.codec import to_document
 from forestall.units import MIB, format_bytes, parse_bytes
 
 PROGRESS_SECONDS = 2.0
-WIDTH = 80
 HEAD_BYTES = 16
 # A pipe's writer may take a while to begin; /dev/kmsg has all at once, and then never ends.
 PIPE_WAIT_SECONDS = 60.0
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(to_document(report))
     else:
-        sys.stdout.write(render(report, _style(), event=args.event))
+        sys.stdout.write(render(report, Style.of_stdout(), event=args.event))
     return 1 if any(one.kind is not Kind.SNAPSHOT for one in report.accounts) else 0
 
 
@@ -146,6 +145,9 @@ def explain_stream(file: Readable, name: str, limit: int) -> OomReport:
                 gatherer.take(event)
     for event in parser.end():
         gatherer.take(event)
+    if source.binary and not gatherer.count:
+        # That no event was found in what is no text must not sound like an all-clear.
+        raise InputError(f"{name}: no log: it begins as binary data", help="give kernel messages")
     return gatherer.report(name, source)
 
 
@@ -172,13 +174,3 @@ def _progress(source: Source, gatherer: Gatherer) -> Iterator[None]:
         source.tick = None
         if shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _style() -> Style:
-    terminal = sys.stdout.isatty()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    width = WIDTH
-    if terminal:
-        with contextlib.suppress(OSError):
-            width = max(72, min(100, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH))
-    return Style(width=width, color=terminal and not plain, encoding=sys.stdout.encoding or "ascii")

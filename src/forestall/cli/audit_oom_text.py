@@ -1,12 +1,11 @@
 """How `forestall audit oom` reads: the headline first, then what it stands on."""
 
-import textwrap
 from collections.abc import Iterator
 
 from forestall.audit.oom.account import Account, Ending, OomReport, Series
 from forestall.audit.oom.nouns import Zone
 from forestall.audit.oom.tally import Holder
-from forestall.cli.look_text import BOLD, RED, YELLOW, Style
+from forestall.cli.style import BOLD, RED, YELLOW, Style, cut
 from forestall.units import format_bytes
 
 HOLDER_ROWS = 10
@@ -45,9 +44,10 @@ def render(report: OomReport, style: Style, *, event: int | None = None) -> str:
 def _nothing(report: OomReport, style: Style) -> Iterator[str]:
     text = (
         f"{report.source}: no OOM kill, no refused allocation and no panic over memory in "
-        f"{report.lines_read} lines ({report.form}, {format_bytes(report.bytes_read)})."
+        f"{report.lines_read} line{'' if report.lines_read == 1 else 's'} "
+        f"({report.form}, {format_bytes(report.bytes_read)})."
     )
-    yield from _wrapped(style, text)
+    yield from style.wrapped(text)
 
 
 def _head(report: OomReport, account: Account, style: Style) -> Iterator[str]:
@@ -64,12 +64,12 @@ def _head(report: OomReport, account: Account, style: Style) -> Iterator[str]:
         text += f", {account.seconds:.6f} s after the kernel's start"
     if account.kernel:
         text += f", kernel {account.kernel}"
-    yield from _wrapped(style, text, first="  ", rest="  ")
+    yield from style.wrapped(text, first="  ", rest="  ")
 
 
 def _headline(report: OomReport, account: Account, style: Style) -> Iterator[str]:
     color = f"{BOLD};{RED}" if account.ending is Ending.PANICKED else BOLD
-    for line in _wrapped(style, account.headline + _died_for_it(report, account)):
+    for line in style.wrapped(account.headline + _died_for_it(report, account)):
         yield style.paint(line, color)
 
 
@@ -91,15 +91,15 @@ def _died_for_it(report: OomReport, account: Account) -> str:
 
 
 def _ran_out(account: Account, style: Style) -> Iterator[str]:
-    yield _title("WHAT RAN OUT", style)
+    yield style.title("WHAT RAN OUT")
     what = account.ran_out.what
-    yield from _wrapped(style, f"{what[0].upper()}{what[1:]}.", first="  ", rest="  ")
+    yield from style.wrapped(f"{what[0].upper()}{what[1:]}.", first="  ", rest="  ")
     for text in account.ran_out.because:
-        yield from _wrapped(style, text, first="  - ", rest="    ")
+        yield from style.wrapped(text, first="  - ", rest="    ")
     if account.invoker and account.order is not None and account.order >= 0:
         size = format_bytes(account.page_bytes << min(account.order, 20))
         text = f"{account.invoker} asked for {size}; who asks is not who holds."
-        yield from _wrapped(style, text, first="  - ", rest="    ")
+        yield from style.wrapped(text, first="  - ", rest="    ")
     rows = [zone for zone in account.zones if zone.min_bytes is not None][:ZONE_ROWS]
     if rows:
         yield ""
@@ -118,7 +118,7 @@ def _zone_row(zone: Zone) -> str:
 def _parts(account: Account, style: Style) -> Iterator[str]:
     if not account.parts:
         return
-    yield _title("WHERE THE MEMORY IS", style)
+    yield style.title("WHERE THE MEMORY IS")
     whole = sum(part.bytes for part in account.parts)
     for part in sorted(account.parts, key=lambda part: -part.bytes):
         share = part.bytes / whole
@@ -134,12 +134,12 @@ def _parts(account: Account, style: Style) -> Iterator[str]:
             f"{cache.name} {format_bytes(cache.total_bytes)}"
             for cache in account.caches[:CACHE_ROWS]
         )
-        yield from _wrapped(style, f"The largest slab caches: {names}.", first="  ", rest="  ")
+        yield from style.wrapped(f"The largest slab caches: {names}.", first="  ", rest="  ")
 
 
 def _holders(account: Account, style: Style) -> Iterator[str]:
-    yield _title("WHO HOLDS IT", style)
-    yield from _wrapped(style, account.culprit, first="  ", rest="  ")
+    yield style.title("WHO HOLDS IT")
+    yield from style.wrapped(account.culprit, first="  ", rest="  ")
     rows = account.holders[:HOLDER_ROWS]
     if not rows:
         return
@@ -159,7 +159,7 @@ def _holders(account: Account, style: Style) -> Iterator[str]:
         legend += f", {left} of them not shown." if left > 0 else "."
     else:
         legend += ". There is no table: what the victim held is from the line of its kill."
-    yield from _wrapped(style, legend, first="    ", rest="    ")
+    yield from style.wrapped(legend, first="    ", rest="    ")
 
 
 def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -> str:
@@ -175,7 +175,7 @@ def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -
     blamed = any((one.kind, one.name) == (holder.kind, holder.name) for one in account.culprits)
     marks = (">" if blamed else " ") + ("x" if dead and holder.kind.is_process else " ")
     row = (
-        f"{_cut(name, NAME_WIDTH):<{NAME_WIDTH}} {pid:>8} {format_bytes(holder.bytes):>9} "
+        f"{cut(name, NAME_WIDTH):<{NAME_WIDTH}} {pid:>8} {format_bytes(holder.bytes):>9} "
         f"{share:>6} {swap:>9} {adjust:>5}"
     )
     return f" {style.paint(marks, BOLD) if blamed else marks} {row}"
@@ -183,15 +183,15 @@ def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -
 
 def _ending(account: Account, style: Style) -> Iterator[str]:
     if account.why_panic:
-        yield _title("WHY IT PANICKED", style)
+        yield style.title("WHY IT PANICKED")
         for text in account.why_panic:
-            yield from _wrapped(style, text, first="  - ", rest="    ")
+            yield from style.wrapped(text, first="  - ", rest="    ")
     if account.why_victim:
         if account.why_panic:
             yield ""
-        yield _title("WHY THIS VICTIM", style)
+        yield style.title("WHY THIS VICTIM")
         for text in account.why_victim:
-            yield from _wrapped(style, text, first="  - ", rest="    ")
+            yield from style.wrapped(text, first="  - ", rest="    ")
 
 
 def _unknown(account: Account, style: Style) -> Iterator[str]:
@@ -205,18 +205,18 @@ def _next(account: Account, style: Style) -> Iterator[str]:
 def _bullets(title: str, texts: tuple[str, ...], style: Style, *, color: str = "") -> Iterator[str]:
     if not texts:
         return
-    yield style.paint(_title(title, style), color)
+    yield style.paint(style.title(title), color)
     for text in texts:
-        yield from _wrapped(style, text, first="  - ", rest="    ")
+        yield from style.wrapped(text, first="  - ", rest="    ")
 
 
 def _series(report: OomReport, style: Style) -> Iterator[str]:
-    yield _title("ALL EVENTS", style)
+    yield style.title("ALL EVENTS")
     rows = report.series[-SERIES_ROWS:]
     if len(report.series) > len(rows):
         yield f"  the last {len(rows)} rows of {len(report.series)}"
     for row in rows:
-        yield from _wrapped(style, _series_text(row), first="  ", rest="      ")
+        yield from style.wrapped(_series_text(row), first="  ", rest="      ")
     yield "  (--event N shows another one)"
 
 
@@ -233,21 +233,3 @@ def _series_text(row: Series) -> str:
     where = f", in cgroup {row.cgroup}" if row.cgroup else ""
     at = f" {row.at}" if row.at else ""
     return f"{which}{at}: {did}{held}{where}"
-
-
-def _title(text: str, style: Style) -> str:
-    return style.paint(text, BOLD)
-
-
-def _wrapped(style: Style, text: str, *, first: str = "", rest: str = "") -> Iterator[str]:
-    yield from textwrap.wrap(
-        style.plain(text),
-        style.width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-    ) or [first]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -21,8 +21,9 @@ import sys
 
 from forestall.audit.findings import needs_a_look
 from forestall.audit.look import look
-from forestall.cli.look_text import Style, render
+from forestall.cli.look_text import render
 from forestall.cli.options import add_json, print_json
+from forestall.cli.style import Style
 from forestall.clock import SystemClock
 from forestall.errors import ForestallError
 from forestall.model.codec import to_document
@@ -30,10 +31,6 @@ from forestall.model.facts import HostFacts
 from forestall.sense.facts import read_facts
 from forestall.sense.host import Host
 from forestall.sense.recording import copied_host
-
-WIDTH_LEAST = 72
-WIDTH_LIMIT = 100
-WIDTH_ELSEWHERE = 80
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(to_document(seen))
     else:
-        sys.stdout.write(render(seen, _style(), live=args.root is None))
+        sys.stdout.write(render(seen, Style.of_stdout(), live=args.root is None))
     return 1 if needs_a_look(seen.findings) else 0
 
 
@@ -75,21 +72,3 @@ def _without_self(facts: HostFacts, host: Host) -> HostFacts:
         return facts
     others = tuple(held for held in facts.holders if held.process.key.pid != os.getpid())
     return dataclasses.replace(facts, holders=others)
-
-
-def _style() -> Style:
-    """How standard output wants its text."""
-    terminal = sys.stdout.isatty()
-    width = WIDTH_ELSEWHERE
-    if terminal:
-        try:
-            columns = os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH_ELSEWHERE
-            width = max(WIDTH_LEAST, min(WIDTH_LIMIT, columns))
-        except OSError:
-            pass
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Style(
-        width=width,
-        color=terminal and not plain,
-        encoding=sys.stdout.encoding or "ascii",
-    )

@@ -1,11 +1,9 @@
 """How `forestall look` reads: plain text for a person at 03:05, from a Look alone."""
 
-import textwrap
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from forestall.cli.options import printable
+from forestall.cli.style import BOLD, GREEN, RED, YELLOW, Style, cut
 from forestall.model.finding import Answer, Finding, Holder, Look, Outcome, Point, Service, Severity
 from forestall.units import format_bytes, format_duration
 
@@ -14,27 +12,8 @@ SERVICE_ROWS = 6
 BAR_WIDTH = 40
 NAME_WIDTH = 15
 
-RED, GREEN, YELLOW, BOLD = "31", "32", "33", "1"
-
 MARKS = {Answer.YES: ("yes", GREEN), Answer.NO: ("NO", RED), Answer.UNKNOWN: ("?", YELLOW)}
 SEVERITY_COLORS = {Severity.CRITICAL: RED, Severity.HIGH: YELLOW}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """Columns, colour, and what the terminal can show."""
-
-    width: int = 80
-    color: bool = False
-    encoding: str = "utf-8"
-
-    def paint(self, text: str, color: str) -> str:
-        """`text` in an SGR colour, where colour is wanted."""
-        return f"\x1b[{color}m{text}\x1b[0m" if self.color and color else text
-
-    def plain(self, text: str) -> str:
-        """`text` without anything that could move the cursor or not be shown here."""
-        return printable(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
 
 def render(seen: Look, style: Style, *, live: bool = True) -> str:
@@ -63,36 +42,36 @@ def _head(seen: Look, style: Style, *, live: bool) -> Iterator[str]:
         parts.append(f"virtual machine ({facts.virtualization})")
     if live and facts.booted_at is not None and not facts.container:
         parts.append(f"up {format_duration(max(0.0, facts.at - facts.booted_at))}")
-    yield from _wrapped(style, ", ".join(parts))
+    yield from style.wrapped(", ".join(parts))
     when = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seen.at))
     rights = {0: "as root", None: "from copied files"}.get(facts.effective_uid, "without root")
-    yield from _wrapped(style, f"read {when}, {rights}; nothing was changed")
+    yield from style.wrapped(f"read {when}, {rights}; nothing was changed")
 
 
 def _outcome(seen: Look, style: Style) -> Iterator[str]:
     found = seen.exhaustion
-    yield _title(style, "WHEN MEMORY RUNS OUT")
+    yield style.title("WHEN MEMORY RUNS OUT")
     yield from _headline(style, found.headline, found.outcome)
     if found.host_headline != found.headline:
         whole = found.host_headline.replace("The kernel", "the kernel", 1)
         yield from _headline(style, f"The whole host: {whole}", found.host_outcome)
     yield ""
     for reason in found.because:
-        yield from _wrapped(style, reason.text, first="  - ", rest="    ")
+        yield from style.wrapped(reason.text, first="  - ", rest="    ")
 
 
 def _headline(style: Style, text: str, outcome: Outcome) -> Iterator[str]:
     color = BOLD
     if outcome.takes_host_down:
         color = f"{BOLD};{RED}"
-    for line in _wrapped(style, f"{text}.", first="  ", rest="  "):
+    for line in style.wrapped(f"{text}.", first="  ", rest="  "):
         yield style.paint(line, color)
 
 
 def _headroom(seen: Look, style: Style) -> Iterator[str]:
     room = seen.headroom
-    yield _title(style, "HEADROOM")
-    yield from _wrapped(style, room.text, first="  ", rest="  ")
+    yield style.title("HEADROOM")
+    yield from style.wrapped(room.text, first="  ", rest="  ")
     if room.left_bytes is not None and room.total_bytes:
         used = 1 - min(1.0, room.left_bytes / room.total_bytes)
         filled = round(used * BAR_WIDTH)
@@ -108,7 +87,7 @@ def _headroom(seen: Look, style: Style) -> Iterator[str]:
     for holder, count in rows:
         yield _holder_row(style, holder, count)
     legend = "* is the database. " if any(holder.database for holder, _ in rows) else ""
-    yield from _wrapped(style, legend + _picked_text(seen), first="    ", rest="    ")
+    yield from style.wrapped(legend + _picked_text(seen), first="    ", rest="    ")
 
 
 def _picked_text(seen: Look) -> str:
@@ -145,7 +124,7 @@ def grouped(holders: Iterable[Holder]) -> list[tuple[Holder, int]]:
 
 
 def _holder_row(style: Style, holder: Holder, count: int) -> str:
-    name = _cut(style.plain(holder.name), NAME_WIDTH) + (f" x{count}" if count > 1 else "")
+    name = cut(style.plain(holder.name), NAME_WIDTH) + (f" x{count}" if count > 1 else "")
     share = "?" if holder.share is None else _percent(holder.share)
     score = "?" if holder.oom_score is None else str(holder.oom_score)
     sign = style.paint("*", BOLD) if holder.database else " "
@@ -154,7 +133,7 @@ def _holder_row(style: Style, holder: Holder, count: int) -> str:
         f"{share:>6} {score:>10}  "
     )
     unit = style.plain(holder.unit or "-").removesuffix(".service")
-    return f"  {sign} {left}{_cut(unit, style.width - len(left) - 4)}"
+    return f"  {sign} {left}{cut(unit, style.width - len(left) - 4)}"
 
 
 def _percent(share: float) -> str:
@@ -162,8 +141,8 @@ def _percent(share: float) -> str:
 
 
 def _services(seen: Look, style: Style) -> Iterator[str]:
-    yield _title(style, "SERVICES")
-    yield from _wrapped(style, seen.services_text, first="  ", rest="  ")
+    yield style.title("SERVICES")
+    yield from style.wrapped(seen.services_text, first="  ", rest="  ")
     rows = [service for service in seen.services if not service.limited]
     known = [service for service in rows if service.own or service.memory_bytes]
     shown = known[:SERVICE_ROWS]
@@ -179,7 +158,7 @@ def _services(seen: Look, style: Style) -> Iterator[str]:
 
 
 def _service_row(style: Style, service: Service, name_width: int) -> str:
-    name = _cut(style.plain(service.name), name_width)
+    name = cut(style.plain(service.name), name_width)
     memory = "?" if service.memory_bytes is None else format_bytes(service.memory_bytes)
     restart = service.restart
     after = {
@@ -191,14 +170,14 @@ def _service_row(style: Style, service: Service, name_width: int) -> str:
 
 def _between(seen: Look, style: Style) -> Iterator[str]:
     whom = "THE DATABASE" if seen.facts.databases else "THE REST OF THE HOST"
-    yield _title(style, f"BETWEEN A LEAK AND {whom}")
-    yield from _wrapped(style, seen.protected, first="  ", rest="  ")
+    yield style.title(f"BETWEEN A LEAK AND {whom}")
+    yield from style.wrapped(seen.protected, first="  ", rest="  ")
     yield ""
     yield from _points(style, seen.between)
 
 
 def _abilities(seen: Look, style: Style) -> Iterator[str]:
-    yield _title(style, "WHAT FORESTALL CAN SEE AND DO HERE")
+    yield style.title("WHAT FORESTALL CAN SEE AND DO HERE")
     yield from _points(style, seen.abilities)
 
 
@@ -206,18 +185,16 @@ def _points(style: Style, points: tuple[Point, ...]) -> Iterator[str]:
     indent = " " * 22
     for point in points:
         mark, color = MARKS[point.answer]
-        lines = list(_wrapped(style, point.text, first=indent, rest=indent))
+        lines = list(style.wrapped(point.text, first=indent, rest=indent))
         head = f"  {style.paint(f'{mark:>3}', color)}  {point.name:<15}"
         yield head + lines[0][len(indent) :]
         yield from lines[1:]
         if point.remedy:
-            yield from _wrapped(
-                style, point.remedy, first=f"{indent}more: ", rest=f"{indent}      "
-            )
+            yield from style.wrapped(point.remedy, first=f"{indent}more: ", rest=f"{indent}      ")
 
 
 def _findings(seen: Look, style: Style) -> Iterator[str]:
-    yield _title(style, "FINDINGS")
+    yield style.title("FINDINGS")
     if not seen.findings:
         yield "  none"
     for finding in seen.findings:
@@ -227,32 +204,14 @@ def _findings(seen: Look, style: Style) -> Iterator[str]:
 def _finding(style: Style, finding: Finding) -> Iterator[str]:
     label = f"{finding.severity.value:<8} {finding.rule}"
     indent = " " * (len(label) + 4)
-    lines = list(_wrapped(style, finding.text, first=indent, rest=indent))
+    lines = list(style.wrapped(finding.text, first=indent, rest=indent))
     color = SEVERITY_COLORS.get(finding.severity, "")
     yield f"  {style.paint(label, color)}  {lines[0][len(indent) :]}"
     yield from lines[1:]
     if finding.severity is not Severity.LOW:
-        yield from _wrapped(style, finding.remedy, first=f"{indent}do: ", rest=f"{indent}    ")
+        yield from style.wrapped(finding.remedy, first=f"{indent}do: ", rest=f"{indent}    ")
 
 
 def _next(seen: Look, style: Style) -> Iterator[str]:
-    yield _title(style, "NEXT")
-    yield from _wrapped(style, seen.next_step, first="  ", rest="  ")
-
-
-def _title(style: Style, text: str) -> str:
-    return style.paint(text, BOLD)
-
-
-def _wrapped(style: Style, text: str, *, first: str = "", rest: str = "") -> Iterator[str]:
-    yield from textwrap.wrap(
-        style.plain(text),
-        style.width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-    ) or [first]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+    yield style.title("NEXT")
+    yield from style.wrapped(seen.next_step, first="  ", rest="  ")

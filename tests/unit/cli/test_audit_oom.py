@@ -30,6 +30,16 @@ def log(tmp_path):
     return write
 
 
+def test_binary_data_without_an_event_is_no_all_clear(tmp_path, log, capsys):
+    """Whatever is no text is refused; an event after a console's garbage is still read."""
+    path = tmp_path / "image"
+    path.write_bytes(bytes(range(256)) * 20)
+    assert main(["audit", "oom", str(path)]) == 3
+    assert "no log" in capsys.readouterr().err
+    path.write_bytes(bytes(range(256)) * 20 + b"\n" + Path(log(INCIDENT)).read_bytes())
+    assert main(["audit", "oom", str(path)]) == 1
+
+
 def test_an_event_exits_with_1_and_the_headline_comes_first(log, capsys):
     """At 03:05 the first two lines are enough."""
     assert main(["audit", "oom", log(INCIDENT)]) == 1

@@ -6,7 +6,8 @@ import pytest
 from tests.fakes.facts import GIB, cgroup, healthy, holder, process, seed_like, unit
 
 from forestall.audit.look import look
-from forestall.cli.look_text import Style, grouped, render
+from forestall.cli.look_text import grouped, render
+from forestall.cli.style import Style
 from forestall.model.finding import Holder
 
 MIB = 1024**2

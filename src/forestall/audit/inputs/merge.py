@@ -44,7 +44,7 @@ def merged(told: Sequence[HostFacts]) -> HostFacts:
     first, *others = sorted(told, key=_rank)
     result = first
     for other in others:
-        result = _filled(result, other, first)
+        result = _Filling(result, other, first).filled()
     return result
 
 
@@ -53,52 +53,96 @@ def _rank(facts: HostFacts) -> tuple[float, int, float]:
     return (-(facts.at // SAME_TIME_SECONDS), rank, -facts.at)
 
 
-def _filled(facts: HostFacts, other: HostFacts, newest: HostFacts) -> HostFacts:
-    """`facts` with what only `other` knows."""
-    standing_only = _rebooted_between(newest, other)
-    changes: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for field in fields(HostFacts):
-        name = field.name
-        if name in _NOT_MERGED or (standing_only and name not in _STANDING):
-            continue
-        if getattr(facts, name) is None and getattr(other, name) is not None:
-            changes[name] = getattr(other, name)
-            sources[f"/{name}"] = _source(other, f"/{name}", newest)
-    if not standing_only:
-        _fill_settings(facts, other, newest, changes, sources)
-        _fill_memory(facts, other, newest, changes, sources)
-        _fill_processes(facts, other, newest, changes, sources)
-        _fill_growth(facts, other, newest, changes, sources)
-    if not changes:
-        return facts
-    unseen = {name: why for name, why in facts.unseen.items() if name not in changes}
-    return replace(
-        facts,
-        **changes,
-        at=min(facts.at, other.at),
-        unseen=unseen,
-        sources={**_deeper(other, changes), **facts.sources, **sources},
-    )
+class _Filling:
+    """`facts` being filled with what only `other` knows; `newest` is what ages are told by."""
 
+    def __init__(self, facts: HostFacts, other: HostFacts, newest: HostFacts) -> None:
+        self.facts, self.other, self.newest = facts, other, newest
+        self.changes: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
 
-def _source(other: HostFacts, pointer: str, newest: HostFacts) -> str:
-    """`sosreport: sos_commands/kernel/sysctl_-a, 3 h older`."""
-    place = other.sources.get(pointer)
-    words = other.origin if place is None else f"{other.origin}: {place}"
-    older = newest.at - other.at
-    return words if older < MINUTE else f"{words}, {format_duration(older)} older"
+    def filled(self) -> HostFacts:
+        """The document with everything that was missing and `other` has."""
+        standing_only = _rebooted_between(self.newest, self.other)
+        for field in fields(HostFacts):
+            name = field.name
+            if name in _NOT_MERGED or (standing_only and name not in _STANDING):
+                continue
+            if getattr(self.facts, name) is None and getattr(self.other, name) is not None:
+                self._take(name)
+        if not standing_only:
+            self._settings()
+            self._memory()
+            self._processes()
+            self._growth()
+        if not self.changes:
+            return self.facts
+        unseen = {name: why for name, why in self.facts.unseen.items() if name not in self.changes}
+        return replace(
+            self.facts,
+            **self.changes,
+            at=min(self.facts.at, self.other.at),
+            unseen=unseen,
+            sources={**self._deeper(), **self.facts.sources, **self.sources},
+        )
 
+    def _take(self, name: str) -> None:
+        self.changes[name] = getattr(self.other, name)
+        self._note(f"/{name}")
 
-def _deeper(other: HostFacts, changes: dict[str, Any]) -> dict[str, str]:
-    """Where parts of the values that were taken came from (`/units/3/restart`)."""
-    return {
-        pointer: place
-        for pointer, place in other.sources.items()
-        if pointer.count("/") > 1
-        and pointer.split("/")[1] in changes
-        and pointer.split("/")[1] not in ("sysctls", "memory")
-    }
+    def _note(self, pointer: str) -> None:
+        """`sosreport: sos_commands/kernel/sysctl_-a, 3 h older`."""
+        place = self.other.sources.get(pointer)
+        words = self.other.origin if place is None else f"{self.other.origin}: {place}"
+        older = self.newest.at - self.other.at
+        late = older >= MINUTE
+        self.sources[pointer] = f"{words}, {format_duration(older)} older" if late else words
+
+    def _settings(self) -> None:
+        mine, theirs = self.facts.sysctls, self.other.sysctls
+        missing = {name: text for name, text in theirs.items() if name not in mine}
+        if missing:
+            self.changes["sysctls"] = {**mine, **missing}
+            for name in missing:
+                self._note(f"/sysctls/{name}")
+
+    def _memory(self) -> None:
+        mine, theirs = self.facts.memory, self.other.memory
+        missing = {
+            field.name: getattr(theirs, field.name)
+            for field in fields(HostSample)
+            if getattr(mine, field.name) is None and getattr(theirs, field.name) is not None
+        }
+        if missing:
+            self.changes["memory"] = replace(mine, **missing)
+            for name in missing:
+                self._note(f"/memory/{name}")
+
+    def _processes(self) -> None:
+        """Processes are taken whole or not at all: two lists of different times fit nothing."""
+        if not self.facts.holders and self.other.holders:
+            for name in ("process_count", "hidden_processes", "effective_uid"):
+                self.changes[name] = getattr(self.other, name)
+            self._take("holders")
+        if not self.facts.own_cgroups and self.other.own_cgroups:
+            self.changes["own_cgroups"] = self.other.own_cgroups
+
+    def _growth(self) -> None:
+        """A slope and its window belong together."""
+        name = "anonymous_growth_bytes_per_second"
+        if getattr(self.facts, name) is None and getattr(self.other, name) is not None:
+            self._take(name)
+            self.changes["growth_window_seconds"] = self.other.growth_window_seconds
+
+    def _deeper(self) -> dict[str, str]:
+        """Where parts of the values that were taken came from (`/units/3/restart`)."""
+        return {
+            pointer: place
+            for pointer, place in self.other.sources.items()
+            if pointer.count("/") > 1
+            and pointer.split("/")[1] in self.changes
+            and pointer.split("/")[1] not in ("sysctls", "memory")
+        }
 
 
 def _rebooted_between(newest: HostFacts, other: HostFacts) -> bool:
@@ -108,71 +152,6 @@ def _rebooted_between(newest: HostFacts, other: HostFacts) -> bool:
     if newest.booted_at is None or other.booted_at is None:
         return False
     return abs(newest.booted_at - other.booted_at) > SAME_BOOT_SECONDS
-
-
-def _fill_settings(
-    facts: HostFacts,
-    other: HostFacts,
-    newest: HostFacts,
-    changes: dict[str, Any],
-    sources: dict[str, str],
-) -> None:
-    missing = {name: text for name, text in other.sysctls.items() if name not in facts.sysctls}
-    if missing:
-        changes["sysctls"] = {**facts.sysctls, **missing}
-        for name in missing:
-            sources[f"/sysctls/{name}"] = _source(other, f"/sysctls/{name}", newest)
-
-
-def _fill_memory(
-    facts: HostFacts,
-    other: HostFacts,
-    newest: HostFacts,
-    changes: dict[str, Any],
-    sources: dict[str, str],
-) -> None:
-    missing = {
-        field.name: getattr(other.memory, field.name)
-        for field in fields(HostSample)
-        if getattr(facts.memory, field.name) is None
-        and getattr(other.memory, field.name) is not None
-    }
-    if missing:
-        changes["memory"] = replace(facts.memory, **missing)
-        for name in missing:
-            sources[f"/memory/{name}"] = _source(other, f"/memory/{name}", newest)
-
-
-def _fill_processes(
-    facts: HostFacts,
-    other: HostFacts,
-    newest: HostFacts,
-    changes: dict[str, Any],
-    sources: dict[str, str],
-) -> None:
-    """Processes are taken whole or not at all: two lists of different times fit nothing."""
-    if not facts.holders and other.holders:
-        for name in ("holders", "process_count", "hidden_processes", "effective_uid"):
-            changes[name] = getattr(other, name)
-        sources["/holders"] = _source(other, "/holders", newest)
-    if not facts.own_cgroups and other.own_cgroups:
-        changes["own_cgroups"] = other.own_cgroups
-
-
-def _fill_growth(
-    facts: HostFacts,
-    other: HostFacts,
-    newest: HostFacts,
-    changes: dict[str, Any],
-    sources: dict[str, str],
-) -> None:
-    """A slope and its window belong together."""
-    name = "anonymous_growth_bytes_per_second"
-    growth = other.anonymous_growth_bytes_per_second
-    if facts.anonymous_growth_bytes_per_second is None and growth is not None:
-        changes[name] = growth
-        changes["growth_window_seconds"] = other.growth_window_seconds
-        sources[f"/{name}"] = _source(other, f"/{name}", newest)
 
 
 def merge_seen(seen: Iterable[Seen]) -> list[Seen]:

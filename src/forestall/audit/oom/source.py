@@ -61,10 +61,15 @@ REFUSED = (
 )
 
 
+TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\b\t\n\r\x1b\x1e"})
+BINARY_SHARE = 0.05
+
+
 @dataclass(slots=True)
 class Source:
     """What was read, for the report. `ended_early`: why the rest could not be.
 
+    `binary`: it begins with more control characters than a line of a console ever catches.
     `tick` is called as reading goes on, for whoever shows progress.
     """
 
@@ -72,6 +77,7 @@ class Source:
     bytes_read: int = 0
     lines: int = 0
     ended_early: str | None = None
+    binary: bool = False
     tick: Callable[[], None] | None = None
 
 
@@ -107,6 +113,7 @@ def read(
             f"{name}: a dump of memory, packed or from a pipe",
             help="give the unpacked file by its name, and --vmlinux",
         )
+    source.binary = len(head.translate(None, TEXT_BYTES)) > BINARY_SHARE * len(head)
     bounded = _Bounded(buffered, source, bytes_max)
     if head.lstrip(b"\x1e\xef\xbb\xbf \r\n").startswith(b"{"):
         source.form = "journal JSON"
