@@ -23,6 +23,7 @@ KbdInteractiveAuthentication no
 UseDNS no
 PrintMotd no
 LogLevel ERROR
+SetEnv HOME={folder}/home
 MaxStartups {max_startups}
 {more}
 """
@@ -71,6 +72,9 @@ def ssh_server(folder, behaviours=OWN_WORDS, max_startups="1000:30:1000", more="
     (port,) = free_ports(1)
     public = make_key(folder / "host_key")
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}\n")
+    # Bash reads its start-up file when sshd starts it, and what this user's own does or says (a
+    # version manager that rebuilds its links, say) is no part of a test.
+    (folder / "home").mkdir()
     user = pwd.getpwuid(os.geteuid()).pw_name
     keys, hosts = [], []
     for name, command in behaviours.items():

@@ -18,7 +18,7 @@ from forestall.audit.collect.client import Client
 from forestall.audit.collect.destination import Destination, destination
 from forestall.audit.collect.kept import Kept
 from forestall.audit.collect.options import SshOptions
-from forestall.audit.collect.reasons import last_line, reason
+from forestall.audit.collect.reasons import Reason, last_line, reason
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import SAID_LIMIT_BYTES, answer_of, find_start, read_answer
 from forestall.audit.inputs.source import Seen
@@ -234,11 +234,7 @@ class _Collection:
             if why.passing and client.attempt < self._options.retries and due < client.deadline:
                 self._put_back(to, client.attempt + 1, due, client.deadline)
                 return None
-            text = why.text
-            said = last_line(decode(client.answer[:SAID_LIMIT_BYTES]))
-            if said and not client.said.strip():
-                text = f"no shell answered; it said: {said}"
-            return Seen(name=to.label, problem=text)
+            return Seen(name=to.label, problem=_no_answer(client, why))
         try:
             answer = answer_of(client.answer, self._mark)
             recording = read_answer(answer)
@@ -279,6 +275,15 @@ class _Collection:
                 seconds_left=seconds / asked * left if asked else None,
             )
         )
+
+
+def _no_answer(client: Client, why: Reason) -> str:
+    """Both of what it said: either may be the reason, the other a start-up file's noise."""
+    said = last_line(decode(client.answer[:SAID_LIMIT_BYTES]))
+    if not said:
+        return why.text
+    aside = f" ({why.text})" if client.said.strip() else ""
+    return f"no shell answered; it said: {said}{aside}"
 
 
 def _seen(to: Destination, recording: Recording, problem: str | None, clock: Clock) -> Seen:
