@@ -8,9 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from forestall.audit.explained import reason
 from forestall.audit.rule import Rule
-from forestall.audit.rules import RULES
+from forestall.audit.rules import RULES, reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "audit-rules.md"
 FAMILIES = {

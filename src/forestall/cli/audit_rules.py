@@ -9,9 +9,8 @@ examples:
 import argparse
 import textwrap
 
-from forestall.audit.explained import reason
 from forestall.audit.rule import Rule
-from forestall.audit.rules import RULES
+from forestall.audit.rules import RULES, reason
 from forestall.cli.audit import rule_id
 from forestall.cli.options import add_json, print_json
 from forestall.model.codec import Json

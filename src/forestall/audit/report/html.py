@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import TextIO
 
-from forestall.audit.explained import reason
 from forestall.audit.fleet import RANK, SEVERITIES, Fleet, HostAudit, HostRow
 from forestall.audit.report import About
 from forestall.audit.report.words import moment, observed, percent, plural, xml_text
+from forestall.audit.rules import reason
 from forestall.model.finding import Cost, Finding, FindingState, Severity
 from forestall.units import format_duration
 

@@ -10,11 +10,11 @@ import json
 from typing import TextIO
 from urllib.parse import quote
 
-from forestall.audit.explained import reason
 from forestall.audit.fleet import Fleet, HostAudit
 from forestall.audit.report import About
 from forestall.audit.report.lines import line
 from forestall.audit.rule import Rule
+from forestall.audit.rules import reason
 from forestall.model.codec import Json
 from forestall.model.finding import Finding, FindingState, Severity
 
