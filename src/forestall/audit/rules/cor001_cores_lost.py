@@ -9,13 +9,21 @@ process holds.
 import re
 
 from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
-from forestall.audit.cores import PATTERN, lost_everywhere, lost_for, may_be_cut
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.services import NAMED_MOST, named, unit_of
-from forestall.model.facts import UnitFacts
+from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Cost, Service, Severity
+from forestall.units import GIB, format_bytes
+
+PATTERN = "kernel.core_pattern"
+THROWN_AWAY = ("|/bin/false", "|/bin/true", "|/usr/bin/false", "|/usr/bin/true", "/dev/null")
+"""What hardening baselines write there, so that no core is kept."""
+
+DEFAULT_SIZE_BYTES, OLD_DEFAULT_SIZE_BYTES = 32 * GIB, 2 * GIB
+NEEDS_LARGE_DEFAULT = 251
+"""systemd raised ProcessSizeMax= and ExternalSizeMax= from 2G to 32G in this version."""
 
 PYTHON = re.compile(r"python|pypy|gunicorn|uwsgi|uvicorn|celery")
 """How the names of processes begin that are Python, or are mostly used with it."""
@@ -36,17 +44,17 @@ def judge(host: Posture) -> Judgement:
         return not_applicable("No large Python service of the site's own is seen here.")
     if PATTERN not in facts.sysctls:
         return unknown(f"Whether cores are kept is unknown: {PATTERN} could not be read.")
-    everywhere = lost_everywhere(facts)
+    everywhere = _lost_everywhere(facts)
     if everywhere is not None:
         why, reads = everywhere
         return _lost(host, [one for one, _, _ in python], why, reads)
     found = [
         (one, *said)
         for one, unit, held in python
-        if (said := lost_for(facts, unit, held)) is not None
+        if (said := _lost_for(facts, unit, held)) is not None
     ]
     if not found:
-        if any(may_be_cut(facts, held) for _, _, held in python):
+        if any(_may_be_cut(facts, held) for _, _, held in python):
             return unknown("Whether cores are kept whole is unknown: " + NOT_READ)
         return PASS
     reads = tuple(f"{one.pointer}/{field}" for one, _, field in found[:NAMED_MOST])
@@ -81,6 +89,67 @@ def _lost(host: Posture, found: list[Service], why: str, reads: tuple[str, ...])
         "reason, an owner and an end, keep them on an encrypted file system for this service "
         "alone, and record it as a waiver of this rule",
     )
+
+
+def _lost_everywhere(facts: HostFacts) -> tuple[str, tuple[str, ...]] | None:
+    """Why no process leaves a core here, and what says so; None where one may."""
+    pattern = facts.sysctls.get(PATTERN)
+    if pattern is None:
+        return None
+    place = f"/sysctls/{PATTERN}"
+    words = pattern.split()
+    program = words[0] if words else ""
+    if not program and facts.sysctls.get("kernel.core_uses_pid", "0") == "0":
+        return f"{PATTERN} is empty", (place,)
+    if program in THROWN_AWAY or program.startswith("/dev/null"):
+        return f"{PATTERN}={program} throws them away", (place,)
+    if _uses_systemd(pattern) and facts.coredump is not None:
+        if facts.coredump.storage == "none":
+            return "systemd-coredump keeps none (Storage=none)", (place, "/coredump/storage")
+        if facts.coredump.process_size_max_bytes == 0:
+            size = "/coredump/process_size_max_bytes"
+            return "systemd-coredump keeps none (ProcessSizeMax=0)", (place, size)
+    return None
+
+
+def _lost_for(facts: HostFacts, unit: UnitFacts, held_bytes: int) -> tuple[str, str] | None:
+    """Why a process of `unit` that holds this much leaves no whole core, and what says so.
+
+    The kernel gives a pipe the core whatever LimitCORE= says, but systemd-coredump keeps to it.
+    """
+    pattern = facts.sysctls.get(PATTERN, "")
+    if unit.cores_allowed is False and (not pattern.startswith("|") or _uses_systemd(pattern)):
+        return "its limit on the size of cores is 0 (LimitCORE=)", "cores_allowed"
+    most = _kept_bytes(facts) if _uses_systemd(pattern) else None
+    if most is not None and held_bytes > most:
+        held = format_bytes(held_bytes)
+        return f"{held} held, and systemd-coredump cuts at {format_bytes(most)}", "main_pid"
+    return None
+
+
+def _may_be_cut(facts: HostFacts, held_bytes: int) -> bool:
+    """Whether systemd-coredump's settings would decide, and were not read."""
+    if not _uses_systemd(facts.sysctls.get(PATTERN, "")) or _kept_bytes(facts) is not None:
+        return False
+    return facts.coredump is None or held_bytes > OLD_DEFAULT_SIZE_BYTES
+
+
+def _uses_systemd(pattern: str) -> bool:
+    """Whether systemd-coredump takes the cores."""
+    return pattern.startswith("|") and "systemd-coredump" in pattern.split()[0]
+
+
+def _kept_bytes(facts: HostFacts) -> int | None:
+    """The largest core that systemd-coredump keeps whole; None where its files were not read."""
+    if facts.coredump is None:
+        return None
+    default = DEFAULT_SIZE_BYTES
+    if facts.systemd_version is None:
+        return None
+    if facts.systemd_version < NEEDS_LARGE_DEFAULT:
+        default = OLD_DEFAULT_SIZE_BYTES
+    sizes = (facts.coredump.process_size_max_bytes, facts.coredump.external_size_max_bytes)
+    return max(default if size is None else size for size in sizes)
 
 
 RULE = Rule(

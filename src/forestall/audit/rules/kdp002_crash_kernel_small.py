@@ -7,9 +7,14 @@ initramfs of another size. `crashkernel=auto` and the ranges that installers wri
 kernel reads them; what counts is what it set aside.
 """
 
-from forestall.audit.crash_kernel import RED_HAT_FAMILY, needed_bytes, options, reserved_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.crash_kernel import (
+    RED_HAT_FAMILY,
+    needed_bytes,
+    options,
+    reserved_bytes,
+)
 from forestall.model.finding import Cost, Severity
 from forestall.units import MIB, format_bytes
 

@@ -9,7 +9,7 @@ another host has cannot be seen from here.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.storage import IN_MEMORY, device_of, is_remote, mount_of
+from forestall.audit.rules.shared.storage import IN_MEMORY, device_of, is_remote, mount_of
 from forestall.model.facts import HostFacts, KdumpFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes

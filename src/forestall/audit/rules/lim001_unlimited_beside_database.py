@@ -10,10 +10,10 @@ not among the facts, and is called unknown.
 
 import re
 
-from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
+from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
 from forestall.audit.services import named, pointers
 from forestall.model.finding import Cost, Severity
 

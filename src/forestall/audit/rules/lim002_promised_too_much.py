@@ -6,10 +6,16 @@ the host runs out all the same. Limits and shared buffers count as certain; that
 sorts at once is the worst case, and weighs less.
 """
 
-from forestall.audit.beside import no_database
-from forestall.audit.budget import LINES_MOST, needs, promised, promised_table, settings_read
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.beside_database import no_database
+from forestall.audit.rules.shared.budget import (
+    LINES_MOST,
+    needs,
+    promised,
+    promised_table,
+    settings_read,
+)
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 

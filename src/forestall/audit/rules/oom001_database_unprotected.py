@@ -7,10 +7,10 @@ that panics on OOM kills nobody today, but does as soon as the panic is switched
 database is protected first.
 """
 
-from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.holders import UNKILLABLE, database_bytes, sessions
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
 from forestall.model.facts import HolderFacts
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import format_bytes

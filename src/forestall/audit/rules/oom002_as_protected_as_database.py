@@ -6,9 +6,9 @@ order round without a restart of the database. A service with a memory limit is 
 killed inside its own cgroup, long before it is compared with anybody.
 """
 
-from forestall.audit.beside import graded, gravity, no_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
 from forestall.audit.services import NAMED_MOST, named, unit_of
 from forestall.model.finding import Cost, Service, Severity
 

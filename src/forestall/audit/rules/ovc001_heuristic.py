@@ -9,9 +9,9 @@ remedy says what the limit would be before anybody switches.
 """
 
 from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
-from forestall.audit.overcommit import COMFORT_SHARE, comfortable_ratio, limit_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.overcommit import COMFORT_SHARE, comfortable_ratio, limit_bytes
 from forestall.audit.settings import STRICT_OVERCOMMIT
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes

@@ -6,9 +6,9 @@ alone means nothing: with the kernel's default mode the limit is shown in /proc/
 enforced nowhere, so hosts in modes 0 and 1 are left alone.
 """
 
-from forestall.audit.overcommit import comfortable_ratio
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.overcommit import comfortable_ratio
 from forestall.audit.settings import STRICT_OVERCOMMIT
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes

@@ -7,10 +7,10 @@ are judged instead. It does not hold for nodes of Kubernetes, where swap is off 
 asks for no more than 4 GiB on any large host, which says little about a database.
 """
 
-from forestall.audit.crash_kernel import RED_HAT_FAMILY
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.swap_tables import ROUNDING, UNDO, adding, red_hat_bytes
+from forestall.audit.rule import Judgement, Rule, not_applicable, unknown
+from forestall.audit.rules.shared.crash_kernel import RED_HAT_FAMILY
+from forestall.audit.rules.shared.swap import UNDO, compared, red_hat_bytes
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -38,15 +38,8 @@ def judge(host: Posture) -> Judgement:
         # No process was seen, so a kubelet would not have been either.
         return MAYBE_NODE
     wanted = red_hat_bytes(total)
-    if swap >= ROUNDING * wanted:
-        return PASS
-    in_memory = " (zram is memory and not counted)" if host.has_zram else ""
-    return fail(
-        f"{format_bytes(swap) if swap else 'No'} swap{in_memory} on a host with "
-        f"{format_bytes(total)} of memory; Red Hat's table asks for {format_bytes(wanted)}.",
-        expected=f"at least {format_bytes(wanted)} of swap",
-        remedy=adding(wanted - swap),
-    )
+    why = f"Red Hat's table asks for {format_bytes(wanted)}"
+    return compared(host, swap, wanted, where="on a host", why=why)
 
 
 RULE = Rule(

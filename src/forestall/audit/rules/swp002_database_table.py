@@ -8,12 +8,12 @@ Kubernetes, and swap on zram is not counted: it is memory itself.
 """
 
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.swap_tables import (
+from forestall.audit.rule import Judgement, Rule, not_applicable, unknown
+from forestall.audit.rules.shared.swap import (
     DATABASE_FROM_BYTES,
     ROUNDING,
     UNDO,
-    adding,
+    compared,
     database_bytes,
 )
 from forestall.model.finding import Cost, Severity
@@ -44,15 +44,8 @@ def judge(host: Posture) -> Judgement:
     if total < DATABASE_FROM_BYTES * ROUNDING:
         return TOO_SMALL
     wanted = database_bytes(total)
-    if swap >= ROUNDING * wanted:
-        return PASS
-    in_memory = " (zram is memory and not counted)" if host.has_zram else ""
-    return fail(
-        f"{format_bytes(swap) if swap else 'No'} swap{in_memory} beside a database on a host with "
-        f"{format_bytes(total)} of memory; {format_bytes(wanted)} would give time to act.",
-        expected=f"at least {format_bytes(wanted)} of swap",
-        remedy=adding(wanted - swap),
-    )
+    why = f"{format_bytes(wanted)} would give time to act"
+    return compared(host, swap, wanted, where="beside a database on a host", why=why)
 
 
 RULE = Rule(

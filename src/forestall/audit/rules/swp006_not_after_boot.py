@@ -10,7 +10,7 @@ fstab, on disks that it booted from.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.storage import device_of
+from forestall.audit.rules.shared.storage import device_of
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Cost, Severity
 

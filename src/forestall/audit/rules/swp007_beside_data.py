@@ -8,7 +8,7 @@ be many. Nor does it know of SAN volumes that share spindles.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.storage import disks_of_device, disks_of_file
+from forestall.audit.rules.shared.storage import disks_of_device, disks_of_file
 from forestall.model.facts import HostFacts, SwapDevice
 from forestall.model.finding import Cost, Severity
 

@@ -16,13 +16,13 @@ from tests.fakes.postures import (
     sysctls,
 )
 
-from forestall.audit import overcommit
 from forestall.audit.posture import Posture
 from forestall.audit.rules import (
     ovc001_heuristic,
     ovc002_commit_limit,
     ovc003_always_overcommit,
 )
+from forestall.audit.rules.shared import overcommit
 from forestall.model.finding import Severity
 
 HEURISTIC, NEAR, ALWAYS = (

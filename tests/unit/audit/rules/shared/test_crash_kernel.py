@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forestall.audit.crash_kernel import TABLES, needed_bytes, options, reserved_bytes
+from forestall.audit.rules.shared.crash_kernel import TABLES, needed_bytes, options, reserved_bytes
 
 GIB, MIB = 1024**3, 1024**2
 RANGES = "1G-4G:192M,4G-64G:256M,64G-:512M"

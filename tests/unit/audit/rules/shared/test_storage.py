@@ -3,7 +3,13 @@
 import pytest
 from tests.fakes.facts import healthy
 
-from forestall.audit.storage import device_of, disks_of_device, disks_of_file, is_remote, mount_of
+from forestall.audit.rules.shared.storage import (
+    device_of,
+    disks_of_device,
+    disks_of_file,
+    is_remote,
+    mount_of,
+)
 from forestall.model.facts import BlockDevice, MountFacts
 
 

@@ -1,5 +1,7 @@
-"""How much swap a vendor asks for, and the words for adding what is missing."""
+"""How much swap the vendors' tables ask for, and the finding of less than that."""
 
+from forestall.audit.posture import Posture
+from forestall.audit.rule import PASS, Judgement, fail
 from forestall.units import GIB, MIB, format_bytes
 
 ROUNDING = 0.95
@@ -27,7 +29,21 @@ def database_bytes(memory_bytes: int) -> int:
     return min(memory_bytes, DATABASE_AT_MOST_BYTES)
 
 
-def adding(missing_bytes: int) -> str:
+def compared(host: Posture, swap: int, wanted: int, *, where: str, why: str) -> Judgement:
+    """`swap` bytes on disks against the `wanted` ones; `where` and `why` are parts of the text."""
+    if swap >= ROUNDING * wanted:
+        return PASS
+    size = format_bytes(swap) if swap else "No"
+    in_memory = " (zram is memory and not counted)" if host.has_zram else ""
+    memory = format_bytes(host.facts.memory.mem_total_bytes or 0)
+    return fail(
+        f"{size} swap{in_memory} {where} with {memory} of memory; {why}.",
+        expected=f"at least {format_bytes(wanted)} of swap",
+        remedy=_adding(wanted - swap),
+    )
+
+
+def _adding(missing_bytes: int) -> str:
     """How to add swap. A file made by `dd` works on every file system, `fallocate` not on XFS."""
     return (
         f"add {format_bytes(missing_bytes)} of swap (dd if=/dev/zero of=/swapfile bs=1M "
