@@ -8,9 +8,9 @@ takes over.
 """
 
 from forestall.audit import holders as held
+from forestall.audit.exhaustion_reasons import cgroup_reasons, host_reasons
 from forestall.audit.limits import limit_comes_first, limit_source, tightest_limit
 from forestall.audit.reading import sysctl_number
-from forestall.audit.reasons import cgroup_reasons, host_reasons
 from forestall.audit.settings import STRICT_OVERCOMMIT, kills_who_asks, prompt_guards
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Exhaustion, Outcome

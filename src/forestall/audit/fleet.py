@@ -17,7 +17,7 @@ from forestall.audit.reading import told
 from forestall.audit.rule import Judgement, Rule, unknown
 from forestall.audit.rules import RULES
 from forestall.audit.tables import Tables
-from forestall.audit.used import Used
+from forestall.audit.tables_used import Used
 from forestall.audit.waivers import Waiver, Waivers
 from forestall.model.finding import Finding, FindingState, Severity
 

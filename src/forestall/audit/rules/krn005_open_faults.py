@@ -9,8 +9,8 @@ because fixes are carried back to old upstream numbers.
 from functools import lru_cache
 
 from forestall.audit.exposure import Exposure, exposure, reservations, subject
+from forestall.audit.fault_needs import places, reached
 from forestall.audit.posture import Posture
-from forestall.audit.reach import places, reached
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.tables import ADVISORIES_STALE_DAYS
 from forestall.audit.versions import rpm_key

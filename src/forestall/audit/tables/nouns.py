@@ -38,7 +38,7 @@ NEEDS = (
 )
 """What a host must have or use for a fault to be reached, beside `module:NAME`.
 
-docs/reference/audit-tables.md says what each means; audit.reach decides them.
+docs/reference/audit-tables.md says what each means; audit.fault_needs decides them.
 """
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

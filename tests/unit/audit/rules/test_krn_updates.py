@@ -7,9 +7,9 @@ from tests.fakes.facts import healthy, unit
 from tests.fakes.kernels import FRESH, alma, rhel7
 
 from forestall.audit.exposure import exposure
+from forestall.audit.fault_needs import reached
 from forestall.audit.kernels import kernel_of
 from forestall.audit.posture import Posture
-from forestall.audit.reach import reached
 from forestall.audit.rules import (
     krn003_missed_updates,
     krn004_newer_not_booted,

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.facts import healthy, unit
 from tests.fakes.kernels import alma
 
-from forestall.audit.reach import DECIDE, met, places, reached
+from forestall.audit.fault_needs import DECIDE, met, places, reached
 from forestall.audit.tables.nouns import NEEDS
 from forestall.model.facts import MountFacts, SwapDevice
 from forestall.model.sample import HostSample

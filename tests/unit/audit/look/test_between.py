@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.fakes.facts import GIB, cgroup, healthy, holder, seed_like, unit, with_sysctls
 
-from forestall.audit.between import between, protected_text
+from forestall.audit.look.between import between, protected_text
 from forestall.model.facts import SwapDevice
 from forestall.model.finding import Answer
 from forestall.model.sample import HostSample

@@ -1,10 +1,10 @@
 """Everything `forestall look` says, from the facts alone: HostFacts -> Look, a pure function."""
 
 from forestall.audit.abilities import abilities
-from forestall.audit.between import between, protected_text
 from forestall.audit.exhaustion import exhaustion
 from forestall.audit.findings import findings, needs_a_look
 from forestall.audit.headroom import headroom
+from forestall.audit.look.between import between, protected_text
 from forestall.audit.services import services, unlimited_text
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Finding, Look
