@@ -11,11 +11,14 @@ from forestall.audit.services import NAMED_MOST
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 
+SETTINGS = {"memory_high_bytes": "MemoryHigh=", "swap_max_bytes": "MemorySwapMax="}
+"""What cgroup version 1 does not have, by the field of UnitFacts."""
+
 
 def judge(host: Posture) -> Judgement:
     """Whoever wrote the unit: what it asks for does not happen."""
     facts = host.facts
-    if facts.cgroup_version == 2 and not facts.cgroup_hybrid:
+    if facts.cgroup_version == 2:
         return PASS
     if facts.container:
         return not_applicable("cgroups are the host's, not this container's.")
@@ -24,36 +27,31 @@ def judge(host: Posture) -> Judgement:
     if facts.units is None:
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"What units ask for is unknown: {why}.")
-    if facts.cgroup_version == 2:
-        return PASS
     found = [
-        (index, unit) for index, unit in enumerate(facts.units) if unit.active and _ignored(unit)
+        (index, unit, fields)
+        for index, unit in enumerate(facts.units)
+        if unit.active and (fields := _ignored(unit))
     ]
     if not found:
         return PASS
-    names = ", ".join(unit.name for _, unit in found[:NAMED_MOST])
+    names = ", ".join(unit.name for _, unit, _ in found[:NAMED_MOST])
     more = f" and {len(found) - NAMED_MOST} more" if len(found) > NAMED_MOST else ""
-    bare = any(unit.memory_max_bytes is None for _, unit in found)
+    asked = {field for _, _, fields in found for field in fields}
+    settings = " and ".join(name for field, name in SETTINGS.items() if field in asked)
+    bare = any(unit.memory_max_bytes is None for _, unit, _ in found)
     layout = "the hybrid layout" if facts.cgroup_hybrid else "cgroup version 1"
     return fail(
-        f"{layout} ignores the {_settings(found[0][1])} of {names}{more}"
+        f"{layout} ignores the {settings} of {names}{more}"
         + (", and nothing else limits it." if bare and len(found) == 1 else "."),
         "/cgroup_version",
-        *(f"/units/{index}/{_field(unit)}" for index, unit in found[:NAMED_MOST]),
+        *(f"/units/{index}/{fields[0]}" for index, _, fields in found[:NAMED_MOST]),
         severity=Severity.MEDIUM if bare else Severity.LOW,
     )
 
 
-def _ignored(unit: UnitFacts) -> bool:
-    return unit.memory_high_bytes is not None or unit.swap_max_bytes is not None
-
-
-def _settings(unit: UnitFacts) -> str:
-    return "MemoryHigh=" if unit.memory_high_bytes is not None else "MemorySwapMax="
-
-
-def _field(unit: UnitFacts) -> str:
-    return "memory_high_bytes" if unit.memory_high_bytes is not None else "swap_max_bytes"
+def _ignored(unit: UnitFacts) -> list[str]:
+    """The fields of what the unit asks for and does not get."""
+    return [field for field in SETTINGS if getattr(unit, field) is not None]
 
 
 RULE = Rule(

@@ -11,7 +11,6 @@ import math
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.model.facts import PostgresFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import GIB, MIB, format_bytes
 
@@ -36,8 +35,7 @@ def judge(host: Posture) -> Judgement:
     if not facts.postgres:
         why = host.why_unseen("postgres", "its settings were not read")
         return unknown(f"How large shared_buffers is, is unknown: {why}.")
-    index = max(range(len(facts.postgres)), key=lambda one: _buffers(facts.postgres, one))
-    server = facts.postgres[index]
+    index, server = max(enumerate(facts.postgres), key=lambda one: one[1].shared_buffers_bytes or 0)
     size = server.shared_buffers_bytes
     if size is None or size < LARGE_BYTES:
         if all(one.complete for one in facts.postgres):
@@ -59,10 +57,6 @@ def judge(host: Posture) -> Judgement:
         return PASS
     have = f"{format_bytes(pages * page)} of huge pages" if pages else "no huge pages"
     return fail(f"{_told(size)}, and there are {have}.", *reads, remedy=_remedy(size, page))
-
-
-def _buffers(servers: tuple[PostgresFacts, ...] | None, index: int) -> int:
-    return (servers or ())[index].shared_buffers_bytes or 0
 
 
 def _told(size: int) -> str:

@@ -102,9 +102,36 @@ def test_services_not_told():
     assert judged(healthy(units=None, container="docker")).state is NOT_APPLICABLE
 
 
-@pytest.mark.parametrize(("baseline", "named"), [("stig", True), ("hipaa", False), (None, False)])
+def test_a_large_and_a_small_service_where_settings_were_not_read():
+    """What may be cut is judged service by service: one that may is enough."""
+    small = unit("y.service", main_pid=8, fragment_path=OWN.replace("x", "y"), cores_allowed=True)
+    both = replace(
+        host(),
+        units=(*host().units, small),
+        holders=(*host().holders, holder("python3.11", 8, GIB, unit="y.service")),
+        systemd_version=None,
+    )
+    assert judged(both).state is UNKNOWN
+
+
+def test_processes_outside_of_services():
+    """A python that no unit started is nobody's service."""
+    stray = replace(host("|/bin/false"), holders=(holder("python3.11", 7, 4 * GIB),))
+    assert judged(stray).state is NOT_APPLICABLE
+
+
+def test_what_a_finding_reads():
+    """The setting of the unit that loses its cores, not of the one beside it."""
+    told = judged(host(cores_allowed=False))
+    assert told.reads == ("/units/0/cores_allowed",)
+    assert "LimitCORE=" in told.text
+
+
+@pytest.mark.parametrize(
+    ("baseline", "named"), [("stig", True), ("cis", True), ("hipaa", False), (None, False)]
+)
 def test_a_baseline_that_asks_for_it(baseline, named):
-    """STIG orders cores off: the conflict is named, and the remedy is an exception."""
+    """STIG and CIS order cores off: the conflict is named, and the remedy is an exception."""
     found = judged(host("|/bin/false"), Terms(baseline=baseline))
     assert found.state is FAIL
     assert ("KDP-004" in found.text) == named

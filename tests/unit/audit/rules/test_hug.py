@@ -29,6 +29,8 @@ def postgres(buffers, pages=0, page=2 * MIB, complete=True, huge_pages=None):
         (postgres(8 * GIB), FAIL),
         (postgres(8 * GIB, pages=4095), FAIL),
         (postgres(8 * GIB, pages=4096), PASS),
+        (postgres(8 * GIB, pages=4095, page=None), FAIL),
+        (postgres(8 * GIB, pages=4096, page=None), PASS),
         (postgres(8 * GIB, pages=8, page=GIB), PASS),
         (postgres(8 * GIB, pages=4200, huge_pages="on"), PASS),
         (postgres(8 * GIB, pages=4200, huge_pages="off"), FAIL),
@@ -56,13 +58,28 @@ def test_the_largest_server_counts_and_the_number_is_given():
     assert "there are no huge pages" in told.text
 
 
+def test_too_few_huge_pages_are_told():
+    """How much there is stands beside how much is mapped."""
+    told = found(NONE, postgres(8 * GIB, pages=1024))
+    assert "8.0 GiB of shared_buffers in small pages, and there are 2.0 GiB of huge" in told.text
+
+
+def test_of_two_servers_one_was_not_read():
+    """The other may be the large one."""
+    facts = postgres(GIB)
+    both = replace(facts, postgres=(*facts.postgres, PostgresFacts(complete=False)))
+    assert state(NONE, both) is UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("total", "free", "reserved", "expected"),
     [
         (0, 0, 0, NOT_APPLICABLE),
         (None, None, None, UNKNOWN),
         (1000, None, 0, UNKNOWN),
+        (None, 900, 0, UNKNOWN),
         (1000, 200, 0, PASS),
+        (1000, 200, None, PASS),
         (1000, 201, 0, FAIL),
         (1000, 1000, 0, FAIL),
         (1000, 900, 850, PASS),
@@ -95,3 +112,19 @@ def test_idle_huge_pages_where_promises_were_not_read():
     large = found(IDLE, healthy(hugepages_total=10, hugepages_free=10, hugepage_bytes=GIB))
     assert "10 GiB of memory lies idle" in large.text
     assert state(IDLE, healthy(container="docker", **pages)) is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("mysqld", UNKNOWN), ("ora_pmon_DB", UNKNOWN), ("mongod", FAIL)]
+)
+def test_databases_that_ask_for_huge_pages_by_name(name, expected):
+    """Of the others none was promised any, so all that are free lie idle."""
+    pages = {"hugepages_total": 1000, "hugepages_free": 900, "hugepages_reserved": None}
+    assert state(IDLE, database(name, **pages)) is expected
+
+
+def test_the_size_of_a_huge_page_where_it_was_not_read():
+    """2 MiB, as on every x86."""
+    told = found(IDLE, healthy(hugepages_total=1024, hugepages_free=1024, hugepage_bytes=None))
+    assert told.text.startswith("2.0 GiB of memory lies idle")
+    assert "1024 of 1024" in told.text

@@ -48,7 +48,8 @@ def test_kdump_unarmed_is_grave_where_memory_panics():
         (GIB, False, NOT_APPLICABLE),
         (GIB, True, PASS),
         (1.85 * GIB, False, NOT_APPLICABLE),
-        (1.95 * GIB, False, FAIL),
+        (1.9 * GIB - 1, False, NOT_APPLICABLE),
+        (1.9 * GIB + 1, False, FAIL),
     ],
 )
 def test_a_small_host_has_nothing_to_set_aside(total, armed, expected):
@@ -85,7 +86,7 @@ def test_kdump_under_cis_is_as_usual():
     ("version", "expected", "never"),
     [
         ("6.10", "chkconfig kdump on", "systemctl"),
-        ("7.6", "yum install kexec-tools, grubby", "reset-crashkernel"),
+        ("7.6", "yum install kexec-tools, grubby", "chkconfig"),
         ("8.10", "dnf install kexec-tools, grubby", "reset-crashkernel"),
         ("9.4", "kdumpctl reset-crashkernel", "grubby"),
     ],
@@ -102,8 +103,25 @@ def test_kdump_remedy_fits_the_system():
     """Debian's package is another, and memory that is set aside already needs the service alone."""
     debian = found(ARMED, healthy(crash_kernel_loaded=False, crash_kernel_bytes=0))
     assert "apt install kdump-tools" in debian.remedy
+    ubuntu = replace(healthy(crash_kernel_loaded=False, crash_kernel_bytes=0), os_id="ubuntu")
+    assert "apt install kdump-tools" in found(ARMED, ubuntu).remedy
     reserved = found(ARMED, rhel(crash_kernel_loaded=False, crash_kernel_bytes=256 * MIB))
     assert reserved.remedy.endswith("systemctl enable --now kdump")
+    for name in ("sles", "sles_sap", "opensuse-leap"):
+        suse = rhel(version="15.5", crash_kernel_loaded=False, crash_kernel_bytes=0)
+        suse = replace(suse, os_id=name, os_name="SUSE Linux")
+        assert "zypper install kdump" in found(ARMED, suse).remedy
+    other = rhel(version="8", crash_kernel_loaded=False, crash_kernel_bytes=0)
+    other = replace(other, os_id="fedora", os_name="Fedora Linux")
+    assert "kdumpctl reset-crashkernel" in found(ARMED, other).remedy
+
+
+def test_kdump_not_armed_where_little_else_was_read():
+    """Neither memory nor the command line nor the version are needed for the finding."""
+    facts = memory(
+        rhel(crash_kernel_loaded=False, crash_kernel_bytes=0, cmdline=None), mem_total_bytes=None
+    )
+    assert state(ARMED, replace(facts, os_version_id=None)) is FAIL
 
 
 @pytest.mark.parametrize(

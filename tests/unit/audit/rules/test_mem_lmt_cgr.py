@@ -135,6 +135,29 @@ def test_the_hybrid_layout_is_named():
     assert judged(cgr001, inside).state is NOT_APPLICABLE
 
 
+def test_ignored_limits_are_named_with_their_settings():
+    """Each setting that is asked for; of one bare service that nothing else holds it."""
+    one = judged(cgr001, healthy(cgroup_version=1, units=(HIGH,)))
+    assert one.text.endswith("MemoryHigh= of x.service, and nothing else limits it.")
+    assert judged(cgr001, healthy(cgroup_version=1, units=(BOTH,))).text.endswith("of x.service.")
+    idle = unit("y.service", active=False, memory_high_bytes=GIB)
+    several = judged(cgr001, healthy(cgroup_version=1, units=(idle, SWAP, HIGH)))
+    assert several.severity is Severity.MEDIUM
+    assert several.text == (
+        "cgroup version 1 ignores the MemoryHigh= and MemorySwapMax= of x.service, x.service."
+    )
+    assert several.reads == (
+        "/cgroup_version",
+        "/units/1/swap_max_bytes",
+        "/units/2/memory_high_bytes",
+    )
+    three = judged(cgr001, healthy(cgroup_version=1, units=(SWAP,) * 3))
+    assert three.text.endswith("MemorySwapMax= of x.service, x.service, x.service.")
+    four = judged(cgr001, healthy(cgroup_version=1, units=(SWAP,) * 4))
+    assert four.text.endswith("x.service and 1 more.")
+    assert len(four.reads) == 4
+
+
 def test_they_run_only_when_asked_for():
     """Both are optional."""
     assert lmt001.RULE.optional
