@@ -9,6 +9,7 @@ from dataclasses import dataclass
 ENGINES = {
     "postgres": "postgresql",
     "postmaster": "postgresql",
+    "edb-postgres": "postgresql",
     "oracle": "oracle",
     "sqlservr": "mssql",
     "mongod": "mongodb",

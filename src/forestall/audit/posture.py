@@ -82,6 +82,11 @@ class Posture:
         return told.own_services(self.facts)
 
     @derived
+    def services_beside(self) -> tuple[Service, ...]:
+        """The site's own services and any other that holds much, the databases left out."""
+        return told.services_beside(self.facts)
+
+    @derived
     def own_units(self) -> tuple[UnitFacts, ...]:
         """The units of `own_services`, in the same order."""
         return tuple([told.unit_of(self.facts, one) for one in self.own_services])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from forestall.audit.holders import counted_bytes, database_bytes
+from forestall.audit.holders import LARGE_SHARE, counted_bytes, database_bytes, is_database
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
 
@@ -23,7 +23,8 @@ NAMED_MOST = 3
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    found = _described(facts, range(len(facts.units or ())))
+    running = [index for index, unit in enumerate(facts.units or ()) if is_running(unit)]
+    found = _described(facts, running)
     return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
 
 
@@ -43,16 +44,65 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
         and is_own(unit)
+        and is_running(unit)
     ]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
 
-def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
+def services_beside(facts: HostFacts) -> tuple[Service, ...]:
+    """What may grow beside a database: the site's own, then whatever else holds much already.
+
+    A service that holds 5 % of the memory leaks no less for coming in a package, and a service of
+    the site's is not seldom packed as one, or started by a script of SysV's.
+    """
+    own = own_services(facts)
+    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    large = {name for name, size in held_by_unit(facts).items() if size >= max(least, 1)}
+    large -= {one.name for one in own} | database_units(facts)
+    if not large:
+        return own
     units = facts.units or ()
-    running = [(index, units[index]) for index in indexes if is_running(units[index])]
-    if not running:
+    found = _described(facts, [at for at, unit in enumerate(units) if unit.name in large])
+    return (*own, *sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+
+
+def outside_services(facts: HostFacts) -> list[int]:
+    """Indexes in `facts.holders` of what holds 5 % of the memory in no service that systemd tells.
+
+    That is what runs in a container, in somebody's login, or under a user's own systemd; a slice
+    above it may limit it all the same. Databases are left out.
+    """
+    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    known = {unit.name for unit in facts.units or ()}
+    above = slice_limits(facts)
+    total = facts.memory.mem_total_bytes
+    return [
+        index
+        for index, one in enumerate(facts.holders)
+        if counted_bytes(one) >= least
+        and one.process.unit not in known
+        and not is_database(facts, one)
+        and not any(
+            part in above and _below(above[part], total)
+            for part in (one.process.cgroup or "").split("/")
+        )
+    ]
+
+
+def limits_are_off(facts: HostFacts) -> bool:
+    """Whether the kernel was started without its memory controller: no limit does anything."""
+    words = (facts.cmdline or "").split()
+    if "cgroup_enable=memory" in words:
+        return False
+    off = [word.partition("=")[2] for word in words if word.startswith("cgroup_disable=")]
+    return any("memory" in value.split(",") for value in off)
+
+
+def _described(facts: HostFacts, indexes: list[int]) -> list[Service]:
+    if not indexes:
         return []
+    units = facts.units or ()
     databases = database_units(facts)
     above = slice_limits(facts)
     all_in_etc = facts.os_id in ALL_IN_ETC
@@ -70,7 +120,8 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index, unit in running
+        for index in indexes
+        for unit in (units[index],)
     ]
 
 
@@ -85,11 +136,18 @@ def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool
 
 
 def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    if limits_are_off(facts):
+        return False
     if limit is not None:
-        return True
+        return _below(limit, facts.memory.mem_total_bytes)
     if not unit.limit_known or (facts.slices is None and unit.slice not in ROOT_SLICES):
         return None
     return False
+
+
+def _below(limit: int, total: int | None) -> bool:
+    """Whether a limit is reached before the host's memory, which may be unknown, runs out."""
+    return total is None or limit < total
 
 
 def limit_bytes(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> int | None:

@@ -22,6 +22,7 @@ GUARD_NAMES = ("earlyoom", "nohang", "systemd-oomd", "oomd", "forestall")
 DATABASE_NAMES = (
     "postgres",
     "postmaster",
+    "edb-postgres",
     "mysqld",
     "mariadbd",
     "mongod",
@@ -29,15 +30,22 @@ DATABASE_NAMES = (
     "valkey-server",
     "oracle",
     "db2sysc",
+    "hdbindexserver",
+    "hdbnameserver",
     "sqlservr",
     "clickhouse-serv",
     "cockroach",
     "etcd",
     "influxd",
+    "scylla",
+    "tikv-server",
+    "yb-tserver",
+    "arangod",
+    "vertica",
 )
 """Names as the kernel keeps them, cut at 15 bytes."""
 
-POSTGRES_NAMES = ("postgres", "postmaster")
+POSTGRES_NAMES = ("postgres", "postmaster", "edb-postgres")
 
 MONITOR_NAMES = {
     "alloy": "alloy",

@@ -42,7 +42,7 @@ PROTECTED = "OOMScoreAdjust=-900\n"
 OWN_CHILDREN = "Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0\n"
 """Without it PostgreSQL's sessions would be as protected as its main process."""
 
-POSTGRES = ("postgres", "postmaster")
+POSTGRES = ("postgres", "postmaster", "edb-postgres")
 GROUPS = frozenset(("all", "ungrouped", "localhost"))
 
 HEAD = """\

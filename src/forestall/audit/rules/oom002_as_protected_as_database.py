@@ -33,7 +33,7 @@ def _judge(host: Posture) -> Judgement:
     if facts.units is None:
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"Which services run beside the database is unknown: {why}.")
-    beside = [one for one in host.own_services if not one.limited]
+    beside = [one for one in host.services_beside if not one.limited]
     if not beside:
         return PASS
     protected = database.oom_score_adjust

@@ -53,12 +53,29 @@ def test_what_answers_to_a_kill(restart, state):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"fragment_path": DISTRIBUTION}, {"active": False}, {"service_type": "oneshot"}],
-    ids=["the distribution's", "stopped", "a job that ends"],
+    [
+        {"fragment_path": DISTRIBUTION},
+        {"active": False},
+        {"service_type": "oneshot"},
+        {"triggered": True},
+    ],
+    ids=["the distribution's", "stopped", "a job that ends", "a timer's"],
 )
 def test_not_meant_to_be_started_again(fields):
     """A job of a timer that happens to run has no restart policy, and needs none."""
     assert judged(svc001, own(restart="no", **fields)).state is PASS
+
+
+def test_what_pacemaker_may_manage():
+    """Pacemaker wants Restart=no of what it starts; a loop is a loop under it too."""
+    pacemaker = unit("pacemaker.service", fragment_path=DISTRIBUTION)
+    found = judged(svc001, own(restart="no"), pacemaker)
+    assert found.state is UNKNOWN
+    assert "x.service may be Pacemaker's" in found.text
+    stopped = replace(pacemaker, active=False)
+    assert judged(svc001, own(restart="no"), stopped).state is FAIL
+    loop = own("y.service", restart_seconds=0.1, start_limit_burst=0)
+    assert judged(svc001, own(restart="no"), loop, pacemaker).state is FAIL
 
 
 @pytest.mark.parametrize(
