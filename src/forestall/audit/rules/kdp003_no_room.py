@@ -10,6 +10,7 @@ another host has cannot be seen from here.
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.storage import IN_MEMORY, device_of, is_remote, mount_of
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.facts import HostFacts, KdumpFacts, MountFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
@@ -32,8 +33,7 @@ def judge(host: Posture) -> Judgement:
         return NOT_ARMED
     if facts.crash_kernel_loaded is None or facts.kdump is None:
         field = "crash_kernel_loaded" if facts.crash_kernel_loaded is None else "kdump"
-        why = host.why_unseen(field, "it was not read")
-        return unknown(f"Where a dump would go is unknown: {why}.")
+        return unseen(host, field, "Where a dump would go")
     total = facts.memory.mem_total_bytes
     if total is None:
         return NO_MEMORY

@@ -16,6 +16,7 @@ from forestall.audit.rules.shared.budget import (
     promised_table,
     settings_read,
 )
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -36,8 +37,7 @@ def judge(host: Posture) -> Judgement:
             return unknown(f"What PostgreSQL may take is unknown: {why}.")
         return not_applicable("No PostgreSQL here, and of no other database are limits known.")
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which limits are promised is unknown: {why}.")
+        return unseen(host, "units", "Which limits are promised")
     total = facts.memory.mem_total_bytes
     if not total:
         return unknown("How much memory there is could not be read.")

@@ -9,6 +9,7 @@ killed inside its own cgroup, long before it is compared with anybody.
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST, named, unit_of
 from forestall.model.finding import Cost, Service, Severity
 
@@ -31,8 +32,7 @@ def _judge(host: Posture) -> Judgement:
             return unknown("The database's processes could not be seen.")
         return not_applicable("No process of a database is seen here.")
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which services run beside the database is unknown: {why}.")
+        return unseen(host, "units", "Which services run beside the database")
     beside = [one for one in host.own_services if not one.limited]
     if not beside:
         return PASS

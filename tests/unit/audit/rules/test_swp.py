@@ -433,6 +433,32 @@ def test_swap_beside_the_data_is_for_iron(changes, expected):
     assert state(BESIDE, beside(**changes)) is expected
 
 
+def test_what_is_told_of_the_shared_disk():
+    """Rotating where it is, its name, and the places of both."""
+    at_home = beside(postgres=(PostgresFacts(data_directory="/srv/pg", complete=True),))
+    still = tuple(replace(one, rotational=one.name == "dm-0") for one in at_home.block_devices)
+    told = found(BESIDE, replace(at_home, block_devices=still))
+    assert "is on the disk of the database's data: sda" in told.text
+    unread = (*at_home.postgres, PostgresFacts(complete=True))
+    assert state(BESIDE, replace(at_home, postgres=unread)) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        replace(DISK, name="/dev/nowhere"),
+        replace(DISK, name="/dev/mapper/vg-pg", kind="file"),
+        replace(DISK, name="/var/lib/pgsql/swap"),
+    ],
+    ids=["a device nobody told of", "a file that is none", "a partition that is none"],
+)
+def test_swap_whose_disk_is_not_told(swap):
+    """Unknown, and by its name."""
+    told = found(BESIDE, beside(swaps=(swap,), mounts=beside().mounts[1:]))
+    assert told.state is UNKNOWN
+    assert f"the swap {swap.name}" in told.text
+
+
 def test_other_databases_data_is_not_looked_for():
     """Where MySQL keeps its data is not among the facts."""
     assert state(BESIDE, database("mysqld", beside())) is NOT_APPLICABLE
