@@ -11,6 +11,7 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.audit.rules.shared.beside_database import no_database
 from forestall.audit.rules.shared.budget import (
     LINES_MOST,
+    POSTGRES,
     needs,
     promised,
     promised_table,
@@ -22,7 +23,6 @@ from forestall.units import format_bytes
 
 MOST_SHARE = 0.9
 TABLE_MOST = 10
-POSTGRES = ("postgres", "postmaster")
 
 
 def judge(host: Posture) -> Judgement:

@@ -6,8 +6,7 @@ kills the database on an ordinary busy day, with memory to spare on the host.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.lim002_promised_too_much import POSTGRES
-from forestall.audit.rules.shared.budget import Needs, needs, settings_read
+from forestall.audit.rules.shared.budget import POSTGRES, Needs, needs, settings_read
 from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
