@@ -188,7 +188,6 @@ class Event:
     tasks_header: bool = False
     tasks_short: int = 0
     tasks_whole: bool = False
-    stack: tuple[str, ...] = ()
     kills: tuple[Kill, ...] = ()
     chosen: Kill | None = None
     kills_who_asks: bool = False
@@ -204,6 +203,11 @@ class Event:
         if self.swap_total_bytes is None or self.swap_free_bytes is None:
             return None
         return max(0, self.swap_total_bytes - self.swap_free_bytes)
+
+    @property
+    def cgroup(self) -> str | None:
+        """The cgroup whose limit was reached, where the log names it."""
+        return self.limit_cgroup or (self.pool.path if self.pool else None)
 
     @property
     def in_cgroup(self) -> bool:

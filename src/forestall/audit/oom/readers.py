@@ -10,7 +10,6 @@ from forestall.audit.oom.draft import (
     CACHES_MAX,
     COLUMNS_ALWAYS,
     KILLS_MAX,
-    STACK_MAX,
     STATS_MAX,
     TASKS_MAX,
     UNLIMITED_KIB,
@@ -324,11 +323,6 @@ def _where(draft: Draft, found: Found, _line: int) -> None:
         draft.facts.setdefault("invoker_pid", int(found["pid"]))
 
 
-def _frame(draft: Draft, found: Found, _line: int) -> None:
-    if not (found["doubt"] or found["doubt2"]) and len(draft.stack) < STACK_MAX:
-        draft.stack.append(found["what"])
-
-
 def _sizes(pattern: re.Pattern[str], text: str) -> dict[str, int]:
     """Names to bytes, of a text that has names and kB."""
     return {name: int(value) * KIB for name, value in pattern.findall(text)}
@@ -346,17 +340,17 @@ def _int(text: str | None) -> int | None:
 BRACKET_READERS: tuple[Reader, ...] = (
     (words.TASK_WITHOUT_HEADER, _task_without_header),
     (words.HEADER, _header),
-    (words.FRAME, _frame),
+    (words.FRAME, _nothing_new),
 )
 TABLE_READERS: tuple[Reader, ...] = (
     (words.TASK, _task),
     (words.HEADER, _header),
-    (words.FRAME, _frame),
+    (words.FRAME, _nothing_new),
 )
 DIGIT_READERS: tuple[Reader, ...] = ((words.PAGES, _pages),)
 LETTER_READERS: tuple[Reader, ...] = (
     (words.STATS, _stats_open),
-    (words.FRAME, _frame),
+    (words.FRAME, _nothing_new),
     (words.COUNTS, _counts),
     (words.ZONE, _zone),
     (words.BUDDY, _buddy),
