@@ -120,6 +120,22 @@ def test_what_was_not_asked_is_asked_first_where_it_decides():
     assert seen.text.endswith("a leak test.")
 
 
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        ({"scraped_at": None, "monitors": ()}, ("/monitors",)),
+        ({"scraped_at": None, "monitors": None, "guards": None}, ("/monitors",)),
+        ({"scraped_at": AT - 2 * DAY}, ("/scraped_at",)),
+        ({"memory_alerts": ()}, ("/memory_alerts",)),
+        ({"psi": None}, ("/psi",)),
+        ({"gated_services": None}, ("/gated_services",)),
+    ],
+)
+def test_what_a_part_reads(changes, reads):
+    """The evidence of the part that is missing, or was not asked, and nothing else."""
+    assert judged(watched(**changes)).reads == reads
+
+
 def test_monitors_that_cannot_be_seen():
     """With other users' processes hidden an exporter may run; one that is seen settles it."""
     hidden = watched(scraped_at=None, monitors=(), hidden_processes=True, guards=())
@@ -150,6 +166,7 @@ def test_a_host_with_little_to_lose():
     bare = watched(scraped_at=None, monitors=(), units=())
     found = judged(bare)
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+    assert judged(watched(psi=False, units=())).severity is Severity.LOW
     assert judged(bare, Terms(roles=frozenset(("db",)))).severity is Severity.HIGH
 
 

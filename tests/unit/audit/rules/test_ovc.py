@@ -57,6 +57,7 @@ def test_heuristic(mode, expected):
 def test_heuristic_is_for_postgres(facts, expected):
     """Not for others, nodes, containers; whether it has the host for itself must be seen."""
     assert state(HEURISTIC, facts) is expected
+    assert found(HEURISTIC, database("mysqld")).text.startswith("No host for PostgreSQL")
 
 
 def test_co_tenants_would_be_refused():
