@@ -20,6 +20,8 @@ ENGINES = {
 }
 """Names of server processes to products; Redis and MySQL stand for their forks too."""
 
+POSTGRES = tuple(name for name, product in ENGINES.items() if product == "postgresql")
+
 NAMES = {
     "postgresql": "PostgreSQL",
     "oracle": "Oracle Database",

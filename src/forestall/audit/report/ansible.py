@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.fleet import RANK, Fleet, HostAudit
 from forestall.audit.report import About
 from forestall.audit.report.words import moment, observed, printable
@@ -42,7 +43,6 @@ PROTECTED = "OOMScoreAdjust=-900\n"
 OWN_CHILDREN = "Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0\n"
 """Without it PostgreSQL's sessions would be as protected as its main process."""
 
-POSTGRES = ("postgres", "postmaster", "edb-postgres")
 GROUPS = frozenset(("all", "ungrouped", "localhost"))
 
 HEAD = """\

@@ -9,6 +9,7 @@ number must fit (HUG-002).
 
 import math
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
@@ -30,7 +31,7 @@ def judge(host: Posture) -> Judgement:
         return IN_CONTAINER
     if facts.databases is None:
         return NO_DATABASES_READ
-    if not host.runs("postgres", "postmaster"):
+    if not host.runs(*POSTGRES):
         return NO_POSTGRES
     if not facts.postgres:
         why = host.why_unseen("postgres", "its settings were not read")

@@ -6,7 +6,7 @@ the host runs out all the same. Limits and shared buffers count as certain; that
 sorts at once is the worst case, and weighs less.
 """
 
-from forestall.audit.engines import ENGINES
+from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.beside_database import no_database
@@ -17,12 +17,12 @@ from forestall.audit.rules.shared.budget import (
     promised_table,
     settings_read,
 )
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
 MOST_SHARE = 0.9
 TABLE_MOST = 10
-POSTGRES = tuple(name for name, engine in ENGINES.items() if engine == "postgresql")
 
 
 def judge(host: Posture) -> Judgement:
@@ -37,8 +37,7 @@ def judge(host: Posture) -> Judgement:
             return unknown(f"What PostgreSQL may take is unknown: {why}.")
         return not_applicable("No PostgreSQL here, and of no other database are limits known.")
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which limits are promised is unknown: {why}.")
+        return unseen(host, "units", "Which limits are promised")
     total = facts.memory.mem_total_bytes
     if not total:
         return unknown("How much memory there is could not be read.")
