@@ -40,6 +40,7 @@ class SosReport:
         self.made: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
         self.sources: dict[str, str] = {}
+        self.listed: set[str] = set()
 
     def text(self, *paths: str) -> str | None:
         """The first of these files that is there and not empty."""
@@ -85,6 +86,7 @@ def recording_of(report: SosReport, name: str) -> Recording:
         page_bytes=PAGE_BYTES,
         collected_at=collected_at(report),
         origin="sosreport",
+        listed=frozenset(report.listed),
     )
 
 
@@ -305,15 +307,24 @@ def _slices(report: SosReport) -> str:
 
 
 def _put_processes(report: SosReport) -> None:
-    """stat, statm and cgroup of each process, from its status file and what ps printed."""
+    """stat, statm and cgroup of each process, from its status file and what ps printed.
+
+    ps prints itself too, so a list without it was cut. Without parents a server's sessions would
+    be servers, and without sizes all of them kernel threads.
+    """
     rows: dict[int, sos_text.PsRow] = {}
-    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full"):
-        for row in sos_text.ps_rows(report.answer(word) or ""):
+    told: set[str] = set()
+    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps"):
+        text = report.text("ps") if word == "ps" else report.answer(word)
+        printed = list(sos_text.ps_rows(text or ""))
+        if any(_name_of(row.command or "") == "ps" for row in printed):
+            told |= {"parents"} if printed[0].parent_pid is not None else set()
+            told |= {"sizes"} if printed[0].rss_bytes is not None else set()
+        for row in printed:
             if len(rows) < PROCESS_LIMIT or row.pid in rows:
                 rows[row.pid] = _merged(rows.get(row.pid), row)
-    if not rows:
-        for row in sos_text.ps_rows(report.text("ps") or ""):
-            rows[row.pid] = _merged(rows.get(row.pid), row)
+    if told == {"parents", "sizes"} and len(rows) < PROCESS_LIMIT:
+        report.listed.add("proc")
     places = sos_text.unit_processes(report.answer("status") or "")
     unified = "sys/fs/cgroup/cgroup.controllers" in report.found.files
     for pid in sorted({*rows, *_pids(report)}):
