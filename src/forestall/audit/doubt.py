@@ -6,7 +6,7 @@ there; one that says the same either way is as sure as ever. So no rule needs to
 absence of a sign was itself seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,9 @@ from forestall.audit.posture import Posture
 from forestall.audit.rule import Judgement, Rule, unknown
 from forestall.model.facts import HostFacts
 from forestall.model.finding import FindingState, Severity
+
+
+Judge = Callable[[Rule, Posture], Judgement]
 
 
 class Open(NamedTuple):
@@ -40,7 +43,10 @@ _BY_LIST = (
 
 
 def settled(
-    host: Posture, rules: Sequence[Rule], judged: Sequence[Judgement]
+    host: Posture,
+    rules: Sequence[Rule],
+    judged: Sequence[Judgement],
+    judge: Judge = lambda rule, host: rule.judge(host),
 ) -> Sequence[Judgement]:
     """`judged`, what `rules` say of the host, less what hangs on a thing that was not seen."""
     for one in _open(host):
@@ -49,7 +55,7 @@ def settled(
         judged = [
             said
             if said.state is FindingState.UNKNOWN
-            else _either(host.facts, one, said, rule, rule.judge(other))
+            else _either(host.facts, one, said, rule, judge(rule, other))
             for rule, said in zip(rules, judged, strict=True)
         ]
     return judged

@@ -166,6 +166,7 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
             judged = [*settled(posture, rules, [rule.judge(posture) for rule in rules])]
         except _STUMBLED:
             judged = [_judged(rule, posture) for rule in rules]
+            judged = [*settled(posture, rules, judged, _judged)]
     waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
     return HostAudit(seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired)
 

@@ -296,6 +296,15 @@ def _sysctls(host: Host, notes: Notes) -> dict[str, str]:
     ]
     if denied:
         notes.why("sysctls", f"{NEEDS_ROOT} ({', '.join(denied)})")
+    # A kernel may lack a setting; only where its neighbours were listed is that known.
+    unread = [
+        name
+        for name in procfs.SYSCTLS
+        if name not in found and not host.lists(f"proc/sys/{name.partition('.')[0]}")
+    ]
+    if unread:
+        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+        notes.why("sysctls", f"not recorded: {', '.join(unread[:3])}{more}")
     return found
 
 

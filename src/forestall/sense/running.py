@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from forestall.errors import InputError
 from forestall.model.facts import HolderFacts
@@ -11,8 +11,6 @@ from forestall.sense.cgroup import NOWHERE, Cgroups
 from forestall.sense.host import Host
 from forestall.sense.notes import Notes
 from forestall.sense.procfs import ProcessStat
-
-Found = TypeVar("Found")
 
 HALF_A_LIST = "not all of the processes were recorded"
 
@@ -92,19 +90,21 @@ class Seen(NamedTuple):
 class Running(NamedTuple):
     """What runs on a host, as far as it can be seen.
 
-    `words` answers with a process's command line, read once; `whole` = nothing else runs;
-    `hidden` = others do (hidepid), None = nobody can tell.
+    `words` answers with a process's command line, read once; `untold` are the processes whose
+    line was wanted and is not there. `whole` = nothing else runs; `hidden` = others do (hidepid),
+    None = nobody can tell.
     """
 
     seen: list[Seen]
     whole: bool
     hidden: bool | None
     words: Callable[[int], tuple[str, ...]]
+    untold: set[int]
 
-    def none_if_unsure(self, found: Iterable[Found]) -> tuple[Found, ...] | None:
-        """What was found; where nothing was and others may run, None: nobody can tell."""
+    def none_if_unsure(self, found: Iterable[str]) -> tuple[str, ...] | None:
+        """What was found; where nothing was and something else may run, None: nobody can tell."""
         result = tuple(found)
-        return result if result or self.whole else None
+        return result if result or (self.whole and not self.untold) else None
 
 
 def read_running(host: Host, notes: Notes) -> Running:
@@ -136,13 +136,18 @@ def read_running(host: Host, notes: Notes) -> Running:
         hidden = None
         notes.unseen["holders"] = HALF_A_LIST if seen else "no process was recorded"
     known: dict[int, tuple[str, ...]] = {}
+    untold: set[int] = set()
 
     def words(pid: int) -> tuple[str, ...]:
         if pid not in known:
-            known[pid] = procfs.read_cmdline(host, pid) or ()
+            told = procfs.read_cmdline(host, pid)
+            known[pid] = told or ()
+            # One that has ended meanwhile is nobody's guard.
+            if told is None and host.exists(f"proc/{pid}/stat"):
+                untold.add(pid)
         return known[pid]
 
-    return Running(seen, listed and hidden is False and not damaged, hidden, words)
+    return Running(seen, listed and hidden is False and not damaged, hidden, words, untold)
 
 
 def _is_torn(host: Host, pid: int) -> bool:

@@ -116,14 +116,15 @@ def collected_at(report: SosReport) -> float | None:
     """When the report was made, by the host's clock.
 
     A date in another language or in a local zone is not used: the time at which sos wrote a
-    command's output is the same, and needs no words.
+    command's output is the same, and needs no words. Of an unpacked report it may be the time of
+    the copy.
     """
     for word in ("date-utc", "timedatectl", "date"):
         for path in report.by_command.get(word, ()):
             moment = sos_text.collected_at(report.text(path) or "")
             if moment is not None:
                 return moment
-    times = report.found.times
+    times = report.found.times if report.found.times_of_host else {}
     for word in ("date", "uname", "hostname", "sysctl"):
         for path in report.by_command.get(word, ()):
             if times.get(path, 0) > 0:
@@ -136,6 +137,9 @@ def _put_sysctls(report: SosReport) -> frozenset[str]:
     for key, value in told.values.items():
         path = "proc/sys/" + key.replace(".", "/")
         report.put(path, value + "\n", f"/sysctls/{key}", "sysctl")
+    families = [key.partition(".")[0] for key in told.values]
+    # Families come one after the other: of one that another follows, nothing was cut off.
+    report.listed |= {f"proc/sys/{name}" for name in families if name != families[-1]}
     paths = {"proc/sys/" + key.replace(".", "/") for key in told.denied}
     return frozenset(path for path in paths if path not in report.found.files)
 
@@ -317,7 +321,7 @@ def _put_processes(report: SosReport) -> None:
     for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps"):
         text = report.text("ps") if word == "ps" else report.answer(word)
         printed = list(sos_text.ps_rows(text or ""))
-        if any(_name_of(row.command or "") == "ps" for row in printed):
+        if any((row.name or _name_of(row.command or "")) == "ps" for row in printed):
             told |= {"parents"} if printed[0].parent_pid is not None else set()
             told |= {"sizes"} if printed[0].rss_bytes is not None else set()
         for row in printed:
@@ -352,7 +356,7 @@ def _put_process(
     folder = f"proc/{pid}"
     status = report.text(f"{folder}/status") or ""
     row = row or sos_text.PsRow(pid)
-    name = sos_text.value_of(status, "Name") or _name_of(row.command or "")
+    name = sos_text.value_of(status, "Name") or row.name or _name_of(row.command or "")
     if not name:
         return
     rss = _kib(status, "VmRSS")

@@ -15,17 +15,15 @@ from forestall.model.finding import Cost, Severity
 def judge(host: Posture) -> Judgement:
     """Whoever wrote the unit: what it asks for does not happen."""
     facts = host.facts
-    if facts.cgroup_version == 2 and not facts.cgroup_hybrid:
-        return PASS
     if facts.container:
         return not_applicable("cgroups are the host's, not this container's.")
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
+    if facts.cgroup_version == 2:
+        return PASS
     if facts.units is None:
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"What units ask for is unknown: {why}.")
-    if facts.cgroup_version == 2:
-        return PASS
     found = [
         (index, unit) for index, unit in enumerate(facts.units) if unit.active and _ignored(unit)
     ]

@@ -32,6 +32,9 @@ def judge(host: Posture) -> Judgement:
         why = host.why_unseen("units", "systemd could not be asked")
         return unknown(f"Which services would leave a core is unknown: {why}.")
     python = _python_services(host)
+    if not python and host.own_services and (not facts.holders or "holders" in facts.unseen):
+        why = host.why_unseen("holders", "no process was seen")
+        return unknown(f"Which services are Python is unknown: {why}.")
     if not python:
         return not_applicable("No large Python service of the site's own is seen here.")
     if PATTERN not in facts.sysctls:
