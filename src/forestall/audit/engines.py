@@ -6,6 +6,8 @@ rule is then not applicable there, rather than borrowing somebody else's numbers
 
 from dataclasses import dataclass
 
+from forestall.model.facts import HolderFacts
+
 ENGINES = {
     "postgres": "postgresql",
     "postmaster": "postgresql",
@@ -21,6 +23,14 @@ ENGINES = {
 """Names of server processes to products; Redis and MySQL stand for their forks too."""
 
 POSTGRES = tuple(name for name, product in ENGINES.items() if product == "postgresql")
+
+
+def engine_of(database: HolderFacts) -> str:
+    """Which product a database's main process is; one that is not known is called by its name."""
+    name = database.process.name
+    # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
+    return ENGINES.get(name) or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
+
 
 NAMES = {
     "postgresql": "PostgreSQL",

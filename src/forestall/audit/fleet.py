@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from forestall.audit.doubt import settled
 from forestall.audit.findings import finding
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy
@@ -162,9 +163,10 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
     else:
         posture = Posture(seen.facts, policy.terms_of(seen.name))
         try:
-            judged = [rule.judge(posture) for rule in rules]
+            judged = [*settled(posture, rules, [rule.judge(posture) for rule in rules])]
         except _STUMBLED:
             judged = [_judged(rule, posture) for rule in rules]
+            judged = [*settled(posture, rules, judged, _judged)]
     waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
     return HostAudit(seen.name, rules, tuple(judged), at, posture, seen.problem, waived, expired)
 

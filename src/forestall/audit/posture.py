@@ -7,7 +7,7 @@ from forestall.audit import baselines
 from forestall.audit import holders as held
 from forestall.audit import services as told
 from forestall.audit.baselines import Baseline
-from forestall.audit.engines import ENGINES
+from forestall.audit.engines import engine_of
 from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import zram_bytes
 from forestall.audit.tables import Tables, shipped
@@ -107,7 +107,7 @@ class Posture:
         """Whether this host is there for a database: by its role, else by what runs.
 
         A small database on a laptop does not make it a database host: it must hold 5 % of the
-        memory. None = neither the site nor the host can tell.
+        memory, or be configured to. None = neither the site nor the host can tell.
         """
         if self.terms.roles is not None:
             return DATABASE in self.terms.roles
@@ -115,15 +115,11 @@ class Posture:
 
     @derived
     def holds_database(self) -> bool | None:
-        """Whether a database that holds 5 % of the memory runs here, whatever its roles say."""
+        """Whether a database that takes 5 % of the memory runs here, whatever its roles say."""
         if self.facts.databases is None:
             return None
-        total, database = self.facts.memory.mem_total_bytes, self.database
-        if database is None:
-            return False
-        if total is None:
-            return None
-        return held.database_bytes(self.facts, database) >= held.LARGE_SHARE * total
+        answers = {held.is_large_database(self.facts, one) for one in self.facts.databases}
+        return True if True in answers else (None if None in answers else False)
 
     def runs(self, *names: str) -> bool:
         """Whether a database server of one of these process names runs here."""
@@ -132,13 +128,7 @@ class Posture:
     @derived
     def engine(self) -> str | None:
         """Which database product the largest database is (`audit.engines`), None without one."""
-        database = self.database
-        if database is None:
-            return None
-        name = database.process.name
-        known = ENGINES.get(name)
-        # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
-        return known or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
+        return None if self.database is None else engine_of(self.database)
 
     @derived
     def kubernetes(self) -> bool | None:

@@ -20,7 +20,9 @@ SETTINGS = {"memory_high_bytes": "MemoryHigh=", "swap_max_bytes": "MemorySwapMax
 def judge(host: Posture) -> Judgement:
     """Whoever wrote the unit: what it asks for does not happen."""
     facts = host.facts
-    if limits_are_off(facts) and not facts.container:
+    if facts.container:
+        return not_applicable("cgroups are the host's, not this container's.")
+    if limits_are_off(facts):
         return fail(
             "The kernel was started with cgroup_disable=memory: no limit of any service does "
             "anything.",
@@ -30,12 +32,10 @@ def judge(host: Posture) -> Judgement:
             remedy="take cgroup_disable=memory off the kernel's command line, and reboot",
             undo="put it back on the kernel's command line, and reboot",
         )
-    if facts.cgroup_version == 2:
-        return PASS
-    if facts.container:
-        return not_applicable("cgroups are the host's, not this container's.")
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
+    if facts.cgroup_version == 2:
+        return PASS
     if facts.units is None:
         return unseen(host, "units", "What units ask for")
     found = [

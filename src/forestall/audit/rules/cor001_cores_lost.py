@@ -40,6 +40,9 @@ def judge(host: Posture) -> Judgement:
             return not_applicable("Cores are the host's, not this container's.")
         return unseen(host, "units", "Which services would leave a core")
     python = _python_services(host)
+    if not python and host.own_services and (not facts.holders or "holders" in facts.unseen):
+        why = host.why_unseen("holders", "no process was seen")
+        return unknown(f"Which services are Python is unknown: {why}.")
     if not python:
         return not_applicable("No large Python service of the site's own is seen here.")
     if PATTERN not in facts.sysctls:

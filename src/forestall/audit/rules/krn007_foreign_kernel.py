@@ -21,10 +21,11 @@ def judge(host: Posture) -> Judgement:
     if facts.kernel_release is None:
         return unknown("The kernel's release was not read.")
     system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
-    homes = HOMES.get(system.id or "")
+    if system.id is None:
+        return unknown("Whose kernel it should be is unknown: no os-release was read.")
+    homes = HOMES.get(system.id)
     if homes is None:
-        name = system.id or "this system"
-        return not_applicable(f"How {name} names its own kernels is not known.")
+        return not_applicable(f"How {system.id} names its own kernels is not known.")
     kernel = kernel_of(facts.kernel_release, system.id)
     if kernel is not None and kernel.line in homes:
         return PASS

@@ -20,7 +20,7 @@ SETTINGS = (OOPS, "kernel.hung_task_panic", "kernel.softlockup_panic")
 
 IN_CONTAINER = not_applicable("The settings are the host's, not this container's.")
 ON_NODE = not_applicable("A kubelet sets kernel.panic_on_oops=1 on its node.")
-NOT_READ = unknown("What else panics is unknown: no panic setting could be read.")
+NOT_READ = unknown("What else panics is unknown: not all of the panic settings could be read.")
 NO_KDUMP_READ = unknown("Whether a dump would explain such a panic is unknown: kdump is not seen.")
 
 
@@ -31,7 +31,8 @@ def judge(host: Posture) -> Judgement:
         return IN_CONTAINER
     values = tuple([host.number(name) for name in SETTINGS])
     if not any(values):
-        return PASS if 0 in values else NOT_READ
+        untold = values == (None, None, None) or (None in values and "sysctls" in facts.unseen)
+        return NOT_READ if untold else PASS
     if facts.crash_kernel_loaded:
         return PASS
     if host.kubernetes and _is_oops_alone(values):

@@ -33,6 +33,8 @@ WEB = Terms(roles=frozenset(("web",)))
 FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
 PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
 
+SMALL = (PostgresFacts(complete=True),)
+
 
 def own(name="x.service", **fields):
     """A running service of the site's own."""
@@ -245,7 +247,7 @@ def test_which_hosts_it_is_about():
 def test_a_small_database_is_less_grave():
     """A database that holds little today makes no alarm of a developer's machine."""
     small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
-    found = judged(lim001, seed_host(databases=(small,), holders=(small,)))
+    found = judged(lim001, seed_host(databases=(small,), holders=(small,), postgres=SMALL))
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
 
 
