@@ -29,7 +29,14 @@ from forestall.audit.tables import ADVISORIES_STALE_DAYS, LIFE_CYCLES_STALE_DAYS
 from forestall.audit.tables.fetch import File, read
 from forestall.audit.tables.nouns import day
 from forestall.audit.tables.refresh import TABLES, forget, in_use, keep, refreshed
-from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
+from forestall.cli.options import (
+    add_json,
+    add_state,
+    ended_in_order,
+    print_json,
+    printable,
+    state_folder,
+)
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.codec import encode, to_document
@@ -60,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
     """Show, refresh, export or restore; exactly one of them."""
     at = (clock or SystemClock()).now()
