@@ -77,7 +77,7 @@ REPORTS = {
     "ansible": ("FILE", "a remediation play with its undo; forestall never runs it"),
 }
 GARBAGE_THRESHOLD = 100_000
-NARROW, WIDE = 72, 110
+NARROW, WIDE = 40, 110
 PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 0.5
 
 
