@@ -43,8 +43,8 @@ def judge(host: Posture) -> Judgement:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
         aged = reservations(host, major)
-        since = host.tables.complete_since(major)
-        judged = _missed(kernel.release, late, since, host.at // DAY, aged)
+        every = host.tables.knows_every_update(major, min(one.at for one in late), limit)
+        judged = _missed(kernel.release, late, every, host.at // DAY, aged)
         return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)
     if until is None or until < limit:
@@ -53,8 +53,7 @@ def judge(host: Posture) -> Judgement:
             f"{DAYS_TO_BOOT} days.",
             remedy=REFRESH,
         )
-    since = host.tables.complete_since(major)
-    if since is None or since >= limit:
+    if not host.tables.knows_every_update(major, limit - 1, limit):
         return unknown(
             f"No missed update is known, but of those before {iso(limit)} the table has only some.",
             remedy=REFRESH,
@@ -70,14 +69,14 @@ def _older(updates: tuple[Update, ...], limit: float) -> tuple[Update, ...]:
 
 @lru_cache(1024)
 def _missed(
-    release: str, late: tuple[Update, ...], since: float | None, today: float, aged: str
+    release: str, late: tuple[Update, ...], every: bool, today: float, aged: str
 ) -> Judgement:
-    """Of a fleet, many hosts miss the same updates on the same day."""
+    """Of a fleet, many hosts miss the same updates on the same day; `every` = no others are."""
     first = min(late, key=lambda update: update.at)
     days = today - first.at / DAY
     newest = late[-1].advisory
     count = f"{len(late)} kernel updates" if len(late) > 1 else "A kernel update"
-    if since is None or first.at < since:
+    if not every:
         count = f"At least {count[0].lower()}{count[1:]}"
     return fail(
         f"{count} out for more than {DAYS_TO_BOOT} days: {release} runs, the oldest missed one "

@@ -230,6 +230,11 @@ class Tables:
         """Since when every update of a major is in the table; None = those about memory alone."""
         return self._complete.get(el)
 
+    def knows_every_update(self, el: int, first: float, last: float) -> bool:
+        """Whether none of the updates of a major between two moments is missing in the table."""
+        since, until = self._complete.get(el), self._covered.get(el)
+        return since is not None and until is not None and since <= first and last <= until
+
     def aged(self, el: int, at: float) -> str:
         """A sentence, with a space before it, where the advisories of a major are stale; or ""."""
         until = self._covered.get(el)
