@@ -43,7 +43,9 @@ def judge(host: Posture) -> Judgement:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
         aged = reservations(host, major)
-        every = host.tables.knows_every_update(major, min(one.at for one in late), limit)
+        # Who misses the first of the days that are all known may miss more from before them.
+        first = min(update.at for update in late) - 1
+        every = host.tables.knows_every_update(major, first, limit)
         judged = _missed(kernel.release, late, every, host.at // DAY, aged)
         return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)

@@ -111,6 +111,8 @@ def test_some_updates_accuse_and_do_not_acquit():
     old = missed(replace(facts, kernel_release=OLD))
     assert old.state is FAIL
     assert old.text.startswith("At least ")
+    first = alma(kernel_release="5.14.0-687.40.1.el9_8.x86_64", at=day("2026-11-26"))
+    assert missed(first).text.startswith("At least 2 kernel updates")
     between = alma(kernel_release="5.14.0-687.46.1.el9_8.x86_64", at=day("2026-12-24"))
     assert missed(between).text.startswith("At least 2 kernel updates")
 
