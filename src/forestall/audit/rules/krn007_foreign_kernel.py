@@ -25,7 +25,8 @@ def judge(host: Posture) -> Judgement:
         return unknown("Whose kernel it should be is unknown: no os-release was read.")
     homes = HOMES.get(system.id)
     if homes is None:
-        return not_applicable(f"How {system.id} names its own kernels is not known.")
+        name = " ".join(system.id.split())
+        return not_applicable(f"How {name} names its own kernels is not known.")
     kernel = kernel_of(facts.kernel_release, system.id)
     if kernel is not None and kernel.line in homes:
         return PASS
