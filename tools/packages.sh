@@ -51,6 +51,8 @@ members() {
         echo "mksh mksh"
         echo "ksh93u+m ksh93"
         echo "yash yash"
+        echo "posh posh"
+        echo "zsh zsh"
         echo "shellcheck shellcheck"
         ;;
     reports) # what `forestall audit sosreport` reads

@@ -14,6 +14,7 @@ from tests.integration.servers import postgresql, wait_for
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import answer_of, read_answer
 from forestall.clock import SystemClock
+from forestall.errors import InputError
 from forestall.sense import sources
 from forestall.sense.facts import read_facts
 from forestall.sense.host import Host
@@ -21,7 +22,18 @@ from forestall.sense.recording import RecordedHost, copied_host
 
 MARK = "0123456789abcdef0123456789abcdef"
 HOSTS = Path(__file__).parents[1] / "data" / "hosts"
-SHELLS = (["dash"], ["bash", "--posix"], ["busybox", "sh"], ["mksh"], ["ksh93"], ["yash"])
+SHELLS = (
+    ["dash", "-s"],
+    ["bash", "--posix", "-s"],
+    ["busybox", "sh", "-s"],
+    ["mksh", "-s"],
+    ["lksh", "-s"],
+    ["ksh93", "-s"],
+    ["yash", "-s"],
+    ["zsh", "--emulate", "sh", "-s"],
+    # It reads from standard input too, but does not know the option.
+    ["posh"],
+)
 BUSYBOX = "/bin/busybox"
 
 
@@ -30,7 +42,7 @@ def run(shell, text=None, **options):
     if shutil.which(shell[0]) is None:
         pytest.skip(f"{shell[0]} is not installed")
     done = subprocess.run(
-        [*shell, "-s"],
+        shell,
         input=b"debug=yes\n" + (text or script(MARK)),
         capture_output=True,
         timeout=60,
@@ -92,10 +104,10 @@ def chroot(tree):
     (tree / "dev").mkdir(exist_ok=True)
     (tree / "dev" / "null").touch()
     (tree / "dev" / "null").chmod(0o666)
-    words = ["chroot", str(tree), "/bin/sh"]
+    words = ["chroot", str(tree), "/bin/sh", "-s"]
     if os.geteuid() != 0:
         words = ["unshare", "--map-root-user", *words]
-    tried = subprocess.run([*words, "-c", ":"], capture_output=True, timeout=30)
+    tried = subprocess.run([*words[:-1], "-c", ":"], capture_output=True, timeout=30)
     if tried.returncode != 0:
         pytest.skip("changing the root needs the right to")
     return words
@@ -242,12 +254,23 @@ def test_no_secret_leaves_the_host(tmp_path):
     busy_host(tmp_path)
     words = chroot(tmp_path)
     with_commands(tmp_path)
-    done = subprocess.run(
-        [*words, "-s"], input=script(MARK), capture_output=True, timeout=60, check=True
-    )
+    done = subprocess.run(words, input=script(MARK), capture_output=True, timeout=60, check=True)
     answer = answer_of(done.stdout, MARK)
     assert b"forestall" in answer
     assert b"hunter2" not in answer
+
+
+def test_a_host_without_a_tool_is_no_host_with_less(tmp_path):
+    """Where what the answer is made with is not there, or broken, there are no facts at all."""
+    awk = tmp_path / "awk"
+    awk.write_text("#!/bin/sh\nexit 127\n")
+    awk.chmod(0o755)
+    first = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with pytest.raises(InputError, match="does not work"):
+        run(SHELLS[0], env=first)
+    text = script(MARK).replace(b"for tool in awk", b"for tool in nosuchtool awk")
+    with pytest.raises(InputError, match="the host has no nosuchtool:"):
+        run(SHELLS[0], text, env=first)
 
 
 def test_a_command_that_hangs_is_ended(tmp_path):
@@ -304,7 +327,7 @@ def test_a_command_that_cannot_be_killed_is_left_behind(tmp_path, shell, freezer
     path.write_text(f"#!/bin/sh\necho $$ >{asked}; while :; do :; done\n")
     path.chmod(0o755)
     child = subprocess.Popen(
-        [*shell, "-s"],
+        shell,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -419,7 +442,7 @@ def test_a_real_postgresql(tmp_path):
         (data / "more" / "size.conf").write_text("work_mem = '7MB'\n")
         with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write("work_mem = '5MB'\ninclude_dir 'more'\n")
-        recorded = read_facts(RecordedHost(run(["dash"])), SystemClock()).postgres
+        recorded = read_facts(RecordedHost(run(["dash", "-s"])), SystemClock()).postgres
         live = read_facts(Host(), SystemClock()).postgres
     (ours,) = (found for found in recorded if found.data_directory == str(data))
     assert ours in live

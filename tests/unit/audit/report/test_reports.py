@@ -279,6 +279,24 @@ def test_sarif_has_what_the_standard_asks_for():
     assert "gone01" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
+def test_sarif_shows_what_a_host_says_as_text():
+    """No placeholder, no link and nothing that a terminal obeys; our own texts need no escape."""
+    strange = Seen(name="a{0}[b](https://evil.example)\x1b[2J", problem="{1}[c](d)")
+    document = json.loads(told(Sarif, [strange, replace(strange, facts=seed_like(at=AT))]))
+    (run,) = document["runs"]
+    texts = [one["message"]["text"] for one in run["results"]]
+    texts += [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
+    assert len(texts) > 3
+    for text in texts:
+        assert not re.search(r"(?<!\{)\{[0-9]+\}(?!\})", text), text
+        assert "](" not in text
+        assert text.isprintable()
+    assert any("[b]\\(https" in text and "a{{0}}" in text for text in texts)
+    for rule in run["tool"]["driver"]["rules"]:
+        for field in ("shortDescription", "fullDescription", "help"):
+            assert not re.search(r"[{}]|\]\(", rule[field]["text"]), rule["id"]
+
+
 def test_sarif_of_nothing_found():
     """A document without results is still one."""
     document = json.loads(told(Sarif, [], rules=chosen_rules(["PAN-001"])))
