@@ -4,9 +4,9 @@
     python bench/audit_play.py --keep DIR       keep the image, the plays and what was said there
 
 Needs what bench/audit_guest.py needs, and may share its DIR. The guest is audited as a plain user
-with sudo; the play is tried with --check, run twice, and the guest audited again; then `--tags undo`
-is run twice. It ends with 1 where --check changed something, a second run did, a finding that the
-play says it remedies stands, or the way back leads anywhere but to what was.
+with sudo; the play is tried with --check, run twice, and the guest audited again; then it is run
+twice with `--tags undo`. It ends with 1 where --check changed something, a second run did, a
+finding that the play says it remedies stands, or the way back leads anywhere but to what was.
 """
 
 import argparse
@@ -31,7 +31,7 @@ START_AGAIN = "systemctl restart 'postgresql@*-main.service' leaky.service"
 STATE = """\
 cd /etc && find . -type f -exec sha256sum {} + | sort -k 2
 find . ! -type f -printf '%y %m %p %l\\n' | sort
-sysctl -a 2>/dev/null | grep -E '^(vm|kernel)[.](panic|oom|swappiness|hung_task_panic|softlockup_panic)'
+sysctl -a 2>/dev/null | grep -E '^(vm|kernel)[.](panic|oom|swappiness|hung_task|softlockup)'
 systemctl show -p Id -p Restart -p OOMScoreAdjust -p DropInPaths -p NeedDaemonReload '*.service'
 """
 
@@ -50,7 +50,7 @@ def main():
         return 0
     with (
         guest.folder_for(args.keep) as folder,
-        guest.Guest(folder, guest_host.FILES, guest_host.SERVICES, guest_host.PACKAGES) as machine,
+        guest.Guest(folder, guest_host) as machine,
     ):
         wrong = played(folder, machine)
     print("\n".join(wrong) or "the play did what it says, and took it back")

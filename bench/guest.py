@@ -73,14 +73,15 @@ def run(*words, fine=(0,), **options):
 
 
 class Guest:
-    """One image in `folder`, and the machine that runs it; ssh knows it by `config`. `files` by path and `services` are what
-    the guest has beside Debian's own."""
+    """One image in `folder`, and the machine that runs it; ssh knows it by `config`. `host` is a
+    module with the FILES, SERVICES and PACKAGES that it has beside Debian's own."""
 
-    def __init__(self, folder, files, services=(), packages=()):
+    def __init__(self, folder, host, suite=SUITE, memory_mib=1024):
         self.folder = folder
+        self._memory_mib = memory_mib
         if not (folder / "root.img").exists():
             began = time.monotonic()
-            self._make({**FILES, **files}, services, packages)
+            self._make({**FILES, **host.FILES}, host.SERVICES, host.PACKAGES, suite)
             say(f"made in {time.monotonic() - began:.0f} s")
         with socket.create_server(("127.0.0.1", 0)) as found:
             self.port = found.getsockname()[1]
@@ -107,11 +108,15 @@ class Guest:
         """What a shell command of root's in the guest says."""
         return run("ssh", "-F", str(self.config), f"root@{NAME}", command, **options)
 
+    def send(self, path, to):
+        """Copies a file into the guest."""
+        run("scp", "-q", "-F", str(self.config), str(path), f"root@{NAME}:{to}")
+
     def fetch(self, path, to):
         """Copies a file of the guest."""
         run("scp", "-q", "-F", str(self.config), f"root@{NAME}:{path}", str(to))
 
-    def _make(self, files, services, packages):
+    def _make(self, files, services, packages, suite):
         root = self.folder / "root"
         # What an interrupted run left.
         shutil.rmtree(root, ignore_errors=True)
@@ -121,7 +126,7 @@ class Guest:
         wanted = ",".join((PACKAGES, *packages))
         run(
             *("debootstrap", "--variant=minbase", f"--include={wanted}"),
-            *(SUITE, str(root), source.splitlines()[0]),
+            *(suite, str(root), source.splitlines()[0]),
         )
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)

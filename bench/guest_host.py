@@ -10,11 +10,16 @@ SERVICES = ("leaky", "every", "job", "worker@1", "worker@a-b", "generated-user")
 
 MIB = 2**20
 
+SYSCTLS = {
+    "vm.panic_on_oom": "1",
+    "kernel.panic": "0",
+    "kernel.hung_task_panic": "1",
+    "vm.swappiness": "0",
+    "vm.oom_kill_allocating_task": "1",
+}
+
 FILES = {
-    "etc/sysctl.d/audit.conf": (
-        "vm.panic_on_oom=1\nkernel.panic=0\nkernel.hung_task_panic=1\nvm.swappiness=0\n"
-        "vm.oom_kill_allocating_task=1\n"
-    ),
+    "etc/sysctl.d/audit.conf": "".join(f"{name}={value}\n" for name, value in SYSCTLS.items()),
     # For Ansible's `become` from a plain user's login.
     "etc/sudoers.d/audit": "audit ALL=(ALL) NOPASSWD: ALL\n",
     "etc/systemd/system/leaky.service": """\
@@ -64,10 +69,14 @@ RestartSec=0
 [Install]
 WantedBy=multi-user.target
 """,
-    "etc/systemd/system/worker@.service.d/50-all.conf": "[Service]\nMemoryMax=64M\nMemoryHigh=32M\n",
+    "etc/systemd/system/worker@.service.d/50-all.conf": (
+        "[Service]\nMemoryMax=64M\nMemoryHigh=32M\n"
+    ),
     "etc/systemd/system/worker@1.service.d/60-one.conf": (
         "[Service]\nMemoryMax=infinity\nLimitCORE=infinity\n[Unit]\nStartLimitIntervalSec=0\n"
     ),
+    # Debian protects its own PostgreSQL; here it is as others build it.
+    "etc/systemd/system/postgresql@.service.d/bare.conf": "[Service]\nOOMScoreAdjust=0\n",
     "etc/systemd/system/ssh.service.d/limit.conf": "[Service]\nOOMScoreAdjust=-900\n",
     "etc/systemd/system/generated-user.service": """\
 [Unit]
