@@ -108,7 +108,7 @@ def main():
         if args.services:
             machine.ask(MANY.format(count=args.services))
         wrong, root = asked_as_both(machine)
-        bus = json.loads(machine.ask(f"python3 -c '{BUS.replace(chr(39), chr(34))}'"))
+        bus = json.loads(machine.ask(f"python3 -c '{BUS}'"))
         wrong += beside_the_bus(root, bus)
         if args.services:
             wrong += counted(root, args.services)

@@ -65,7 +65,7 @@ WantedBy=multi-user.target
 [Service]
 ExecStart=/bin/sleep infinity
 Restart=always
-RestartSec=0
+RestartSec=2
 [Install]
 WantedBy=multi-user.target
 """,
@@ -114,7 +114,7 @@ WRITTEN = {
         "memory_max_bytes": None,
         "memory_high_bytes": 32 * MIB,
         "cores_allowed": True,
-        "restart_seconds": 0.0,
+        "restart_seconds": 2.0,
         "start_limit_interval_seconds": 0.0,
     },
     "worker@a-b.service": {"memory_max_bytes": 64 * MIB, "memory_high_bytes": 32 * MIB},

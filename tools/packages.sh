@@ -53,6 +53,8 @@ members() {
         echo "yash yash"
         echo "posh posh"
         echo "zsh zsh"
+        echo "original-awk original-awk"
+        echo "rust-coreutils /usr/lib/cargo/bin/coreutils"
         echo "shellcheck shellcheck"
         ;;
     reports) # what `forestall audit sosreport` reads

@@ -1,6 +1,7 @@
 """The collector's script under every shell that is here, and on hosts made of plain files."""
 
 import dataclasses
+import glob
 import os
 import re
 import shutil
@@ -88,6 +89,44 @@ def test_this_machine_as_it_sees_itself(shell):
     assert {found.process.key.pid for found in recorded.holders} & {
         found.process.key.pid for found in live.holders
     }
+
+
+OTHER_TOOLS = {
+    # Ubuntu's own since 25.10.
+    "uutils": "/usr/lib/cargo/bin/coreutils/*",
+    "original-awk": "/usr/bin/original-awk",
+    "gawk": "/usr/bin/gawk",
+    "busybox": BUSYBOX,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_TOOLS)
+def test_other_tools_say_the_same(tmp_path, name):
+    """GNU's coreutils and mawk are not the only ones: by others' the same is seen."""
+    found = glob.glob(OTHER_TOOLS[name])
+    if not found:
+        pytest.skip(f"{name} is not installed")
+    for path in found:
+        names = [os.path.basename(path)] if name == "uutils" else ["awk"]
+        if path == BUSYBOX:
+            listed = subprocess.run([path, "--list"], capture_output=True, text=True, check=True)
+            names = [one for one in listed.stdout.split() if one not in ("rpm", "dpkg")]
+        for one in names:
+            (tmp_path / one).symlink_to(path)
+    first = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    theirs = run(SHELLS[0], env=first)
+    usual = run(SHELLS[0])
+    assert theirs.denied == usual.denied
+    assert theirs.problems == usual.problems
+    still = ("etc/", "usr/", "boot/", "lib/", "proc/sys/", "sys/class/")
+    for kind in ("files", "links"):
+        ours, other = getattr(usual, kind), getattr(theirs, kind)
+        kept = {path for path in {*ours, *other} if path.startswith(still)}
+        assert {path for path in kept if ours.get(path) != other.get(path)} == set()
+    facts = read_facts(RecordedHost(theirs), SystemClock())
+    assert facts.process_count > 1
+    assert facts.mounts
+    assert all(found.size_bytes for found in facts.mounts if found.path == "/")
 
 
 def chroot(tree):
