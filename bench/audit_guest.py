@@ -221,8 +221,8 @@ def counted(facts, count):
 def beside_the_report(machine, root):
     """A sosreport of the guest says what the guest says over SSH, or that it cannot tell."""
     began = time.monotonic()
-    said = machine.ask("sos report --batch -z gzip --tmp-dir /root", timeout=3600)
-    path = machine.ask("ls /root/sosreport-*.tar.gz").split()[0]
+    said = machine.ask("sos report --batch -z gzip --tmp-dir /var/tmp", timeout=3600)
+    path = machine.ask("ls /var/tmp/sosreport-*.tar.gz").split()[0]
     archive = machine.folder / "sosreport-guest.tar.gz"
     machine.fetch(path, archive)
     version = next((line for line in said.splitlines() if "version" in line), "sos")

@@ -1,6 +1,7 @@
 """The Ansible play of `forestall audit --ansible`, run for real on a Debian guest, and taken back.
 
     python bench/audit_play.py                  about fifteen minutes; ansible-core must be here
+    python bench/audit_play.py --rule PAN-001   of the play of that rule alone (repeat)
     python bench/audit_play.py --keep DIR       keep the image, the plays and what was said there
 
 Needs what bench/audit_guest.py needs, and may share its DIR. The guest is audited as a plain user
@@ -25,6 +26,7 @@ from guest import NAME, run, say
 INVENTORY = f"{NAME} ansible_user=audit ansible_ssh_common_args='-F {{config}}'\n"
 PLAYBOOK = "ansible-playbook"
 PLAY_SECONDS = 1200
+EXPECTED = ("PAN-001", "PAN-002", "PAN-004", "SWA-001", "SVC-001", "OOM-001")
 START_AGAIN = "systemctl restart 'postgresql@*-main.service' leaky.service"
 """What waits for the next start of a unit is in force after this."""
 
@@ -41,6 +43,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--rule", action="append", default=[], metavar="ID")
     args = parser.parse_args()
     # The one of this Python's environment is before others.
     os.environ["PATH"] = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
@@ -52,21 +55,21 @@ def main():
         guest.folder_for(args.keep) as folder,
         guest.Guest(folder, guest_host) as machine,
     ):
-        wrong = played(folder, machine)
+        wrong = played(folder, machine, args.rule)
     print("\n".join(wrong) or "the play did what it says, and took it back")
     return 1 if wrong else 0
 
 
-def played(folder, machine):
+def played(folder, machine, rules):
     """What did not come as the play says, one line each."""
     (folder / "hosts").write_text(INVENTORY.format(config=machine.config))
     play = folder / "audit.yml"
     machine.ask("systemctl is-system-running --wait || :")
-    first, state = audited(machine, play), machine.ask(STATE)
+    first, state = audited(machine, play, rules), machine.ask(STATE)
     automated, by_hand = rules_of(play)
     say(f"automated: {' '.join(sorted(automated))}; by hand: {' '.join(sorted(by_hand))}")
     wrong = []
-    if not {"PAN-001", "PAN-002", "SVC-001", "OOM-001"} <= automated:
+    if not set(rules or EXPECTED) <= automated:
         wrong.append(f"the play automates {automated}")
     if ran(folder, "--check", "--diff") == 0:
         wrong.append("--check would change nothing")
@@ -76,7 +79,7 @@ def played(folder, machine):
     if ran(folder) != 0:
         wrong.append("the second run changed something")
     machine.ask(START_AGAIN)
-    after = audited(machine, folder / "audit-after.yml")
+    after = audited(machine, folder / "audit-after.yml", rules)
     closed = {rule for rule in first if first[rule] == "fail" != after[rule]}
     say(f"closed: {' '.join(sorted(closed))}")
     wrong += [f"{rule} stands after the play" for rule in automated - by_hand - closed]
@@ -91,7 +94,7 @@ def played(folder, machine):
         wrong.append("the second undo changed something")
     machine.ask(START_AGAIN)
     wrong += differences("undo", state, machine.ask(STATE))
-    again = audited(machine, folder / "audit-undone.yml")
+    again = audited(machine, folder / "audit-undone.yml", rules)
     wrong += [
         f"{rule} was {first[rule]}, and is {again[rule]} after the undo"
         for rule in first
@@ -100,10 +103,11 @@ def played(folder, machine):
     return wrong
 
 
-def audited(machine, play):
+def audited(machine, play, rules):
     """The state of each rule, as `forestall audit` says it; the play is written beside."""
     words = ["-m", "forestall", "audit", "ssh", f"audit@{NAME}", "--ssh-config", machine.config]
     words += ["--sudo", "--host-timeout", "200s", "--role", f"db={NAME}", "--json"]
+    words += [word for rule in rules for word in ("--rule", rule)]
     done = run(sys.executable, *map(str, words), "--ansible", str(play), fine=(0, 1, 3))
     found = [json.loads(line) for line in done.splitlines()]
     return {one["rule"]: one["state"] for one in found}
