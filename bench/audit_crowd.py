@@ -67,9 +67,7 @@ def main():
 
 def measured(machine, count):
     """One row: the script there, its answer here."""
-    times = machine.ask(
-        "bash -c 'time sh -s <script.sh >answer' 2>&1", timeout=START_SECONDS
-    )
+    times = machine.ask("bash -c 'time sh -s <script.sh >answer' 2>&1", timeout=START_SECONDS)
     spent = {
         name: 60 * int(minutes) + float(seconds)
         for name, minutes, seconds in re.findall(r"(real|user|sys)\s+(\d+)m([0-9.]+)s", times)

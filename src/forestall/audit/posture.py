@@ -87,6 +87,11 @@ class Posture:
         return told.services_beside(self.facts)
 
     @derived
+    def services_of_unknown_origin(self) -> tuple[Service, ...]:
+        """The running services that may be the site's own or not."""
+        return told.of_unknown_origin(self.facts)
+
+    @derived
     def own_units(self) -> tuple[UnitFacts, ...]:
         """The units of `own_services`, in the same order."""
         return tuple([told.unit_of(self.facts, one) for one in self.own_services])

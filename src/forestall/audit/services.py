@@ -40,7 +40,7 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     own = [
         index
         for index, unit in enumerate(facts.units or ())
-        if unit.active
+        if unit.active is not False
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
         and is_own(unit)
@@ -65,6 +65,21 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
     units = facts.units or ()
     found = _described(facts, [at for at, unit in enumerate(units) if unit.name in large])
     return (*own, *sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+
+
+def of_unknown_origin(facts: HostFacts) -> tuple[Service, ...]:
+    """The running services of which nobody told whether they are the site's or the system's."""
+    databases = database_units(facts)
+    return tuple(
+        _described(
+            facts,
+            [
+                index
+                for index, unit in enumerate(facts.units or ())
+                if unit.fragment_path is None and is_running(unit) and unit.name not in databases
+            ],
+        )
+    )
 
 
 def outside_services(facts: HostFacts) -> list[int]:
@@ -236,8 +251,14 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
 
 
 def is_running(unit: UnitFacts) -> bool:
-    """Whether it has a process: a oneshot service stays "active" after it has ended."""
-    return bool(unit.active) and (unit.main_pid is not None or bool(unit.memory_current_bytes))
+    """Whether it has a process: a oneshot service stays "active" after it has ended.
+
+    Where nothing is accounted (RHEL 7) systemd may know no main process of what daemonised itself.
+    """
+    if unit.active is None:
+        return unit.main_pid is not None
+    has_process = unit.main_pid or unit.memory_current_bytes or unit.task_count
+    return unit.active and bool(has_process or unit.service_type == "forking")
 
 
 def is_own(unit: UnitFacts) -> bool:

@@ -9,7 +9,7 @@ sorts at once is the worst case, and weighs less.
 from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import no_database
+from forestall.audit.rules.shared.beside_database import UNRECOGNISED, no_database
 from forestall.audit.rules.shared.budget import (
     LINES_MOST,
     needs,
@@ -18,6 +18,7 @@ from forestall.audit.rules.shared.budget import (
     settings_read,
 )
 from forestall.audit.rules.shared.unseen import unseen
+from forestall.audit.services import named
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -35,6 +36,8 @@ def judge(host: Posture) -> Judgement:
         if facts.postgres is None and (facts.databases is None or host.runs(*POSTGRES)):
             why = host.why_unseen("postgres", "its files were not read")
             return unknown(f"What PostgreSQL may take is unknown: {why}.")
+        if not facts.databases and host.is_database_host:
+            return UNRECOGNISED
         return not_applicable("No PostgreSQL here, and of no other database are limits known.")
     if facts.units is None:
         return unseen(host, "units", "Which limits are promised")
@@ -48,7 +51,8 @@ def judge(host: Posture) -> Judgement:
     fixed = sum(one.size_bytes for one in limits) + sum(one.shared_bytes for one in servers)
     most = fixed + sum(one.most_bytes - one.shared_bytes for one in servers)
     if most <= MOST_SHARE * total:
-        return PASS
+        untold = [one for one in host.services if one.limited is None and not one.database]
+        return unknown(f"Which limit {named(untold)} has is not told.") if untold else PASS
     table = [*promised_table(limits), *(line for one in servers for line in one.table())]
     return fail(
         f"Up to {format_bytes(most)} is promised on a host with {format_bytes(total)} of memory "

@@ -11,6 +11,7 @@ for services started afterwards only (`sysctl vm.force_cgroup_v2_swappiness` on 
 from forestall.audit.engines import NAMES, SWAPPINESS
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.beside_database import UNRECOGNISED
 from forestall.model.finding import Cost, Severity
 
 SETTING = "vm.swappiness"
@@ -33,7 +34,7 @@ def judge(host: Posture) -> Judgement:
         return NO_SWAP
     engine = host.engine
     if engine is None:
-        return NO_ROLE if host.facts.databases is None else NO_DATABASE
+        return NO_ROLE if host.facts.databases is None else UNRECOGNISED
     advice = SWAPPINESS.get(engine)
     if advice is None:
         return NO_ADVICE

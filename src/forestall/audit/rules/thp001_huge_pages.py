@@ -11,6 +11,7 @@ run a small database.
 from forestall.audit.engines import HUGE_PAGES, NAMES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.beside_database import UNRECOGNISED
 from forestall.model.finding import Cost, Severity
 
 FILE = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -30,7 +31,7 @@ def judge(host: Posture) -> Judgement:
         return NO_DATABASE
     engine = host.engine
     if engine is None:
-        return NO_ROLE if facts.databases is None else NO_DATABASE
+        return NO_ROLE if facts.databases is None else UNRECOGNISED
     advice = HUGE_PAGES.get(engine)
     if advice is None:
         return NO_ADVICE
