@@ -67,10 +67,9 @@ def settled(
 
 
 def _not_whole(facts: HostFacts) -> dict[str, str]:
-    """The fields that have a value and a reason why it is not all of it."""
-    return {
-        field: why for field, why in facts.unseen.items() if getattr(facts, field, None) is not None
-    }
+    """The lists that have a reason why they are not all there is."""
+    unseen = facts.unseen.items()
+    return {field: why for field, why in unseen if isinstance(getattr(facts, field, None), tuple)}
 
 
 def _by_all_of_it(cut: Mapping[str, str], rule: Rule, said: Judgement) -> Judgement:
@@ -79,9 +78,7 @@ def _by_all_of_it(cut: Mapping[str, str], rule: Rule, said: Judgement) -> Judgem
         for pointer in rule.reads:
             field = pointer.split("/", 2)[1]
             if field in cut:
-                return unknown(
-                    f"Nothing was found in what was seen of this: {cut[field]}.", pointer
-                )
+                return unknown(f"Nothing was found in what was seen: {cut[field]}.", pointer)
     return said
 
 

@@ -83,7 +83,12 @@ class Posture:
 
     @derived
     def services_beside(self) -> tuple[Service, ...]:
-        """The site's own services and any other that holds much, the databases left out."""
+        """The site's own services, and on a database host any other that holds much.
+
+        On a laptop that has a small database too, what holds much is what the laptop is there for.
+        """
+        if self.is_database_host is False:
+            return self.own_services
         return told.services_beside(self.facts)
 
     @derived

@@ -1,6 +1,6 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from forestall.audit.holders import LARGE_SHARE, counted_bytes, database_bytes, is_database
 from forestall.model.facts import HostFacts, UnitFacts
@@ -23,7 +23,8 @@ NAMED_MOST = 3
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    running = [index for index, unit in enumerate(facts.units or ()) if is_running(unit)]
+    seen = units_of_holders(facts)
+    running = [index for index, unit in enumerate(facts.units or ()) if is_running(unit, seen)]
     found = _described(facts, running)
     return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
 
@@ -36,6 +37,7 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     """
     if facts.os_id in ALL_IN_ETC:
         return ()
+    seen = units_of_holders(facts)
     # Written out where `is_own` would do: a fleet of 100,000 hosts has millions of units.
     own = [
         index
@@ -44,7 +46,7 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
         and is_own(unit)
-        and is_running(unit)
+        and is_running(unit, seen)
     ]
     found = [service for service in _described(facts, own) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
@@ -69,14 +71,16 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
 
 def of_unknown_origin(facts: HostFacts) -> tuple[Service, ...]:
     """The running services of which nobody told whether they are the site's or the system's."""
-    databases = database_units(facts)
+    databases, seen = database_units(facts), units_of_holders(facts)
     return tuple(
         _described(
             facts,
             [
                 index
                 for index, unit in enumerate(facts.units or ())
-                if unit.fragment_path is None and is_running(unit) and unit.name not in databases
+                if unit.fragment_path is None
+                and is_running(unit, seen)
+                and unit.name not in databases
             ],
         )
     )
@@ -86,11 +90,12 @@ def outside_services(facts: HostFacts) -> list[int]:
     """Indexes in `facts.holders` of what holds 5 % of the memory in no service that systemd tells.
 
     That is what runs in a container, in somebody's login, or under a user's own systemd; a slice
-    above it may limit it all the same. Databases are left out.
+    or the user's service above it may limit it all the same. Databases are left out.
     """
     least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
     known = {unit.name for unit in facts.units or ()}
     above = slice_limits(facts)
+    above |= {one.name: limit for one in facts.units or () if (limit := _limit(facts, one))}
     total = facts.memory.mem_total_bytes
     return [
         index
@@ -138,6 +143,11 @@ def _described(facts: HostFacts, indexes: list[int]) -> list[Service]:
         for index in indexes
         for unit in (units[index],)
     ]
+
+
+def units_of_holders(facts: HostFacts) -> frozenset[str | None]:
+    """The units that the largest processes run in."""
+    return frozenset([one.process.unit for one in facts.holders])
 
 
 def database_units(facts: HostFacts) -> set[str]:
@@ -250,11 +260,14 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
     )
 
 
-def is_running(unit: UnitFacts) -> bool:
+def is_running(unit: UnitFacts, seen: Set[str | None] = frozenset()) -> bool:
     """Whether it has a process: a oneshot service stays "active" after it has ended.
 
-    Where nothing is accounted (RHEL 7) systemd may know no main process of what daemonised itself.
+    Where nothing is accounted (RHEL 7) systemd may know no main process of what daemonised itself;
+    `seen` are the units of processes that were seen themselves.
     """
+    if unit.name in seen:
+        return unit.active is not False
     if unit.active is None:
         return unit.main_pid is not None
     has_process = unit.main_pid or unit.memory_current_bytes or unit.task_count

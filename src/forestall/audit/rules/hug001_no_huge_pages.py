@@ -12,7 +12,6 @@ import math
 from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import UNRECOGNISED
 from forestall.model.finding import Cost, Severity
 from forestall.units import GIB, MIB, format_bytes
 
@@ -33,8 +32,7 @@ def judge(host: Posture) -> Judgement:
     if facts.databases is None:
         return NO_DATABASES_READ
     if not host.runs(*POSTGRES):
-        named = host.is_database_host and not facts.databases
-        return UNRECOGNISED if named else NO_POSTGRES
+        return NO_POSTGRES
     if not facts.postgres:
         why = host.why_unseen("postgres", "its settings were not read")
         return unknown(f"How large shared_buffers is, is unknown: {why}.")

@@ -81,7 +81,7 @@ def _unlimited_unseen(host: Posture) -> Judgement:
     strange = [one for one in host.services_of_unknown_origin if not one.limited]
     if strange:
         return _not_told(f"{named(strange)} has none, and whose service it is was not told")
-    outside = outside_services(host.facts)
+    outside = [] if host.is_database_host is False else outside_services(host.facts)
     if not outside:
         return PASS
     index = outside[0]

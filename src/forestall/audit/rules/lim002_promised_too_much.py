@@ -9,7 +9,7 @@ sorts at once is the worst case, and weighs less.
 from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import UNRECOGNISED, no_database
+from forestall.audit.rules.shared.beside_database import no_database
 from forestall.audit.rules.shared.budget import (
     LINES_MOST,
     needs,
@@ -36,8 +36,6 @@ def judge(host: Posture) -> Judgement:
         if facts.postgres is None and (facts.databases is None or host.runs(*POSTGRES)):
             why = host.why_unseen("postgres", "its files were not read")
             return unknown(f"What PostgreSQL may take is unknown: {why}.")
-        if not facts.databases and host.is_database_host:
-            return UNRECOGNISED
         return not_applicable("No PostgreSQL here, and of no other database are limits known.")
     if facts.units is None:
         return unseen(host, "units", "Which limits are promised")

@@ -11,13 +11,13 @@ for services started afterwards only (`sysctl vm.force_cgroup_v2_swappiness` on 
 from forestall.audit.engines import NAMES, SWAPPINESS
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import UNRECOGNISED
 from forestall.model.finding import Cost, Severity
 
 SETTING = "vm.swappiness"
 
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NO_DATABASE = not_applicable("No database host: the kernel's default is meant for the others.")
+NONE_KNOWN = not_applicable("No database that is known by name runs here.")
 NO_ADVICE = not_applicable("The vendor of this database gives no advice on swappiness.")
 NO_SWAP = not_applicable("There is no swap on a disk, so the setting decides little.")
 NO_ROLE = unknown("Whether this is a database host, and of which database, is unknown.")
@@ -34,7 +34,7 @@ def judge(host: Posture) -> Judgement:
         return NO_SWAP
     engine = host.engine
     if engine is None:
-        return NO_ROLE if host.facts.databases is None else UNRECOGNISED
+        return NO_ROLE if host.facts.databases is None else NONE_KNOWN
     advice = SWAPPINESS.get(engine)
     if advice is None:
         return NO_ADVICE

@@ -77,7 +77,8 @@ def test_sessions_that_inherit_the_exemption():
         (healthy(databases=None), None, UNKNOWN),
         (seed_host(container="docker"), None, NOT_APPLICABLE),
         (seed_host(), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
-        (healthy(), Terms(roles=frozenset(("db",))), NOT_APPLICABLE),
+        (healthy(), Terms(roles=frozenset(("db",))), UNKNOWN),
+        (healthy(databases=(), unseen={"databases": "hidden"}), None, UNKNOWN),
         (healthy(databases=None), Terms(roles=frozenset(("db",))), UNKNOWN),
     ],
 )
