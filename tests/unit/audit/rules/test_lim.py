@@ -123,7 +123,8 @@ def small_beside(facts):
     small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
     units = tuple(replace(one, memory_current_bytes=None) for one in facts.units)
     holders = (small, *facts.holders[1:])
-    return replace(facts, databases=(small,), holders=holders, units=units, postgres=())
+    little = (replace(facts.postgres[0], shared_buffers_bytes=128 * MIB),)
+    return replace(facts, databases=(small,), holders=holders, units=units, postgres=little)
 
 
 def packed(rss, **fields):
