@@ -62,9 +62,10 @@ class Posture:
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
+        text = self.facts.sysctls.get(sysctl)
         try:
-            return int(self.facts.sysctls[sysctl])
-        except (KeyError, ValueError):
+            return None if text is None else int(text)
+        except ValueError:
             return None
 
     def why_unseen(self, field: str, otherwise: str) -> str:

@@ -23,7 +23,13 @@ NAMED_MOST = 3
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    found = _described(facts, range(len(facts.units or ())))
+    none_own = facts.os_id in ALL_IN_ETC
+    running = [
+        (index, unit, not none_own and is_own(unit))
+        for index, unit in enumerate(facts.units or ())
+        if is_running(unit)
+    ]
+    found = _described(facts, running)
     return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
 
 
@@ -35,27 +41,26 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     """
     if facts.os_id in ALL_IN_ETC:
         return ()
-    # Written out where `is_own` would do: a fleet of 100,000 hosts has millions of units.
-    own = [
-        index
+    # What `is_own` asks first is written out: a fleet of 100,000 hosts has millions of units.
+    running = [
+        (index, unit, True)
         for index, unit in enumerate(facts.units or ())
         if unit.active
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
         and is_own(unit)
+        and is_running(unit)
     ]
-    found = [service for service in _described(facts, own) if not service.database]
+    found = [service for service in _described(facts, running) if not service.database]
     return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
 
-def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
-    units = facts.units or ()
-    running = [(index, units[index]) for index in indexes if is_running(units[index])]
+def _described(facts: HostFacts, running: list[tuple[int, UnitFacts, bool]]) -> list[Service]:
+    """Running units, each with its index in the facts and whether it is the site's own."""
     if not running:
         return []
     databases = database_units(facts)
     above = slice_limits(facts)
-    all_in_etc = facts.os_id in ALL_IN_ETC
     held = held_by_unit(facts)
     return [
         Service(
@@ -66,11 +71,11 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
             if unit.memory_current_bytes is None
             else unit.memory_current_bytes,
             restart=unit.restart,
-            own=not all_in_etc and is_own(unit),
+            own=own,
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index, unit in running
+        for index, unit, own in running
     ]
 
 
