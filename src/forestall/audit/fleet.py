@@ -161,15 +161,16 @@ def judge_host(seen: Seen, policy: Policy, rules: tuple[Rule, ...], at: float) -
 def judge_hosts(
     found: Iterable[Seen], policy: Policy, rules: tuple[Rule, ...], at: float
 ) -> Iterator[HostAudit]:
-    """Each host as `judge_host` judges it, in the same order, TOGETHER at a time.
+    """Each host as `judge_host` judges it and in the order of `found`, but TOGETHER at a time.
 
-    One rule over some hosts and then the next takes three quarters of the time that all rules
-    over one host and then the next take: the processor has the rule at hand.
+    A rule that judges some hosts in a row is still in the processor's cache for the second: that
+    saves a sixth of the time, and more where little is found. The price is that the first host is
+    told of once the last of its group has come.
     """
     hosts = iter(found)
     while group := list(islice(hosts, TOGETHER)):
         yield from _together(group, policy, rules, at)
-        # Their memory is the next ones', while the processor still has it at hand.
+        # Before the next are read, so that no two groups are in memory at once.
         group.clear()
 
 
@@ -180,15 +181,16 @@ def _together(
         Posture(seen.facts, policy.terms_of(seen.name)) for seen in group if seen.facts is not None
     ]
     columns = [_column(rule, postures) for rule in rules]
-    rows = zip(postures, zip(*columns, strict=True) if rules else repeat(()))
+    rows = zip(*columns, strict=True) if rules else repeat(())
+    known = zip(postures, rows, strict=False)
     for seen in group:
-        posture, judged = (None, _unread(seen, rules)) if seen.facts is None else next(rows)
+        posture, judged = (None, _unread(seen, rules)) if seen.facts is None else next(known)
         waived, expired = _waive(seen.name, rules, judged, policy.waivers, at)
         yield HostAudit(seen.name, rules, judged, at, posture, seen.problem, waived, expired)
 
 
 TOGETHER = 16
-"""Enough to gain, and few enough that their facts stay in the processor's cache."""
+"""Enough to gain by, and few enough for memory: a host's facts can be some megabytes."""
 
 
 def _unread(seen: Seen, rules: tuple[Rule, ...]) -> tuple[Judgement, ...]:
