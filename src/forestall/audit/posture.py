@@ -27,6 +27,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
 
     def __init__(self, work_out: Callable[[Any], Found]) -> None:
         self._work_out = work_out
+        self._name = work_out.__name__
         self.__doc__ = work_out.__doc__
 
     @overload
@@ -38,8 +39,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
     def __get__(self, host: "Posture | None", owner: type) -> "Found | derived[Found]":
         if host is None:
             return self
-        found = self._work_out(host)
-        host.__dict__[self._work_out.__name__] = found
+        found = host.__dict__[self._name] = self._work_out(host)
         return found
 
 
@@ -62,9 +62,10 @@ class Posture:
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
+        text = self.facts.sysctls.get(sysctl)
         try:
-            return int(self.facts.sysctls[sysctl])
-        except (KeyError, ValueError):
+            return None if text is None else int(text)
+        except ValueError:
             return None
 
     def why_unseen(self, field: str, otherwise: str) -> str:

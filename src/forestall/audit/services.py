@@ -23,8 +23,12 @@ NAMED_MOST = 3
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    seen = units_of_holders(facts)
-    running = [index for index, unit in enumerate(facts.units or ()) if is_running(unit, seen)]
+    none_own, seen = facts.os_id in ALL_IN_ETC, units_of_holders(facts)
+    running = [
+        (index, unit, not none_own and is_own(unit))
+        for index, unit in enumerate(facts.units or ())
+        if is_running(unit, seen)
+    ]
     found = _described(facts, running)
     return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
 
@@ -38,18 +42,19 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     if facts.os_id in ALL_IN_ETC:
         return ()
     seen = units_of_holders(facts)
-    # Written out where `is_own` would do: a fleet of 100,000 hosts has millions of units.
-    own = [
-        index
+    # `is_own` is written out, once: a fleet of 100,000 hosts has millions of units.
+    running = [
+        (index, unit, True)
         for index, unit in enumerate(facts.units or ())
         if unit.active is not False
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
-        and is_own(unit)
+        and not unit.name.startswith(SNAP)
         and is_running(unit, seen)
     ]
-    found = [service for service in _described(facts, own) if not service.database]
-    return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+    found = [service for service in _described(facts, running) if not service.database]
+    found.sort(key=lambda service: -(service.memory_bytes or 0))
+    return tuple(found)
 
 
 def services_beside(facts: HostFacts) -> tuple[Service, ...]:
@@ -65,7 +70,9 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
     if not large:
         return own
     units = facts.units or ()
-    found = _described(facts, [at for at, unit in enumerate(units) if unit.name in large])
+    found = _described(
+        facts, [(at, unit, False) for at, unit in enumerate(units) if unit.name in large]
+    )
     return (*own, *sorted(found, key=lambda service: -(service.memory_bytes or 0)))
 
 
@@ -76,7 +83,7 @@ def of_unknown_origin(facts: HostFacts) -> tuple[Service, ...]:
         _described(
             facts,
             [
-                index
+                (index, unit, False)
                 for index, unit in enumerate(facts.units or ())
                 if unit.fragment_path is None
                 and is_running(unit, seen)
@@ -119,13 +126,12 @@ def limits_are_off(facts: HostFacts) -> bool:
     return any("memory" in value.split(",") for value in off)
 
 
-def _described(facts: HostFacts, indexes: list[int]) -> list[Service]:
-    if not indexes:
+def _described(facts: HostFacts, running: list[tuple[int, UnitFacts, bool]]) -> list[Service]:
+    """Running units, each with its index in the facts and whether it is the site's own."""
+    if not running:
         return []
-    units = facts.units or ()
     databases = database_units(facts)
     above = slice_limits(facts)
-    all_in_etc = facts.os_id in ALL_IN_ETC
     held = held_by_unit(facts)
     return [
         Service(
@@ -136,12 +142,11 @@ def _described(facts: HostFacts, indexes: list[int]) -> list[Service]:
             if unit.memory_current_bytes is None
             else unit.memory_current_bytes,
             restart=unit.restart,
-            own=not all_in_etc and is_own(unit),
+            own=own,
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index in indexes
-        for unit in (units[index],)
+        for index, unit, own in running
     ]
 
 

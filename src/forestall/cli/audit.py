@@ -46,7 +46,7 @@ from typing import TextIO, cast
 
 from forestall import __version__
 from forestall.audit import tables
-from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
+from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
@@ -139,8 +139,8 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
         asks_hosts = bool(args.inventory) or "ssh" in args.inputs
-        for seen in _shown(hosts(args, clock), clock, asks_hosts=asks_hosts):
-            audit = judge_host(seen, policy, rules, about.at)
+        found = _shown(hosts(args, clock), clock, asks_hosts=asks_hosts)
+        for audit in judge_hosts(found, policy, rules, about.at):
             fleet.add(audit)
             for report in (*kept, *shown):
                 report.host(audit)
