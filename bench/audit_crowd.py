@@ -52,7 +52,7 @@ def main():
         guest.folder_for(args.keep) as folder,
         guest.Guest(folder, guest_host, memory_mib=GUEST_MIB) as machine,
     ):
-        machine.ask("systemctl is-system-running --wait || :")
+        machine.settle()
         machine.ask("sysctl -q -w kernel.pid_max=100000 kernel.threads-max=100000")
         (folder / "script.sh").write_bytes(script(MARK))
         machine.send(folder / "script.sh", ".")
@@ -67,9 +67,7 @@ def main():
 
 def measured(machine, count):
     """One row: the script there, its answer here."""
-    times = machine.ask(
-        "bash -c 'time sh -s <script.sh >answer' 2>&1", timeout=START_SECONDS
-    )
+    times = machine.ask("bash -c 'time sh -s <script.sh >answer' 2>&1", timeout=START_SECONDS)
     spent = {
         name: 60 * int(minutes) + float(seconds)
         for name, minutes, seconds in re.findall(r"(real|user|sys)\s+(\d+)m([0-9.]+)s", times)

@@ -104,7 +104,7 @@ def main():
         guest.folder_for(args.keep) as folder,
         guest.Guest(folder, guest_host, args.suite) as machine,
     ):
-        machine.ask("systemctl is-system-running --wait || :")
+        machine.settle()
         if args.services:
             machine.ask(MANY.format(count=args.services))
         wrong, root = asked_as_both(machine)

@@ -64,7 +64,7 @@ def played(folder, machine, rules):
     """What did not come as the play says, one line each."""
     (folder / "hosts").write_text(INVENTORY.format(config=machine.config))
     play = folder / "audit.yml"
-    machine.ask("systemctl is-system-running --wait || :")
+    machine.settle()
     first, state = audited(machine, play, rules), machine.ask(STATE)
     automated, by_hand = rules_of(play)
     say(f"automated: {' '.join(sorted(automated))}; by hand: {' '.join(sorted(by_hand))}")

@@ -32,6 +32,11 @@ Host {name}
     UserKnownHostsFile {folder}/known_hosts
     GlobalKnownHostsFile /dev/null
 """
+# Where many share this machine a guest is slow, and systemd would give up its own disks.
+APPENDED = (
+    "root=/dev/vda rw console=ttyS0 quiet"
+    " systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900"
+)
 FILES = {
     "etc/hostname": f"{NAME}\n",
     # Nobody answers a name server's questions there: sudo would wait for that at each task.
@@ -111,6 +116,10 @@ class Guest:
         """What a shell command of root's in the guest says."""
         return run("ssh", "-F", str(self.config), f"root@{NAME}", command, **options)
 
+    def settle(self):
+        """Until all that starts has started, and systemd has once been asked what it will be."""
+        self.ask("systemctl is-system-running --wait; systemctl show '*' >/dev/null")
+
     def send(self, path, to):
         """Copies a file into the guest."""
         run("scp", "-q", "-F", str(self.config), str(path), f"root@{NAME}:{to}")
@@ -174,7 +183,7 @@ class Guest:
                 ),
                 *("-no-reboot", "-kernel", str(self.folder / "vmlinuz")),
                 *("-initrd", str(self.folder / "initrd.img")),
-                *("-append", "root=/dev/vda rw console=ttyS0 quiet"),
+                *("-append", APPENDED),
                 *("-drive", f"file={self.folder}/root.img,if=virtio,format=raw"),
                 *("-drive", f"file={self.folder}/swap.img,if=virtio,format=raw"),
                 *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22"),
