@@ -52,7 +52,7 @@ def main():
         guest.folder_for(args.keep) as folder,
         guest.Guest(folder, guest_host, memory_mib=GUEST_MIB) as machine,
     ):
-        machine.ask("systemctl is-system-running --wait || :")
+        machine.settle()
         machine.ask("sysctl -q -w kernel.pid_max=100000 kernel.threads-max=100000")
         (folder / "script.sh").write_bytes(script(MARK))
         machine.send(folder / "script.sh", ".")

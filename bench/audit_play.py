@@ -27,7 +27,7 @@ INVENTORY = f"{NAME} ansible_user=audit ansible_ssh_common_args='-F {{config}}'\
 PLAYBOOK = "ansible-playbook"
 PLAY_SECONDS = 1200
 EXPECTED = ("PAN-001", "PAN-002", "PAN-004", "SWA-001", "SVC-001", "OOM-001")
-START_AGAIN = "systemctl restart 'postgresql@*-main.service' leaky.service"
+START_AGAIN = "systemctl restart database.service leaky.service"
 """What waits for the next start of a unit is in force after this."""
 
 STATE = """\
@@ -64,7 +64,7 @@ def played(folder, machine, rules):
     """What did not come as the play says, one line each."""
     (folder / "hosts").write_text(INVENTORY.format(config=machine.config))
     play = folder / "audit.yml"
-    machine.ask("systemctl is-system-running --wait || :")
+    machine.settle()
     first, state = audited(machine, play, rules), machine.ask(STATE)
     automated, by_hand = rules_of(play)
     say(f"automated: {' '.join(sorted(automated))}; by hand: {' '.join(sorted(by_hand))}")

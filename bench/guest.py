@@ -32,6 +32,11 @@ Host {name}
     UserKnownHostsFile {folder}/known_hosts
     GlobalKnownHostsFile /dev/null
 """
+# Where many share this machine a guest is slow, and systemd would give up its own disks.
+APPENDED = (
+    "root=/dev/vda rw console=ttyS0 quiet"
+    " systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900"
+)
 FILES = {
     "etc/hostname": f"{NAME}\n",
     # Nobody answers a name server's questions there: sudo would wait for that at each task.
@@ -77,14 +82,14 @@ def run(*words, fine=(0,), **options):
 
 class Guest:
     """One image in `folder`, and the machine that runs it; ssh knows it by `config`. `host` is a
-    module with the FILES, SERVICES and PACKAGES that it has beside Debian's own."""
+    module with the FILES, PACKAGES and SERVICES that it has beside Debian's own, and the MASKED."""
 
     def __init__(self, folder, host, suite=SUITE, memory_mib=1024):
         self.folder = folder
         self._memory_mib = memory_mib
         if not (folder / "root.img").exists():
             began = time.monotonic()
-            self._make({**FILES, **host.FILES}, host.SERVICES, host.PACKAGES, suite)
+            self._make(host, suite)
             say(f"made in {time.monotonic() - began:.0f} s")
         with socket.create_server(("127.0.0.1", 0)) as found:
             self.port = found.getsockname()[1]
@@ -111,6 +116,10 @@ class Guest:
         """What a shell command of root's in the guest says."""
         return run("ssh", "-F", str(self.config), f"root@{NAME}", command, **options)
 
+    def settle(self):
+        """Until all that starts has started, and systemd has once been asked what it will be."""
+        self.ask("systemctl is-system-running --wait; systemctl show '*' >/dev/null")
+
     def send(self, path, to):
         """Copies a file into the guest."""
         run("scp", "-q", "-F", str(self.config), str(path), f"root@{NAME}:{to}")
@@ -119,26 +128,27 @@ class Guest:
         """Copies a file of the guest."""
         run("scp", "-q", "-F", str(self.config), f"root@{NAME}:{path}", str(to))
 
-    def _make(self, files, services, packages, suite):
+    def _make(self, host, suite):
         root = self.folder / "root"
         # What an interrupted run left.
         shutil.rmtree(root, ignore_errors=True)
         for name in ("key", "key.pub"):
             (self.folder / name).unlink(missing_ok=True)
         source = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
-        wanted = ",".join((PACKAGES, *packages))
+        wanted = ",".join((PACKAGES, *host.PACKAGES))
         run(
             *("debootstrap", "--variant=minbase", f"--include={wanted}"),
             *(suite, str(root), source.splitlines()[0]),
         )
-        for path, text in files.items():
+        for path, text in {**FILES, **host.FILES}.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text)
             if text.startswith("#!"):
                 (root / path).chmod(0o755)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / "key"))
         run("chroot", str(root), "useradd", "-m", "-s", "/bin/sh", "audit")
-        run("chroot", str(root), "systemctl", "enable", "systemd-networkd", "ssh", *services)
+        run("chroot", str(root), "systemctl", "enable", "systemd-networkd", "ssh", *host.SERVICES)
+        run("chroot", str(root), "systemctl", "mask", *host.MASKED)
         for home, user in (("root", "root"), ("home/audit", "audit")):
             keys = root / home / ".ssh"
             keys.mkdir(mode=0o700, exist_ok=True)
@@ -174,7 +184,7 @@ class Guest:
                 ),
                 *("-no-reboot", "-kernel", str(self.folder / "vmlinuz")),
                 *("-initrd", str(self.folder / "initrd.img")),
-                *("-append", "root=/dev/vda rw console=ttyS0 quiet"),
+                *("-append", APPENDED),
                 *("-drive", f"file={self.folder}/root.img,if=virtio,format=raw"),
                 *("-drive", f"file={self.folder}/swap.img,if=virtio,format=raw"),
                 *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22"),

@@ -6,7 +6,8 @@ What is written here is what the facts must say; `WRITTEN` repeats it in the fac
 PACKAGES = ("postgresql", "python3", "sosreport", "sudo")
 """PostgreSQL is what is to be protected; Python is Ansible's own need, and sos's."""
 
-SERVICES = ("leaky", "every", "job", "worker@1", "worker@a-b", "generated-user")
+SERVICES = ("leaky", "every", "job", "worker@1", "worker@a-b", "generated-user", "database")
+MASKED = ("postgresql",)
 
 MIB = 2**20
 
@@ -75,8 +76,17 @@ WantedBy=multi-user.target
     "etc/systemd/system/worker@1.service.d/60-one.conf": (
         "[Service]\nMemoryMax=infinity\nLimitCORE=infinity\n[Unit]\nStartLimitIntervalSec=0\n"
     ),
-    # Debian protects its own PostgreSQL; here it is as others build it.
-    "etc/systemd/system/postgresql@.service.d/bare.conf": "[Service]\nOOMScoreAdjust=0\n",
+    # Debian protects its own service (pg_ctlcluster does); this one is as others build it.
+    "etc/systemd/system/database.service": """\
+[Service]
+User=postgres
+RuntimeDirectory=postgresql
+ExecStart=/bin/sh -c 'exec /usr/lib/postgresql/*/bin/postgres -D /var/lib/postgresql/*/main \
+    -c config_file=$(echo /etc/postgresql/*/main/postgresql.conf)'
+Restart=on-failure
+[Install]
+WantedBy=multi-user.target
+""",
     "etc/systemd/system/ssh.service.d/limit.conf": "[Service]\nOOMScoreAdjust=-900\n",
     "etc/systemd/system/generated-user.service": """\
 [Unit]
