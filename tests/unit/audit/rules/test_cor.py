@@ -38,7 +38,8 @@ def judged(facts, terms=None):
     [
         ({"coredump": None}, GIB, UNKNOWN),
         ({"systemd_version": None}, 4 * GIB, UNKNOWN),
-        ({"systemd_version": None}, GIB, PASS),
+        ({"systemd_version": None}, 2 * GIB, PASS),
+        ({"systemd_version": None}, 2 * GIB + 1, UNKNOWN),
         ({}, 4 * GIB, PASS),
     ],
 )
