@@ -126,3 +126,4 @@ def test_evidence_is_what_was_met():
     facts = alma(modules=("xfs", "vhost_net"), zswap=True)
     needs = ("module:vhost_net", "module:kvm", "zswap", "zswap", "numa")
     assert places(needs, facts) == ("/modules/1", "/zswap")
+    assert places(("module:xfs", "dax"), replace(facts, modules=None, mounts=(PMEM,))) == ()

@@ -182,3 +182,32 @@ def test_forestall_itself(facts, answer):
 def test_whom_this_is_about(facts, words):
     """The database by name, or one line that says there is none to be seen."""
     assert words in protected_text(facts)
+
+
+def test_a_cgroups_limits_speak_for_a_container_alone():
+    """On a host the shell's own cgroup is no word about the host's swap and services."""
+    own = cgroup("/user", max_bytes=GIB, current_bytes=0, swap_max_bytes=0)
+    host = seed_like(own_cgroups=(own,))
+    assert point(host, "swap").text.startswith("4.0 GiB")
+    assert "no limit" in point(host, "memory limits").text
+    free = cgroup("/", max_bytes=GIB, current_bytes=0, swap_max_bytes=None)
+    inside = healthy(container="docker", own_cgroups=(free,))
+    assert point(inside, "swap").text.startswith("16 GiB")
+    assert point(inside, "memory limits").text.startswith("this container may take 1.0 GiB")
+
+
+def test_a_score_that_was_not_read_where_the_host_panics():
+    """It would not help, and is not called None."""
+    unread = replace(seed_like().databases[0], oom_score_adjust=None)
+    found = point(
+        with_sysctls(seed_like(databases=(unread,)), vm__panic_on_oom="1"), "oom_score_adj"
+    )
+    assert found.answer is Answer.NO
+    assert "has an unknown one, which does not help here" in found.text
+
+
+def test_whom_it_is_about_where_nothing_holds_memory():
+    """A service that holds nothing is not called the largest."""
+    idle = unit("idle.service", main_pid=1, memory_current_bytes=0)
+    facts = healthy(databases=(), holders=(), units=(idle,), hidden_processes=False)
+    assert protected_text(facts).endswith("what follows holds for whatever runs here.")
