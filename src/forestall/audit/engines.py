@@ -22,7 +22,6 @@ ENGINES = {
 """Names of server processes to products; Redis and MySQL stand for their forks too."""
 
 
-
 def engine_of(database: HolderFacts) -> str:
     """Which product a database's main process is; one that is not known is called by its name."""
     name = database.process.name

@@ -63,6 +63,11 @@ _GATE_UNASKED = Part(
 )
 
 
+_SERVICES_UNSEEN = Part(
+    text="which services it runs", reads=("/units",), remedy="ask systemd on the host itself"
+)
+
+
 def scraped(host: Posture) -> Part | None:
     """(a) Whether anything takes samples of the host; None = yes."""
     facts = host.facts
@@ -100,6 +105,8 @@ def pressure(host: Posture) -> Part | None:
 
 def gated(host: Posture) -> Part | None:
     """(d) Whether each service of the site's own was tested for leaks."""
+    if host.facts.units is None:
+        return _SERVICES_UNSEEN
     names = [one.name for one in host.own_services]
     if not names:
         return None

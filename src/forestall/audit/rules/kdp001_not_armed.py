@@ -36,7 +36,9 @@ def judge(host: Posture) -> Judgement:
         why = host.why_unseen("crash_kernel_loaded", "it was not read")
         return unknown(f"Whether kdump is armed is unknown: {why}.")
     total = facts.memory.mem_total_bytes
-    if total is not None and total < ROUNDING * LEAST_MEMORY_BYTES:
+    if total is None:
+        return unknown("kdump is not armed; whether there is memory for it could not be read.")
+    if total < ROUNDING * LEAST_MEMORY_BYTES:
         return TOO_SMALL
     if "fadump=on" in (facts.cmdline or ""):
         return unknown(

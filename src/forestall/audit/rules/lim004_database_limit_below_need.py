@@ -24,7 +24,10 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     found = _limited_unit(host)
     if found is None:
-        if facts.units is None and (host.runs(*POSTGRES) or facts.databases is None):
+        if facts.databases is None:
+            why = host.why_unseen("databases", "processes could not be seen")
+            return unknown(f"Whether a PostgreSQL runs here is unknown: {why}.")
+        if facts.units is None and host.runs(*POSTGRES):
             why = host.why_unseen("units", "systemd could not be asked")
             return unknown(f"Whether the database has a limit is unknown: {why}.")
         return not_applicable("No unit of a PostgreSQL here has a limit.")
