@@ -72,7 +72,8 @@ def scraped(host: Posture) -> Part | None:
     """(a) Whether anything takes samples of the host; None = yes."""
     facts = host.facts
     if facts.scraped_at is not None:
-        age = host.at - facts.scraped_at
+        # What ran is told as of when it was read: no facts are as old as they are unobserved.
+        age = facts.at - facts.scraped_at
         if age <= STALE_SECONDS:
             return None
         return Part(

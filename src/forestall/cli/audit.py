@@ -47,7 +47,7 @@ from typing import TextIO, cast
 from forestall import __version__
 from forestall.audit import tables
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import Seen, no_older
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
@@ -59,12 +59,12 @@ from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
-from forestall.cli.audit_ssh import add_ssh
+from forestall.cli.audit_ssh import MAX_AGE, add_ssh
 from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
-from forestall.units import DAY, format_duration
+from forestall.units import DAY, format_duration, parse_duration
 
 SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
@@ -103,6 +103,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optional", action="store_true", help="judge the optional rules as well")
     add("--json", action="store_true", help="one JSON line per host and rule instead of the table")
     add("--list-unknown", action="store_true", help="list what evidence is missing, by reason")
+    add(
+        "--max-age",
+        metavar="AGE",
+        help="older facts are UNKNOWN, for example 7d; a kept answer of ssh that is older (without "
+        f"this: {MAX_AGE}) is asked for anew",
+    )
     add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
@@ -134,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     groups(args.inputs)
     policy = policy_of(args, clock.now())
+    max_age = None if args.max_age is None else parse_duration(args.max_age)
     rules = _rules(args, policy)
     fail_on = None if args.fail_on == "none" else Severity(args.fail_on or "high")
     about = About(at=clock.now(), version=__version__, fail_on=fail_on)
@@ -145,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
         kept = _in_files(args, about, files)
         asks_hosts = bool(args.inventory) or "ssh" in args.inputs
         for seen in _shown(hosts(args, clock), clock, asks_hosts=asks_hosts):
+            seen = no_older(seen, about.at, max_age)
             audit = judge_host(seen, policy, rules, about.at)
             fleet.add(audit)
             for report in (*kept, *shown):

@@ -24,12 +24,6 @@ def add_ssh(parser: argparse.ArgumentParser) -> None:
         help="keep each host's answer in DIR; a host kept there is not asked again (--max-age)",
     )
     add(
-        "--max-age",
-        metavar="AGE",
-        default=MAX_AGE,
-        help=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})",
-    )
-    add(
         "--parallel",
         metavar="N",
         type=int,
@@ -67,7 +61,7 @@ def options_of(args: argparse.Namespace) -> SshOptions:
         config=getattr(args, "ssh_config", None),
         ssh_options=tuple(getattr(args, "ssh_option", ())),
         keep=getattr(args, "keep", None),
-        max_age_seconds=parse_duration(getattr(args, "max_age", MAX_AGE)),
+        max_age_seconds=parse_duration(getattr(args, "max_age", None) or MAX_AGE),
     )
 
 
