@@ -90,10 +90,12 @@ def settled(
 
 
 def _open(host: Posture) -> Iterator[Open]:
+    """What is open of this host, one after the other; of most hosts nothing."""
     facts = host.facts
-    for one in _BY_SIGN:
-        stated = one.field == "baseline" and host.terms.baseline is not None
-        if one.field in facts.unseen and getattr(facts, one.field) is None and not stated:
+    for one in _BY_SIGN if facts.unseen else ():
+        if one.field in facts.unseen and getattr(facts, one.field) is None:
+            if one.field == "baseline" and host.terms.baseline is not None:
+                continue
             yield one
     if host.kubernetes is None:
         yield _BY_LIST[0]

@@ -82,7 +82,10 @@ def main_database(facts: HostFacts) -> int | None:
 
 def perhaps_larger(facts: HostFacts) -> tuple[HolderFacts, ...]:
     """The databases that may take more than the main one: not all of their size was seen."""
-    databases, main = facts.databases or (), main_database(facts)
+    databases = facts.databases or ()
+    if len(databases) < 2:
+        return ()
+    main = main_database(facts)
     return tuple(
         one
         for index, one in enumerate(databases)
