@@ -59,7 +59,7 @@ from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
-from forestall.cli.audit_ssh import MAX_AGE, add_ssh
+from forestall.cli.audit_ssh import add_ssh
 from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
@@ -103,12 +103,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optional", action="store_true", help="judge the optional rules as well")
     add("--json", action="store_true", help="one JSON line per host and rule instead of the table")
     add("--list-unknown", action="store_true", help="list what evidence is missing, by reason")
-    add(
-        "--max-age",
-        metavar="AGE",
-        help="older facts are UNKNOWN, for example 7d; a kept answer of ssh that is older (without "
-        f"this: {MAX_AGE}) is asked for anew",
-    )
     add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():

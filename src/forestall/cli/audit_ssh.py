@@ -24,6 +24,12 @@ def add_ssh(parser: argparse.ArgumentParser) -> None:
         help="keep each host's answer in DIR; a host kept there is not asked again (--max-age)",
     )
     add(
+        "--max-age",
+        metavar="AGE",
+        help="of all inputs, older facts are UNKNOWN, for example 7d; a kept answer that is older "
+        f"(without this: {MAX_AGE}) is asked for anew",
+    )
+    add(
         "--parallel",
         metavar="N",
         type=int,

@@ -31,6 +31,7 @@ def tree(tmp_path):
     ):
         fake.sysctl(name, value)
     fake.process(1, "systemd").process(900, "feed-sync", rss=2 * GIB)
+    fake.write("commands/ls-proc", "1\n900\n")
     return fake
 
 
