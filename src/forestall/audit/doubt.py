@@ -122,7 +122,10 @@ def _either(
     if said.state is otherwise.state:
         return said
     why = facts.unseen.get(one.field, "it was not seen")
-    asked = unknown(f"Whether {one.question} is unknown, and it decides here: {why}.")
+    asked = unknown(
+        f"Whether {one.question} is unknown, and it decides here: {why}.",
+        remedy="read that too: from the host itself, or with more rights",
+    )
     return replace(asked, severity=_gravest(rule, said, otherwise))
 
 
