@@ -1,8 +1,8 @@
 """A Debian guest, audited for real: over SSH as root and as a plain user, beside its sosreport.
 
-    python bench/audit_guest.py                   about ten minutes, five the second time
+    python bench/audit_guest.py                   ten minutes, or five the second time
     python bench/audit_guest.py --suite trixie    Debian 13: systemd 257, sos 4.9
-    python bench/audit_guest.py --services 4000   as many services more, loaded and not running
+    python bench/audit_guest.py --services 4000   as many services more, active without a process
     python bench/audit_guest.py --keep DIR        keep the image, the key and the answers there
 
 Needs root, debootstrap, qemu-system-x86, e2fsprogs and an SSH client; says so and ends where one
@@ -64,9 +64,10 @@ where = "org.freedesktop.systemd1"
 (units,) = ask("call", where, "/org/freedesktop/systemd1", where + ".Manager", "ListUnits")
 found = {}
 for unit in units[0]:
-    name, path = unit[0], unit[6]
+    name, state, path = unit[0], unit[3], unit[6]
     kind = {"service": "Service", "slice": "Slice"}.get(name.rpartition(".")[2])
-    if kind is None or "MANY" in name:
+    # Of what is loaded and not active `systemctl show` tells nothing either.
+    if kind is None or state == "inactive" or "MANY" in name:
         continue
     names = "MemoryMax MemoryHigh MemorySwapMax Slice".split()
     if kind == "Service":
@@ -84,8 +85,8 @@ UNLIMITED = 2**64 - 1
 MANY = """\
 cd /run/systemd/system && i=0
 while [ $i -lt {count} ]; do
-    printf '[Unit]\\nConditionPathExists=/none\\n' >MANY-$i.service
-    printf '[Service]\\nExecStart=/bin/true\\nMemoryMax=%sM\\n' $((i + 1)) >>MANY-$i.service
+    printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStop=/bin/true\\n' >MANY-$i.service
+    printf 'MemoryMax=%sM\\n' $((i + 1)) >>MANY-$i.service
     printf '[Unit]\\nWants=MANY-%s.service\\n' $i >>MANY.target
     i=$((i + 1))
 done
