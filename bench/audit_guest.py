@@ -234,6 +234,11 @@ def beside_the_report(machine, root):
     machine.fetch(path, archive)
     version = next((line for line in said.splitlines() if "version" in line), "sos")
     say(f"{version.strip()}: {time.monotonic() - began:.0f} s, {archive.stat().st_size} bytes")
+    return unlike_report(root, archive)
+
+
+def unlike_report(root, archive):
+    """What a report says otherwise than the facts over SSH."""
     (seen,) = read_sosreports([str(archive)], SystemClock())
     if seen.facts is None:
         return [f"sosreport: {seen.problem}"]
