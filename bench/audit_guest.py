@@ -249,6 +249,10 @@ def unlike_report(root, archive):
         if name in MOVING:
             continue
         ours, theirs = still(getattr(root, name)), still(getattr(seen.facts, name))
+        if name in ("units", "slices"):
+            # sos lists what is not active too.
+            active = {unit.name for unit in ours}
+            theirs = tuple(unit for unit in theirs or () if unit.name in active)
         if ours == theirs:
             equal += 1
         elif name in seen.facts.unseen:
@@ -275,7 +279,11 @@ def still(value):
 
 def apart(ours, theirs):
     """The parts of two values that are not the same, in a few lines."""
-    if isinstance(ours, tuple) and isinstance(theirs, tuple):
+    if isinstance(ours, tuple) and ours and hasattr(ours[0], "name"):
+        others = {part.name: part for part in theirs or ()}
+        for part in ours:
+            yield from unlike(part, others.get(part.name))
+    elif isinstance(ours, tuple) and isinstance(theirs, tuple):
         for sign, one, other in (("ssh", ours, theirs), ("sos", theirs, ours)):
             yield from (f"{sign} alone: {part!r}" for part in one if part not in other)
     elif isinstance(ours, dict) and isinstance(theirs, dict):
@@ -284,6 +292,17 @@ def apart(ours, theirs):
                 yield f"{name}: ssh {ours.get(name)!r}, sos {theirs.get(name)!r}"
     else:
         yield f"ssh {ours!r}, sos {theirs!r}"
+
+
+def unlike(ours, theirs):
+    """The fields of one unit, or the like, that are not the same."""
+    if theirs is None:
+        yield f"ssh alone: {ours.name}"
+        return
+    for field in dataclasses.fields(ours):
+        one, other = getattr(ours, field.name), getattr(theirs, field.name)
+        if one != other:
+            yield f"{ours.name} {field.name}: ssh {one!r}, sos {other!r}"
 
 
 def audit(machine):
