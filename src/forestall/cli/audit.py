@@ -58,8 +58,8 @@ from forestall.audit.report.writing import report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
-from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
-from forestall.cli.audit_ssh import add_ssh
+from forestall.cli.audit_inputs import add_inputs, groups, hosts, roles_of_groups
+from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_state, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
@@ -86,10 +86,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.intermixed = True  # type: ignore[attr-defined]
     add = parser.add_argument
     add("inputs", nargs="*", metavar="INPUT", help="local, ssh HOST..., sosreport FILE..., ...")
-    add(
-        "--inventory", metavar="FILE", action="append", help="hosts of an Ansible inventory, by ssh"
-    )
-    add("--root", metavar="DIR", help="for local: read the files below DIR instead of this host's")
     add_terms(parser)
     add(
         "--fail-on",
@@ -103,12 +99,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optional", action="store_true", help="judge the optional rules as well")
     add("--json", action="store_true", help="one JSON line per host and rule instead of the table")
     add("--list-unknown", action="store_true", help="list what evidence is missing, by reason")
-    add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
         files.add_argument(f"--{name}", metavar=what, help=says)
-    add_ssh(parser)
-    add_prometheus(parser)
+    add_inputs(parser, max_age=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})")
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:

@@ -47,6 +47,11 @@ def _nothing(report: OomReport, style: Style) -> Iterator[str]:
         f"{report.lines_read} line{'' if report.lines_read == 1 else 's'} "
         f"({report.form}, {format_bytes(report.bytes_read)})."
     )
+    if report.kernel_from and report.kernel_until:
+        text += (
+            f" The kernel's messages in it reach from {report.kernel_from} to "
+            f"{report.kernel_until}; before and after that it says nothing."
+        )
     yield from style.wrapped(text)
 
 
