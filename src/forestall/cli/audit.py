@@ -54,7 +54,7 @@ from forestall.audit.report.lines import Lines
 from forestall.audit.report.table import Look, Table
 from forestall.audit.report.unknowns import Unknowns
 from forestall.audit.report.words import plural
-from forestall.audit.report.writing import report_file
+from forestall.audit.report.writing import CLOSED, OPEN, report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
@@ -217,7 +217,9 @@ def _in_files(args: argparse.Namespace, about: About, files: contextlib.ExitStac
         if path is not None:
             module = importlib.import_module(f"forestall.audit.report.{name}")
             make = cast(Callable[[TextIO, About], Report], getattr(module, name.capitalize()))
-            reports.append(make(files.enter_context(report_file(path)), about))
+            # node_exporter is another user; the others hold each host's evidence.
+            mode = OPEN if name == "textfile" else CLOSED
+            reports.append(make(files.enter_context(report_file(path, mode=mode)), about))
     return reports
 
 

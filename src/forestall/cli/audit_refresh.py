@@ -20,10 +20,11 @@ exit codes: 0 done, 2 usage, 3 the source cannot be read or is refused (nothing 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
 
+from forestall.audit.report.writing import OPEN, report_file
 from forestall.audit.tables import ADVISORIES_STALE_DAYS, LIFE_CYCLES_STALE_DAYS, Tables, stored
 from forestall.audit.tables.fetch import File, read
 from forestall.audit.tables.nouns import day
@@ -67,12 +68,12 @@ def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
         raise UsageError("SOURCE, --export and --restore-shipped exclude one another")
     state = state_folder(args.state)
     if args.restore_shipped:
-        return _restore(state, json=args.json)
+        return _restore(state, as_json=args.json)
     if args.export is not None:
         return _export(state, args.export)
     if args.source is not None:
         return _refresh(args, state, at)
-    return _show(in_use(state), state, at, json=args.json)
+    return _show(in_use(state), state, at, as_json=args.json)
 
 
 def _refresh(args: argparse.Namespace, state: str, at: float) -> int:
@@ -116,9 +117,9 @@ def _told(files: Iterable[File], source: str) -> Iterator[File]:
         print(file=sys.stderr)
 
 
-def _restore(state: str, *, json: bool) -> int:
+def _restore(state: str, *, as_json: bool) -> int:
     gone = forget(state)
-    if json:
+    if as_json:
         print_json({"restored": gone})
     else:
         print("back to the shipped tables" if gone else "the shipped tables were in use already")
@@ -130,22 +131,16 @@ def _export(state: str, path: str) -> int:
     if path == "-":
         print_json(document)
         return 0
-    with open(path, "w", encoding="utf-8") as file:
-        _write(document, file)
+    with report_file(path, mode=OPEN) as file:
+        json.dump(document, file, indent=1, allow_nan=False)
+        file.write("\n")
     return 0
 
 
-def _write(document: dict[str, object], file: TextIO) -> None:
-    import json
-
-    json.dump(document, file, indent=1, allow_nan=False)
-    file.write("\n")
-
-
-def _show(tables: Tables, state: str, at: float, *, json: bool) -> int:
+def _show(tables: Tables, state: str, at: float, *, as_json: bool) -> int:
     kept = stored(state)
     stale = tables.stale(at)
-    if json:
+    if as_json:
         rows = {
             name: {
                 "kept": getattr(kept, name, None) is not None,

@@ -21,7 +21,6 @@ from forestall.units import format_bytes
 TASKS_KEPT = 50
 ZONES_KEPT = 64
 CACHES_KEPT = 10
-UNKILLABLE = -1000
 
 
 def explain(event: Event, number: int) -> Account:

@@ -104,7 +104,6 @@ class Gauge:
 
     usage_bytes: int
     limit_bytes: int | None
-    failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +165,6 @@ class Event:
     gfp_mask: int | None = None
     gfp_names: str | None = None
     order: int | None = None
-    invoker_adjust: int | None = None
     kernel: str | None = None
     page_bytes: int = 4096
     page_known: bool = False
@@ -180,7 +178,6 @@ class Event:
     zones: tuple[Zone, ...] = ()
     kernel_stack_bytes: int | None = None
     huge_pages: tuple[HugePages, ...] = ()
-    page_cache_pages: int | None = None
     swap_total_bytes: int | None = None
     swap_free_bytes: int | None = None
     ram_pages: int | None = None

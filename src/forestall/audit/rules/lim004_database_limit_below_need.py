@@ -6,8 +6,8 @@ kills the database on an ordinary busy day, with memory to spare on the host.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.lim002_promised_too_much import POSTGRES
-from forestall.audit.rules.shared.budget import Needs, needs, settings_read
+from forestall.audit.rules.shared.budget import POSTGRES, Needs, needs, settings_read
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
@@ -25,8 +25,7 @@ def judge(host: Posture) -> Judgement:
     found = _limited_unit(host)
     if found is None:
         if facts.units is None and (host.runs(*POSTGRES) or facts.databases is None):
-            why = host.why_unseen("units", "systemd could not be asked")
-            return unknown(f"Whether the database has a limit is unknown: {why}.")
+            return unseen(host, "units", "Whether the database has a limit")
         return not_applicable("No unit of a PostgreSQL here has a limit.")
     index, unit = found
     if facts.postgres is not None and len(facts.postgres) > 1:

@@ -7,7 +7,8 @@ using them: it starts without, on twice the memory.
 """
 
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.facts import UserLimit
 from forestall.model.finding import Cost, Severity
 from forestall.units import KIB, format_bytes
@@ -24,8 +25,7 @@ def judge(host: Posture) -> Judgement:
     if facts.user_limits is None:
         if facts.container:
             return not_applicable("Nobody logs in to a container.")
-        why = host.why_unseen("user_limits", "limits.conf was not read")
-        return unknown(f"How logins are limited is unknown: {why}.")
+        return unseen(host, "user_limits", "How logins are limited")
     found = [
         (index, f"{limit.domain} {limit.kind} as {limit.value}")
         for index, limit in enumerate(facts.user_limits)

@@ -47,8 +47,16 @@ def test_unlimited_beside_a_database():
     assert found.text.startswith("feed-sync.service may take all the memory")
     assert "feed-sync.service MemoryLimit=SIZE" in found.remedy
     assert found.reads == ("/units/1/memory_max_bytes",)
-    newer = judged(lim001, seed_host(systemd_version=252))
-    assert "MemoryMax=SIZE" in newer.remedy
+    assert found.remedy.startswith("systemctl set-property feed-sync.service ")
+    assert found.undo == "systemctl set-property feed-sync.service MemoryLimit=infinity"
+
+
+@pytest.mark.parametrize(
+    ("version", "setting"), [(230, "MemoryLimit"), (231, "MemoryMax"), (None, "MemoryMax")]
+)
+def test_the_setting_that_this_systemd_knows(version, setting):
+    """MemoryMax= came with 231; one that was not told is taken for a newer one."""
+    assert f"{setting}=SIZE" in judged(lim001, seed_host(systemd_version=version)).remedy
 
 
 @pytest.mark.parametrize(
@@ -132,6 +140,10 @@ def test_limits_not_told_are_unknown(units):
         ("/machine.slice/libpod-0123abcd.scope", 4 * GIB, UNKNOWN),
         ("/kubepods.slice/kubepods-burstable.slice/x", 4 * GIB, UNKNOWN),
         ("/docker/0123abcd", GIB, PASS),
+        ("/docker/0123abcd", 32 * GIB // 20 + 1, UNKNOWN),
+        ("/lxc/x", 4 * GIB, UNKNOWN),
+        ("/system.slice/crio-0123abcd.scope", 4 * GIB, UNKNOWN),
+        ("/system.slice/cri-containerd-0123abcd.scope", 4 * GIB, UNKNOWN),
         ("/system.slice/docker.service", 4 * GIB, PASS),
         (None, 4 * GIB, PASS),
     ],
