@@ -159,6 +159,13 @@ def _refuse_what_shows_nothing(name: str, source: Source) -> None:
         raise InputError(f"{name}: empty", help="dmesg and journalctl -k may need root")
     if source.binary:
         raise InputError(f"{name}: no log: it begins as binary data", help="give kernel messages")
+    if source.telling is not None:
+        number, words = source.telling
+        raise InputError(
+            f'{name}: line {number} says "{words}", but not in the kernel\'s own words: it is a '
+            "quote, or a form of log that is not understood",
+            help=f"give the kernel's messages of that time; understood are {FORMS}",
+        )
     if source.ended_early is not None:
         raise InputError(
             f"{name}: no OOM in the part that was read: {source.ended_early}",

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from itertools import chain
+from typing import NamedTuple
 
 from forestall.audit.oom import words
 from forestall.audit.oom.draft import (
@@ -18,37 +19,60 @@ from forestall.audit.oom.draft import (
     Draft,
     RawTask,
     Section,
+    Stage,
 )
 from forestall.audit.oom.nouns import Cache, Constraint, Gauge, HugePages, Kill, Zone
-from forestall.audit.oom.prefix import Said
 from forestall.units import KIB
 
 OOM_KILL_CHARS_MAX = 4_096
 NUMBER_CHARS_MAX = 19
+CGROUP_WORDS, HOST_WORDS = "Memory cgroup out of memory", "Out of memory"
 
 Found = re.Match[str]
-Reader = tuple[re.Pattern[str], Callable[[Draft, Found, int], None]]
-"""What a line looks like, and who reads what was found in it; the number is the line's."""
+Reader = tuple[re.Pattern[str], Callable[[Draft, Found, int], None], Stage]
+"""What a line looks like, who reads what was found in it, and the part of a report it stands in.
+The number is the line's."""
 
 
-def take(draft: Draft, said: Said) -> bool:
-    """Whether the line belongs to the event; if so, it is in the draft."""
-    text = said.text
+class Part(NamedTuple):
+    """A line that is part of a report."""
+
+    found: Found
+    read: Callable[[Draft, Found, int], None]
+    stage: Stage
+
+    @property
+    def title(self) -> str | None:
+        """What stands once in a report, if this line does."""
+        if self.found.re in TITLES:
+            return self.found.re.pattern
+        return f"gauge {self.found['what']}" if self.found.re is words.GAUGE else None
+
+
+def find(text: str, draft: Draft | None = None) -> Part | None:
+    """What a line is; inside an event, more can be told of it."""
     # Its first character rules out most of them.
     readers = LETTER_READERS
     if text.startswith("["):
-        readers = BRACKET_READERS if draft.columns is None else TABLE_READERS
+        readers = TABLE_READERS if draft is not None and draft.columns else BRACKET_READERS
     elif text[0].isdigit():
         readers = DIGIT_READERS
-    for pattern, read in chain(SECTION_READERS[draft.section], readers):
+    section = Section.NONE if draft is None else draft.section
+    for pattern, read, stage in chain(SECTION_READERS[section], readers):
         found = pattern.match(text)
         if found is not None:
-            read(draft, found, said.number)
-            draft.last_line = said.number
-            draft.idle = 0
-            return True
-    draft.idle += 1
-    return False
+            return Part(found, read, stage)
+    return None
+
+
+def take(draft: Draft, part: Part, number: int) -> None:
+    """Read the line into its event."""
+    part.read(draft, part.found, number)
+    draft.last_line = number
+    draft.idle = 0
+    draft.stage = max(draft.stage, part.stage)
+    if part.title is not None:
+        draft.titles.add(part.title)
 
 
 def _header(draft: Draft, found: Found, _line: int) -> None:
@@ -108,6 +132,7 @@ def _zone(draft: Draft, found: Found, _line: int) -> None:
         managed_bytes=kilo.get("managed"),
         present_bytes=kilo.get("present"),
         cma_bytes=kilo.get("free_cma", 0),
+        highatomic_bytes=kilo.get("free_highatomic", kilo.get("reserved_highatomic", 0)),
         unreclaimable=_yes(text),
     )
     # Up to 4.7 the zones tell it, since then the nodes (and 4.8 to 5.9 the zones again).
@@ -154,7 +179,8 @@ def _buddy(draft: Draft, found: Found, _line: int) -> None:
 
 
 def _counts(draft: Draft, found: Found, _line: int) -> None:
-    for name, value in words.COUNTER.findall(found.string):
+    # The first letter was a capital up to 2.6.30.
+    for name, value in words.COUNTER.findall(found.string.lower()):
         draft.counts.setdefault(name, int(value))
 
 
@@ -247,6 +273,8 @@ def _oom_kill(draft: Draft, found: Found, line: int) -> None:
     if rest["nodemask"] != "(null)":
         draft.facts["nodemask"] = rest["nodemask"]
     if rest["limit"] is not None:
+        # 5.0 called a cgroup's end unconstrained at first; only a cgroup's has this word.
+        draft.facts["constraint"] = Constraint.MEMCG
         draft.facts["limit_cgroup"] = rest["limit"]
     draft.chosen = Kill(pid=int(rest["pid"]), name=rest["name"], line=line, uid=int(rest["uid"]))
 
@@ -284,17 +312,22 @@ def _killed(draft: Draft, found: Found, line: int) -> None:
 
 
 def _why_killed(draft: Draft, found: Found) -> None:
-    if (found["what"] or "").startswith("Memory cgroup"):
+    if found["what"] == CGROUP_WORDS:
         draft.facts["constraint"] = Constraint.MEMCG
+    elif found["what"] == HOST_WORDS:
+        draft.facts["host_wide"] = True
     if found["asks"]:
         draft.facts["kills_who_asks"] = True
 
 
-def _reaped(draft: Draft, found: Found, _line: int) -> None:
-    reaped = found["how"].startswith("reaped")
+def _reaped(draft: Draft, found: Found, line: int) -> None:
+    reaped, pid = found["how"].startswith("reaped"), int(found["pid"])
     for index, kill in enumerate(draft.kills):
-        if kill.pid == int(found["pid"]):
+        if kill.pid == pid:
             draft.kills[index] = dataclasses.replace(kill, reaped=reaped)
+    if not draft.kills and (draft.chosen or draft.head_lost):
+        # The line of the kill itself is lost.
+        draft.kills.append(Kill(pid=pid, name=found["name"], line=line, reaped=reaped))
 
 
 def _nothing_killable(draft: Draft, _found: Found, _line: int) -> None:
@@ -303,6 +336,7 @@ def _nothing_killable(draft: Draft, _found: Found, _line: int) -> None:
 
 def _group(draft: Draft, _found: Found, _line: int) -> None:
     draft.group = True
+    draft.facts.setdefault("constraint", Constraint.MEMCG)
 
 
 def _section_ends(draft: Draft, _found: Found, _line: int) -> None:
@@ -344,43 +378,50 @@ def _int(text: str | None) -> int | None:
 
 
 BRACKET_READERS: tuple[Reader, ...] = (
-    (words.TASK_WITHOUT_HEADER, _task_without_header),
-    (words.HEADER, _header),
-    (words.FRAME, _frame),
+    (words.TASK_WITHOUT_HEADER, _task_without_header, Stage.TABLE),
+    (words.HEADER, _header, Stage.TABLE),
+    (words.FRAME, _frame, Stage.ANY),
 )
 TABLE_READERS: tuple[Reader, ...] = (
-    (words.TASK, _task),
-    (words.HEADER, _header),
-    (words.FRAME, _frame),
+    (words.TASK, _task, Stage.TABLE),
+    (words.HEADER, _header, Stage.TABLE),
+    (words.FRAME, _frame, Stage.ANY),
 )
-DIGIT_READERS: tuple[Reader, ...] = ((words.PAGES, _pages),)
+DIGIT_READERS: tuple[Reader, ...] = ((words.PAGES, _pages, Stage.MEMORY),)
 LETTER_READERS: tuple[Reader, ...] = (
-    (words.STATS, _stats_open),
-    (words.FRAME, _frame),
-    (words.COUNTS, _counts),
-    (words.ZONE, _zone),
-    (words.BUDDY, _buddy),
-    (words.RESERVE, _reserve),
-    (words.NODE, _node),
-    (words.HUGE, _huge),
-    (words.SWAP, _swap),
-    (words.SLAB_OPEN, _slab_opens),
-    (words.GAUGE, _gauge),
-    (words.TASK_IN, _limit),
-    (words.OOM_KILL, _oom_kill),
-    (words.CHOSEN, _chosen),
-    (words.KILLED, _killed),
-    (words.REAPED, _reaped),
-    (words.NOTHING, _nothing_killable),
-    (words.GROUP, _group),
-    (words.TASKS_OPEN, _section_ends),
-    (words.COUNTS_TITLE, _nothing_new),
-    (words.WHERE, _where),
-    (words.CPUSET, _cpuset),
+    (words.STATS, _stats_open, Stage.LIMIT),
+    (words.FRAME, _frame, Stage.ANY),
+    (words.COUNTS, _counts, Stage.MEMORY),
+    (words.ZONE, _zone, Stage.MEMORY),
+    (words.BUDDY, _buddy, Stage.MEMORY),
+    (words.RESERVE, _reserve, Stage.MEMORY),
+    (words.NODE, _node, Stage.MEMORY),
+    (words.HUGE, _huge, Stage.MEMORY),
+    (words.SWAP, _swap, Stage.MEMORY),
+    (words.SLAB_OPEN, _slab_opens, Stage.SLAB),
+    (words.GAUGE, _gauge, Stage.LIMIT),
+    (words.TASK_IN, _limit, Stage.LIMIT),
+    (words.OOM_KILL, _oom_kill, Stage.SUMMARY),
+    (words.CHOSEN, _chosen, Stage.CHOSEN),
+    (words.KILLED, _killed, Stage.KILLED),
+    (words.REAPED, _reaped, Stage.AFTER),
+    (words.NOTHING, _nothing_killable, Stage.KILLED),
+    (words.GROUP, _group, Stage.AFTER),
+    (words.TASKS_OPEN, _section_ends, Stage.TABLE),
+    (words.COUNTS_TITLE, _nothing_new, Stage.MEMORY),
+    (words.WHERE, _where, Stage.ANY),
+    (words.CPUSET, _cpuset, Stage.ANY),
 )
 SECTION_READERS: dict[Section, tuple[Reader, ...]] = {
     Section.NONE: (),
-    Section.STATS: ((words.STAT_NEW, _stat),),
-    Section.SLAB: ((words.SLAB_TITLE, _nothing_new), (words.SLAB, _slab)),
+    Section.STATS: ((words.STAT_NEW, _stat, Stage.LIMIT),),
+    Section.SLAB: (
+        (words.SLAB_TITLE, _nothing_new, Stage.SLAB),
+        (words.SLAB, _slab, Stage.SLAB),
+    ),
 }
 """What a line can be only inside a part of the report that another line opened."""
+
+TITLES = frozenset(
+    (words.TASK_IN, words.COUNTS_TITLE, words.TASKS_OPEN, words.HEADER, words.OOM_KILL)
+)

@@ -21,6 +21,23 @@ TRIGGERS = (
     b"blocked for more than",
     b"Linux version ",
     b"anual OOM execution",
+    # A report whose first lines are lost begins with one of these.
+    b"Mem-Info:",
+    b"as a result of limit of ",
+    b"memory: usage ",
+    b"Memory cgroup stats",
+    b"tgid total_vm ",
+    b"oom-kill:constraint",
+    b"oom_reaper: ",
+    b"Show Memory",
+)
+
+# Where one of these stands in a log, memory ran out somewhere, whoever wrote the line.
+TELLING = re.compile(
+    rb"invoked oom-killer|[Oo]ut of memory: Kill(?:ed)? process|Memory cgroup out of memory"
+    rb"|Out of memory and no killable|Killed process \d+|oom-kill:constraint="
+    rb"|killed as a result of limit of|oom_reaper: reaped|page allocation failure"
+    rb"|killed by the OOM killer|result 'oom-kill'"
 )
 
 INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
@@ -44,13 +61,13 @@ FRAME = re.compile(
 COUNTER = re.compile(r"([a-z_]{3,40}(?:\((?:anon|file)\))?):(\d{1,18})(?=\s|$)")
 COUNTS_TITLE = re.compile(r"Mem-Info:")
 COUNTS = re.compile(
-    r"(?:active_anon|active_file|unevictable|slab_reclaimable|mapped|free|sec_pagetables|"
+    r"(?:[Aa]ctive_anon|(?:in)?active_file|unevictable|slab_reclaimable|mapped|free|sec_pagetables|"
     r"kernel_misc_reclaimable|anon_thp|shmem|bounce):"
 )
 NODE = re.compile(r"Node (?P<node>\d{1,5}) active_anon:\d+kB")
 _ZONE = r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device)"
 ZONE = re.compile(_ZONE + r" free:\d{1,18}kB\b")
-KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})kB")
+KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})[kK]B")
 RESERVE = re.compile(r"lowmem_reserve\[\]:(?P<pages>(?: \d{1,18}){1,16})")
 BUDDY = re.compile(_ZONE + r": (?P<rest>\d+\*.*)")
 BLOCK = re.compile(r"(\d{1,12})\*(\d{1,9})kB(?: \(([A-Z]{1,8})\))?")
@@ -112,6 +129,7 @@ REAPED = re.compile(
 GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
 NOTHING = re.compile(r"Out of memory and no killable processes")
 BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution")
+SHOWN_BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Show Memory")
 PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<why>.*)$")
 HUNG = re.compile(
     r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"

