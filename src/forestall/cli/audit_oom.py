@@ -162,9 +162,9 @@ def _refuse_what_shows_nothing(name: str, source: Source) -> None:
     if source.telling is not None:
         number, words = source.telling
         raise InputError(
-            f'{name}: line {number} says "{words}", but not in the kernel\'s own words: it is a '
-            "quote, or a form of log that is not understood",
-            help=f"give the kernel's messages of that time; understood are {FORMS}",
+            f'{name}: no all-clear: line {number} says "{words}", and no report of the kernel '
+            "that would explain it is in the log",
+            help=f"it may be a quote, a guard's kill, or a form not understood; understood are {FORMS}",
         )
     if source.ended_early is not None:
         raise InputError(

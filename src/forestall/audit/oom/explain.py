@@ -6,7 +6,7 @@ from forestall.audit.oom.account import Account, Ending
 from forestall.audit.oom.choice import why_chosen
 from forestall.audit.oom.nouns import Event, Kill, Kind, Scope, Task
 from forestall.audit.oom.panics import by_setting, why_panicked
-from forestall.audit.oom.remedies import next_steps, tables_may_be_off
+from forestall.audit.oom.remedies import hides_huge_pages, next_steps, tables_may_be_off
 from forestall.audit.oom.shortage import RanOut, Shortage, ran_out, reachable
 from forestall.audit.oom.tally import (
     BLAME_SHARE_MIN,
@@ -223,6 +223,8 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
             Scope.HOST: "The host ran short of memory",
             Scope.UNKNOWN: "Memory ran out in the host or a cgroup, which is not said",
         }.get(event.scope, ran_out_in)
+        if event.kind is Kind.ALLOCATION_FAILURE:
+            ran_out_in = "A request for memory was refused"
     if event.kind is Kind.KILL_LINE:
         part = "kill" if event.kills or event.chosen else "end"
         said = f" {ran_out_in}." if event.scope is not Scope.UNKNOWN else ""
@@ -310,6 +312,8 @@ def _unknown(event: Event, counted: Tally, culprits: tuple[Holder, ...]) -> list
         text.append("What slab, tmpfs, huge pages and other kernel memory held.")
     if not event.page_known and (event.tasks or event.counts):
         text.append("The size of a page: 4 KiB is assumed.")
+    if hides_huge_pages(event, culprits):
+        text.append("How much memory is reserved as huge pages: the report has no line of them.")
     if any(one.kind is HolderKind.SLAB for one in culprits) and not event.caches:
         text.append("Which slab cache it is: the kernel prints them since 4.15, and not always.")
     text += [f'Lines that the kernel left out here: "{line}".' for line in event.lost]

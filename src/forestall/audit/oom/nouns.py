@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+# Only a cgroup's end goes through this function of the kernel.
+IN_CGROUP = "mem_cgroup_out_of_memory"
+
+
 class Kind(StrEnum):
     """What an event is: an OOM kill (or what was to be one), a refused allocation, a panic.
 
@@ -226,6 +230,8 @@ class Event:
             return Scope.CGROUP
         if self.constraint in (Constraint.CPUSET, Constraint.MEMORY_POLICY):
             return Scope.NODES
+        if self.constraint is None and IN_CGROUP in self.stack:
+            return Scope.CGROUP
         told = self.constraint is Constraint.NONE or self.host_wide or self.by_hand
         if told or self.zones or self.counts or self.kind in (Kind.ALLOCATION_FAILURE, Kind.PANIC):
             return Scope.HOST
@@ -234,4 +240,4 @@ class Event:
     @property
     def in_cgroup(self) -> bool:
         """Whether a memory cgroup's limit was reached, and not the host's end."""
-        return self.constraint is Constraint.MEMCG
+        return self.scope is Scope.CGROUP

@@ -169,7 +169,7 @@ class _Kernel:
             found = words.INVOKED.match(text)
             if found is not None:
                 return self._open(said, Kind.OOM, found)
-        elif "page allocation failure" in text:
+        elif " allocation failure" in text:
             found = words.REFUSED.match(text)
             if found is not None:
                 return self._open(said, Kind.ALLOCATION_FAILURE, found)
@@ -325,6 +325,8 @@ class _Kernel:
 def _contradicts(draft: Draft, part: Part) -> bool:
     """Whether the line of a kill says another memory than the report: a cgroup's, or the host's."""
     said, constraint = part.found["what"], draft.facts.get("constraint")
+    if draft.chosen is not None and draft.chosen.pid == int(part.found["pid"]):
+        return False
     if said == HOST_WORDS:
         return constraint is Constraint.MEMCG
     return said == CGROUP_WORDS and constraint not in (None, Constraint.MEMCG)

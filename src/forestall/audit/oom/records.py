@@ -48,8 +48,8 @@ def parsed(raw: bytes) -> object:
 
 
 def objects(read: Callable[[int], bytes]) -> Iterator[tuple[object, bytes]]:
-    """The objects of an array, or one after another, with their text. What is no JSON is passed
-    over line by line.
+    """The objects of an array, or one after another, with their text; None for a line that is no
+    JSON.
     """
     decoder, text, wanted = json.JSONDecoder(), "", 0
     while True:
@@ -66,7 +66,9 @@ def objects(read: Callable[[int], bytes]) -> Iterator[tuple[object, bytes]]:
             except (ValueError, RecursionError):
                 if at >= len(text) or (data and len(text) - at < OBJECT_BYTES_MAX):
                     break
-                at = text.find("\n", at) + 1 or len(text)
+                end = text.find("\n", at) + 1 or len(text)
+                yield None, text[at:end].encode("utf-8", "replace")
+                at = end
                 continue
             yield value, text[at:end].encode("utf-8", "replace")
             at = end

@@ -4,7 +4,7 @@ from forestall.audit.oom.account import Ending
 from forestall.audit.oom.nouns import Event
 from forestall.audit.oom.panics import by_setting
 from forestall.audit.oom.shortage import RanOut, Shortage
-from forestall.audit.oom.tally import Holder, HolderKind
+from forestall.audit.oom.tally import Holder, HolderKind, table_is_whole
 
 LOOK = {
     HolderKind.TMPFS: "See what fills it: df -h -t tmpfs; ipcs -m; a file that was deleted and "
@@ -57,7 +57,7 @@ def next_steps(
         steps.append("Give the whole log and not what grep leaves of it: dmesg, journalctl -k.")
     elif tables_may_be_off(event):
         steps.append("sysctl vm.oom_dump_tasks=1, so that the next report has its table.")
-    elif not event.tasks and ending in (Ending.KILLED, Ending.PANICKED):
+    elif not table_is_whole(event) and ending in (Ending.KILLED, Ending.PANICKED):
         steps.append("Give the whole report and not a part of its lines: dmesg, journalctl -k.")
     if ending is Ending.NOBODY_KILLED or (event.nothing_killable and event.panic):
         steps.append("Take oom_score_adj=-1000 from all but what must never die.")
@@ -80,9 +80,21 @@ def tables_may_be_off(event: Event) -> bool:
     return bool(whole) and not event.tasks and not event.tasks_header
 
 
+def hides_huge_pages(event: Event, culprits: tuple[Holder, ...]) -> bool:
+    """Whether memory without a name may be huge pages, which kernels up to 3.9 do not print."""
+    unnamed = any(one.kind is HolderKind.UNNAMED for one in culprits)
+    counted = event.huge_pages or event.tasks_whole or event.in_cgroup
+    return unnamed and not counted
+
+
 def _for_holders(event: Event, out: RanOut, culprits: tuple[Holder, ...]) -> list[str]:
     steps = []
     for holder in culprits:
+        if hides_huge_pages(event, (holder,)):
+            steps.append(
+                "Look at huge pages first: HugePages_Total in /proc/meminfo, vm.nr_hugepages; a "
+                "report of an old kernel does not print them."
+            )
         if not holder.kind.is_process:
             steps.append(LOOK[holder.kind])
         elif out.shortage is Shortage.CGROUP:

@@ -115,7 +115,13 @@ def _cgroup(event: Event) -> RanOut:
         because.append(
             f"The limit is of {path}, a level above {below}: all that is below it counts together."
         )
-    because.append("The rest of the host had memory: no other process is at risk by this.")
+    if any(gives(event, zone, 0) for zone in event.zones):
+        because.append("The host had memory left: no process outside is at risk by this.")
+    else:
+        because.append(
+            "The kernel kills for it inside the cgroup alone; what the rest of the host had, such "
+            "a report does not say."
+        )
     return RanOut(shortage=Shortage.CGROUP, what=what, because=tuple(because))
 
 

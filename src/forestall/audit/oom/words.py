@@ -14,7 +14,7 @@ NAME = r"(?P<name>.{1,64}?)"
 # open. Plain pieces, because to look for each is faster than one pattern of them all.
 TRIGGERS = (
     b"invoked oom-killer",
-    b"page allocation failure",
+    b" allocation failure",
     b"Kernel panic - not syncing",
     b"Killed process ",
     b"ut of memory",
@@ -36,12 +36,16 @@ TRIGGERS = (
 TELLING = re.compile(
     rb"invoked oom-killer|[Oo]ut of memory: Kill(?:ed)? process|Memory cgroup out of memory"
     rb"|Out of memory and no killable|Killed process \d+|oom-kill:constraint="
-    rb"|killed as a result of limit of|oom_reaper: reaped|page allocation failure"
-    rb"|killed by the OOM killer|result 'oom-kill'"
+    rb"|killed as a result of limit of|oom_reaper: reaped|(?:page|vmalloc:) allocation failure"
+    # Who else kills for memory, and who is told of it.
+    rb"|killed by the OOM killer|result 'oom-kill'|lowmemorykiller: Kill"
+    rb"|Killed \S+ due to memory (?:used|pressure)|sending SIG(?:TERM|KILL) to process \d+"
 )
 
 INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
-REFUSED = re.compile(NAME + r": page allocation failure(?P<rest>[:.].*|$)")
+REFUSED = re.compile(
+    NAME + r": (?P<what>page|vmalloc:) allocation failure(?P<rest>[:.].*|$)"
+)
 GFP = re.compile(r"(?:gfp_mask=|mode:)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\)?)?")
 ORDER = re.compile(r"order[=:](-?\d{1,3})")
 NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,\-]{1,200})")
@@ -106,7 +110,7 @@ OOM_KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>[A-Z_]{1,3
 OOM_KILL_REST = re.compile(
     r",nodemask=(?P<nodemask>.*?),cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,\-]*?)"
     r",(?:global_oom|oom_memcg=(?P<limit>.*?)),task_memcg=(?P<victim>.*?)"
-    r",task=(?P<name>.{0,64}),pid=(?P<pid>\d{1,10}),uid=(?P<uid>\d{1,10})"
+    r",task=(?P<name>.{0,64}),pid=(?P<pid>\d{1,10}),uid=(?P<uid>-?\d{1,10})"
 )
 CHOSEN = re.compile(
     r"(?P<what>Memory cgroup out of memory|Out of memory)(?P<asks> \(oom_kill_allocating_task\))?: "
