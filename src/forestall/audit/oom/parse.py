@@ -32,6 +32,7 @@ PANIC_LATER_SECONDS = 1_800.0
 BACKWARDS_SECONDS = 10.0
 LOST_MAX = 16
 KILLED_KEPT = 64
+BOOT_WORDS = ("Linux version ", "-- Boot ", "-- Reboot --")
 MEMORY_PANICS = ("out of memory", "system is deadlocked on memory")
 # vm.panic_on_oom=2 panics at a cgroup's limit, too; all other panics of memory are the host's.
 AT_ANY_LIMIT = ("out of memory: compulsory", "out of memory. compulsory")
@@ -44,6 +45,7 @@ class Parser:
     def __init__(self) -> None:
         self._kernels: dict[str | None, _Kernel] = {}
         self._host: str | None = None
+        self._current: _Kernel | None = None
         self._passed = 0
         self._until = FIRST_LINES
 
@@ -56,21 +58,29 @@ class Parser:
         """Whether a raw line has to be read at all."""
         return self.active() or any(trigger in raw for trigger in words.TRIGGERS)
 
-    def feed(self, said: Said) -> Iterator[Event]:
+    def feed(self, said: Said) -> list[Event]:
         """Take one line. One without a host is of the same as the line before it."""
-        self._host = host = said.host or self._host
-        kernel = self._kernels.pop(host, None) or _Kernel()
-        self._kernels[host] = kernel
-        if len(self._kernels) > HOSTS_MAX:
-            yield from self._kernels.pop(next(iter(self._kernels))).close(cut=False)
-        before = kernel.patience
-        yield from kernel.feed(said)
-        if kernel.patience:
-            kernel.until = self._passed + kernel.patience if kernel.moved else kernel.until
+        ended: list[Event] = []
+        host = said.host or self._host
+        if self._current is None or host != self._host:
+            ended = self._turn_to(host)
+        kernel = self._current
+        ended = ended + kernel.feed(said) if ended else kernel.feed(said)
+        if kernel.moved:
+            kernel.until = self._passed + kernel.patience
             self._until = max(self._until, kernel.until)
-        if kernel.patience < before:
-            open_until = (one.until for one in self._kernels.values() if one.patience)
-            self._until = max(open_until, default=FIRST_LINES)
+        if ended or kernel.moved and kernel.patience == PASSED_AFTER_KILL_MAX:
+            waited = (one.until for one in self._kernels.values() if one.patience)
+            self._until = max(waited, default=FIRST_LINES)
+        return ended
+
+    def _turn_to(self, host: str | None) -> list[Event]:
+        self._host = host
+        self._current = self._kernels.pop(host, None) or _Kernel()
+        self._kernels[host] = self._current
+        if len(self._kernels) <= HOSTS_MAX:
+            return []
+        return self._kernels.pop(next(iter(self._kernels))).close(cut=False)
 
     def end(self) -> Iterator[Event]:
         """The log is over."""
@@ -103,64 +113,75 @@ class _Kernel:
         told = self._draft is not None and bool(self._draft.kills or self._draft.panic)
         return PASSED_AFTER_KILL_MAX if told else PASSED_MAX
 
-    def feed(self, said: Said) -> Iterator[Event]:
-        """Take one line of this host."""
+    def feed(self, said: Said) -> list[Event]:
+        """Take one line of this host; the events that it ends."""
         text = said.text
         self.moved = False
         self._heard += 1
         if self._is_boot(said):
-            yield from self.close(cut=False)
+            ended = self.close(cut=False)
             booted = words.BOOT.match(text)
             self._kernel = booted["release"] if booted else None
             # What panicked before this boot has nothing to do with what comes.
             self._last = None
             self._hung = self._waiting = None
-            if booted:
-                return
+            return ended if text.startswith(BOOT_WORDS) else ended + self.feed(said)
         begun = self._begin(said)
         if begun is not None:
-            yield from self.close(cut=False)
+            ended = self.close(cut=False)
             self._draft, self.moved = begun, True
-            return
+            return ended
         if "panic" in text:
             panic = words.PANIC.match(text)
             if panic is not None:
-                yield from self._panic(said, panic["why"].strip())
-                return
-        self._note(said)
-        part = find(text, self._draft)
+                return self._panic(said, panic["why"].strip())
+        draft = self._draft
+        part = find(text, draft)
         if part is None:
-            yield from self._pass_over()
-        elif self._is_old(part):
-            pass
-        elif self._draft is None or self._cannot_have(part):
-            yield from self._begin_inside(said, part)
-        else:
-            take(self._draft, part, said.number)
+            self._note(said)
+            return self._pass_over()
+        # The next row of what is being read; most lines of a report are.
+        is_next = draft is not None and part.reader.stage == draft.stage < Stage.SUMMARY
+        if draft is not None and is_next and not part.reader.once:
+            take(draft, part, said.number)
             self.moved = True
+            return []
+        return self._place(said, part)
 
-    def close(self, *, cut: bool) -> Iterator[Event]:
+    def _place(self, said: Said, part: Part) -> list[Event]:
+        """A line of a report: of the event that is open, of none, or the first of another."""
+        self._note_waiting(part)
+        if self._is_old(part):
+            return []
+        if self._draft is None or self._cannot_have(part):
+            return self._begin_inside(said, part)
+        take(self._draft, part, said.number)
+        self.moved = True
+        return []
+
+    def close(self, *, cut: bool) -> list[Event]:
         """The event that is open, if one is."""
         draft, self._draft = self._draft, None
         if draft is None or (draft.head_lost and not draft.says_something):
-            return
+            return []
         draft.kernel = draft.kernel or self._kernel
         event = draft.finish(cut=cut and not draft.told)
         self._killed.extend(kill.pid for kill in draft.kills)
         if event.kind is not Kind.ALLOCATION_FAILURE or event.zones:
             self._last = event
-        yield event
+        return [event]
 
     def _is_boot(self, said: Said) -> bool:
         """Whether another boot's lines begin: by the kernel's first, the journal, or the stamps."""
-        before, self._boot = self._boot, said.boot or self._boot
-        if said.text.startswith(("Linux version ", "-- Boot ", "-- Reboot --")):
+        if said.boot != self._boot and said.boot is not None:
+            before, self._boot = self._boot, said.boot
+            return before is not None
+        if said.text.startswith(BOOT_WORDS):
             return True
-        first = self._draft.first.seconds if self._draft is not None else None
-        back = first is not None and said.seconds is not None
-        return before not in (None, self._boot) or (
-            back and (first or 0) - (said.seconds or 0) > BACKWARDS_SECONDS
-        )
+        draft = self._draft
+        if draft is None or said.seconds is None or draft.first.seconds is None:
+            return False
+        return draft.first.seconds - said.seconds > BACKWARDS_SECONDS
 
     def _begin(self, said: Said) -> Draft | None:
         """A new draft where this line is the first of a report."""
@@ -207,10 +228,10 @@ class _Kernel:
         """Whether a line is of nothing that is open, and begins nothing: what a person had the
         kernel show (SysRq-m), and word of a kill that is told already.
         """
-        if self._shown_by_hand and part.stage in (Stage.MEMORY, Stage.SLAB):
+        if self._shown_by_hand and part.reader.stage in (Stage.MEMORY, Stage.SLAB):
             return True
         if part.found.re is not words.REAPED:
-            return self._draft is None and part.stage is Stage.ANY
+            return self._draft is None and part.reader.stage is Stage.ANY
         pid = int(part.found["pid"])
         ours = self._draft is not None and any(one.pid == pid for one in self._draft.kills)
         return pid in self._killed and not ours
@@ -219,7 +240,7 @@ class _Kernel:
         """Whether a line cannot be of the event that is open: its place in a report is before what
         was read of this one, or it says that it is another's memory that ran out.
         """
-        draft, stage = self._draft, part.stage
+        draft, stage = self._draft, part.reader.stage
         if draft is None or stage is Stage.ANY:
             return False
         if draft.kind is Kind.ALLOCATION_FAILURE and stage is not Stage.MEMORY:
@@ -229,15 +250,15 @@ class _Kernel:
             return over or (part.found.re is words.KILLED and _contradicts(draft, part))
         if draft.told:
             return stage < Stage.KILLED
-        if part.title is not None:
+        if part.reader.once:
             return stage < draft.stage or part.title in draft.titles
         if stage is Stage.CHOSEN:
             return draft.stage is Stage.CHOSEN or _contradicts(draft, part)
         return False
 
-    def _begin_inside(self, said: Said, part: Part) -> Iterator[Event]:
+    def _begin_inside(self, said: Said, part: Part) -> list[Event]:
         """An event whose first lines are not in the log."""
-        yield from self.close(cut=False)
+        ended = self.close(cut=False)
         draft = self._draft_at(said, Kind.OOM)
         if self._heard == 1 and said.number <= FIRST_LINES:
             draft.head_lost = "the log begins in the middle of the report"
@@ -245,13 +266,15 @@ class _Kernel:
             draft.head_lost = f"what stood before line {said.number} is not in the log"
         take(draft, part, said.number)
         self._draft, self.moved = draft, True
+        return ended
 
-    def _pass_over(self) -> Iterator[Event]:
+    def _pass_over(self) -> list[Event]:
         draft = self._draft
-        if draft is not None:
-            draft.idle += 1
-            if draft.idle > (IDLE_AFTER_KILL_MAX if draft.kills else IDLE_MAX):
-                yield from self.close(cut=False)
+        if draft is None:
+            return []
+        draft.idle += 1
+        over = draft.idle > (IDLE_AFTER_KILL_MAX if draft.kills else IDLE_MAX)
+        return self.close(cut=False) if over else []
 
     def _note(self, said: Said) -> None:
         """Lines that are no part of a report and still say something about one."""
@@ -262,20 +285,21 @@ class _Kernel:
                 self._hung = f"{hung['name']} (pid {hung['pid']})"
                 self.moved = True
             return
-        if self._hung is not None:
-            frame = words.FRAME.match(text)
-            if frame is not None and frame["what"].split(".")[0] in words.RECLAIM:
-                self._waiting, self._hung = f"{self._hung}, in {frame['what']}", None
         if "anual OOM execution" in text and words.BY_HAND.match(text):
             self._by_hand = True
         elif "Show Memory" in text and words.SHOWN_BY_HAND.match(text):
             self._shown_by_hand = True
         elif "suppressed" in text or "dropped" in text:
             self._note_lost(text)
-        elif self._draft is None:
-            where = words.WHERE.match(text)
-            if where is not None:
-                self._kernel = where["release"]
+
+    def _note_waiting(self, part: Part) -> None:
+        """What a line that may stand in any report says outside of one."""
+        found = part.found
+        if found.re is words.FRAME and self._hung is not None:
+            if found["what"].split(".")[0] in words.RECLAIM:
+                self._waiting, self._hung = f"{self._hung}, in {found['what']}", None
+        elif found.re is words.WHERE and self._draft is None:
+            self._kernel = found["release"]
 
     def _note_lost(self, text: str) -> None:
         lost = words.LOST.match(text)
@@ -285,7 +309,7 @@ class _Kernel:
         if ours:
             self._draft.lost.append(text[:120])
 
-    def _panic(self, said: Said, why: str) -> Iterator[Event]:
+    def _panic(self, said: Said, why: str) -> list[Event]:
         draft = self._draft
         panic = Panic(why=why[:400], line=said.number, waiting=self._waiting)
         self._waiting = self._hung = None
@@ -298,9 +322,8 @@ class _Kernel:
             if by_memory and not why.lower().startswith(AT_ANY_LIMIT):
                 draft.facts["host_wide"] = True
             draft.last_line = said.number
-            yield from self.close(cut=False)
-            return
-        yield from self.close(cut=False)
+            return self.close(cut=False)
+        ended = self.close(cut=False)
         last, self._last = self._last, None
         later = None
         if last is not None and said.seconds is not None and last.seconds is not None:
@@ -309,17 +332,16 @@ class _Kernel:
             last = last if later is None or later <= PANIC_LATER_SECONDS else None
         elif later is None or not 0 <= later <= PANIC_LATER_SECONDS:
             # Nothing ties this panic to memory.
-            return
+            return ended
         panic = dataclasses.replace(panic, later_seconds=later)
         if last is None:
             alone = self._draft_at(said, Kind.PANIC)
             alone.panic = panic
             if by_memory:
                 alone.facts["host_wide"] = not why.lower().startswith(AT_ANY_LIMIT)
-            yield alone.finish(cut=False)
-            return
+            return [*ended, alone.finish(cut=False)]
         # The report of memory before it is what explains it: told once more, now as a panic.
-        yield dataclasses.replace(last, panic=panic, last_line=said.number)
+        return [*ended, dataclasses.replace(last, panic=panic, last_line=said.number)]
 
 
 def _contradicts(draft: Draft, part: Part) -> bool:

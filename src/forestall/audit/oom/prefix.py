@@ -54,7 +54,9 @@ _DATE = re.compile(
 _TAG = re.compile(r"(?:^|(?<=[\s:\"|>]))kernel(?:\[n/a\])?: ")
 # What the kernel's own lines begin with, where a syslog has no tag or a program's form of line is
 # not known. These first words have a colon and would pass for a tag.
-_OWN_TAGS = frozenset(("Mem-Info", "memory", "memory+swap", "kmem", "swap", "oom-kill", "oom_reaper"))
+_OWN_TAGS = frozenset(
+    ("Mem-Info", "memory", "memory+swap", "kmem", "swap", "oom-kill", "oom_reaper")
+)
 _OWN_WORDS = re.compile(
     r"(?<![\w.])(?:Mem-Info:|Node \d{1,5} |(?:Memory cgroup o|O)ut of memory: [Kk]ill"
     r"|Killed process \d|Tasks? in /\S* killed as|(?:memory(?:\+swap)?|kmem|swap): usage \d"
@@ -97,7 +99,7 @@ def split(number: int, line: str, at: str | None = None, host: str | None = None
 
 
 def _split_part(number: int, part: str, at: str | None, host: str | None) -> list[Said]:
-    syslog = _RFC5424.match(part) or _SYSLOG.match(part)
+    syslog = (_RFC5424.match(part) if part.startswith("<") else None) or _SYSLOG.match(part)
     if syslog is None and not any(stamp.match(part) for stamp in _STAMPS):
         part = _without_lead(part)
         syslog = _SYSLOG.match(part)
@@ -117,11 +119,11 @@ def _split_part(number: int, part: str, at: str | None, host: str | None) -> lis
                 part = part[stamp.end() :]
     kmsg = _KMSG.match(part)
     if kmsg is not None:
-        return _unfold(Said(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6, host))
+        return _unfold(number, part[kmsg.end() :], at, int(kmsg["micro"]) / 1e6, host)
     stamps = list(_KERNEL_STAMP.finditer(part))[:PIECES_MAX]
     if not stamps:
         level = _LEVEL.match(part)
-        return _unfold(Said(number, part[level.end() :] if level else part, at, None, host))
+        return _unfold(number, part[level.end() :] if level else part, at, None, host)
     found: list[Said] = []
     # What stands before the first stamp is a login prompt or another program's output.
     for index, one in enumerate(stamps):
@@ -130,7 +132,7 @@ def _split_part(number: int, part: str, at: str | None, host: str | None) -> lis
         named = _HOST_KERNEL.match(text)
         if named is not None:
             text, host = text[named.end() :], named["host"]
-        found += _unfold(Said(number, text, at, float(one["seconds"]), host))
+        found += _unfold(number, text, at, float(one["seconds"]), host)
     return found
 
 
@@ -153,11 +155,12 @@ def _without_lead(part: str) -> str:
     return part[start:]
 
 
-def _unfold(said: Said) -> list[Said]:
+def _unfold(
+    number: int, text: str, at: str | None, seconds: float | None, host: str | None
+) -> list[Said]:
     """rsyslog writes the line ends inside a message as #012 and its tabs as #011."""
-    text = said.text
     if "#01" not in text:
         text = text.strip()
-        return [said._replace(text=text)] if text else []
+        return [Said(number, text, at, seconds, host)] if text else []
     parts = (part.replace("#011", "\t").strip() for part in text.split("#012")[:PIECES_MAX])
-    return [said._replace(text=part) for part in parts if part]
+    return [Said(number, part, at, seconds, host) for part in parts if part]

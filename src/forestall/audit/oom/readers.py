@@ -29,24 +29,29 @@ NUMBER_CHARS_MAX = 19
 CGROUP_WORDS, HOST_WORDS = "Memory cgroup out of memory", "Out of memory"
 
 Found = re.Match[str]
-Reader = tuple[re.Pattern[str], Callable[[Draft, Found, int], None], Stage]
-"""What a line looks like, who reads what was found in it, and the part of a report it stands in.
-The number is the line's."""
+
+
+class Reader(NamedTuple):
+    """What a line looks like, who reads what was found in it (with the line's number), and the part
+    of a report it stands in. `once`: a report has one such line.
+    """
+
+    pattern: re.Pattern[str]
+    read: Callable[[Draft, Found, int], None]
+    stage: Stage
+    once: bool = False
 
 
 class Part(NamedTuple):
     """A line that is part of a report."""
 
     found: Found
-    read: Callable[[Draft, Found, int], None]
-    stage: Stage
+    reader: Reader
 
     @property
-    def title(self) -> str | None:
-        """What stands once in a report, if this line does."""
-        if self.found.re in TITLES:
-            return self.found.re.pattern
-        return f"gauge {self.found['what']}" if self.found.re is words.GAUGE else None
+    def title(self) -> str:
+        """What stands once in a report; of the gauges, one of each kind."""
+        return self.found["what"] if self.found.re is words.GAUGE else self.found.re.pattern
 
 
 def find(text: str, draft: Draft | None = None) -> Part | None:
@@ -58,20 +63,22 @@ def find(text: str, draft: Draft | None = None) -> Part | None:
     elif text[0].isdigit():
         readers = DIGIT_READERS
     section = Section.NONE if draft is None else draft.section
-    for pattern, read, stage in chain(SECTION_READERS[section], readers):
-        found = pattern.match(text)
+    for reader in chain(SECTION_READERS[section], readers):
+        found = reader.pattern.match(text)
         if found is not None:
-            return Part(found, read, stage)
+            return Part(found, reader)
     return None
 
 
 def take(draft: Draft, part: Part, number: int) -> None:
     """Read the line into its event."""
-    part.read(draft, part.found, number)
+    reader = part.reader
+    reader.read(draft, part.found, number)
     draft.last_line = number
     draft.idle = 0
-    draft.stage = max(draft.stage, part.stage)
-    if part.title is not None:
+    if reader.stage > draft.stage:
+        draft.stage = reader.stage
+    if reader.once:
         draft.titles.add(part.title)
 
 
@@ -378,50 +385,46 @@ def _int(text: str | None) -> int | None:
 
 
 BRACKET_READERS: tuple[Reader, ...] = (
-    (words.TASK_WITHOUT_HEADER, _task_without_header, Stage.TABLE),
-    (words.HEADER, _header, Stage.TABLE),
-    (words.FRAME, _frame, Stage.ANY),
+    Reader(words.TASK_WITHOUT_HEADER, _task_without_header, Stage.TABLE),
+    Reader(words.HEADER, _header, Stage.TABLE, once=True),
+    Reader(words.FRAME, _frame, Stage.ANY),
 )
 TABLE_READERS: tuple[Reader, ...] = (
-    (words.TASK, _task, Stage.TABLE),
-    (words.HEADER, _header, Stage.TABLE),
-    (words.FRAME, _frame, Stage.ANY),
+    Reader(words.TASK, _task, Stage.TABLE),
+    Reader(words.HEADER, _header, Stage.TABLE, once=True),
+    Reader(words.FRAME, _frame, Stage.ANY),
 )
-DIGIT_READERS: tuple[Reader, ...] = ((words.PAGES, _pages, Stage.MEMORY),)
+DIGIT_READERS: tuple[Reader, ...] = (Reader(words.PAGES, _pages, Stage.MEMORY),)
 LETTER_READERS: tuple[Reader, ...] = (
-    (words.STATS, _stats_open, Stage.LIMIT),
-    (words.FRAME, _frame, Stage.ANY),
-    (words.COUNTS, _counts, Stage.MEMORY),
-    (words.ZONE, _zone, Stage.MEMORY),
-    (words.BUDDY, _buddy, Stage.MEMORY),
-    (words.RESERVE, _reserve, Stage.MEMORY),
-    (words.NODE, _node, Stage.MEMORY),
-    (words.HUGE, _huge, Stage.MEMORY),
-    (words.SWAP, _swap, Stage.MEMORY),
-    (words.SLAB_OPEN, _slab_opens, Stage.SLAB),
-    (words.GAUGE, _gauge, Stage.LIMIT),
-    (words.TASK_IN, _limit, Stage.LIMIT),
-    (words.OOM_KILL, _oom_kill, Stage.SUMMARY),
-    (words.CHOSEN, _chosen, Stage.CHOSEN),
-    (words.KILLED, _killed, Stage.KILLED),
-    (words.REAPED, _reaped, Stage.AFTER),
-    (words.NOTHING, _nothing_killable, Stage.KILLED),
-    (words.GROUP, _group, Stage.AFTER),
-    (words.TASKS_OPEN, _section_ends, Stage.TABLE),
-    (words.COUNTS_TITLE, _nothing_new, Stage.MEMORY),
-    (words.WHERE, _where, Stage.ANY),
-    (words.CPUSET, _cpuset, Stage.ANY),
+    Reader(words.STATS, _stats_open, Stage.LIMIT),
+    Reader(words.FRAME, _frame, Stage.ANY),
+    Reader(words.COUNTS, _counts, Stage.MEMORY),
+    Reader(words.ZONE, _zone, Stage.MEMORY),
+    Reader(words.BUDDY, _buddy, Stage.MEMORY),
+    Reader(words.RESERVE, _reserve, Stage.MEMORY),
+    Reader(words.NODE, _node, Stage.MEMORY),
+    Reader(words.HUGE, _huge, Stage.MEMORY),
+    Reader(words.SWAP, _swap, Stage.MEMORY),
+    Reader(words.SLAB_OPEN, _slab_opens, Stage.SLAB),
+    Reader(words.GAUGE, _gauge, Stage.LIMIT, once=True),
+    Reader(words.TASK_IN, _limit, Stage.LIMIT, once=True),
+    Reader(words.OOM_KILL, _oom_kill, Stage.SUMMARY, once=True),
+    Reader(words.CHOSEN, _chosen, Stage.CHOSEN),
+    Reader(words.KILLED, _killed, Stage.KILLED),
+    Reader(words.REAPED, _reaped, Stage.AFTER),
+    Reader(words.NOTHING, _nothing_killable, Stage.KILLED),
+    Reader(words.GROUP, _group, Stage.AFTER),
+    Reader(words.TASKS_OPEN, _section_ends, Stage.TABLE, once=True),
+    Reader(words.COUNTS_TITLE, _nothing_new, Stage.MEMORY, once=True),
+    Reader(words.WHERE, _where, Stage.ANY),
+    Reader(words.CPUSET, _cpuset, Stage.ANY),
 )
 SECTION_READERS: dict[Section, tuple[Reader, ...]] = {
     Section.NONE: (),
-    Section.STATS: ((words.STAT_NEW, _stat, Stage.LIMIT),),
+    Section.STATS: (Reader(words.STAT_NEW, _stat, Stage.LIMIT),),
     Section.SLAB: (
-        (words.SLAB_TITLE, _nothing_new, Stage.SLAB),
-        (words.SLAB, _slab, Stage.SLAB),
+        Reader(words.SLAB_TITLE, _nothing_new, Stage.SLAB),
+        Reader(words.SLAB, _slab, Stage.SLAB),
     ),
 }
 """What a line can be only inside a part of the report that another line opened."""
-
-TITLES = frozenset(
-    (words.TASK_IN, words.COUNTS_TITLE, words.TASKS_OPEN, words.HEADER, words.OOM_KILL)
-)

@@ -45,7 +45,9 @@ class Gatherer:
 
     def _told_before(self, event: Event) -> Account | None:
         recent = (self._accounts[-back] for back in range(1, min(len(self._accounts), 64) + 1))
-        return next((one for one in recent if (one.line, one.host) == (event.line, event.host)), None)
+        return next(
+            (one for one in recent if (one.line, one.host) == (event.line, event.host)), None
+        )
 
     def _forget_last(self) -> None:
         last = self._series.pop()

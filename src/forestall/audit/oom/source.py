@@ -28,6 +28,7 @@ CHUNK_BYTES = 1 * MIB
 PEEK_BYTES = 4 * KIB
 FIELD_BYTES_MAX = 1 * MIB
 
+
 class Listener(Protocol):
     """Who reads on: `active` while the next line may matter whatever it says."""
 

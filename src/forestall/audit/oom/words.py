@@ -25,10 +25,8 @@ TRIGGERS = (
     b"Mem-Info:",
     b"as a result of limit of ",
     b"memory: usage ",
-    b"Memory cgroup stats",
     b"tgid total_vm ",
     b"oom-kill:constraint",
-    b"oom_reaper: ",
     b"Show Memory",
 )
 
@@ -43,9 +41,7 @@ TELLING = re.compile(
 )
 
 INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
-REFUSED = re.compile(
-    NAME + r": (?P<what>page|vmalloc:) allocation failure(?P<rest>[:.].*|$)"
-)
+REFUSED = re.compile(NAME + r": (?P<what>page|vmalloc:) allocation failure(?P<rest>[:.].*|$)")
 GFP = re.compile(r"(?:gfp_mask=|mode:)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\)?)?")
 ORDER = re.compile(r"order[=:](-?\d{1,3})")
 NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,\-]{1,200})")
