@@ -164,7 +164,7 @@ def _refuse_what_shows_nothing(name: str, source: Source) -> None:
         raise InputError(
             f'{name}: no all-clear: line {number} says "{words}", and no report of the kernel '
             "that would explain it is in the log",
-            help=f"it may be a quote, a guard's kill, or a form not understood; understood are {FORMS}",
+            help=f"a quote, a guard's kill, or a form of log that is none of these: {FORMS}",
         )
     if source.ended_early is not None:
         raise InputError(

@@ -43,9 +43,9 @@ class Parser:
     """Feed it what the kernels said, in order; `feed` and `end` give the events that are whole."""
 
     def __init__(self) -> None:
-        self._kernels: dict[str | None, _Kernel] = {}
         self._host: str | None = None
-        self._current: _Kernel | None = None
+        self._current = _Kernel()
+        self._kernels = {self._host: self._current}
         self._passed = 0
         self._until = FIRST_LINES
 
@@ -62,7 +62,7 @@ class Parser:
         """Take one line. One without a host is of the same as the line before it."""
         ended: list[Event] = []
         host = said.host or self._host
-        if self._current is None or host != self._host:
+        if host != self._host:
             ended = self._turn_to(host)
         kernel = self._current
         ended = ended + kernel.feed(said) if ended else kernel.feed(said)

@@ -128,8 +128,9 @@ REAPED = re.compile(
 )
 GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
 NOTHING = re.compile(r"Out of memory and no killable processes")
-BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution")
-SHOWN_BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Show Memory")
+_SYSRQ = r"(?:sysrq: )?[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?"
+BY_HAND = re.compile(_SYSRQ + "Manual OOM execution")
+SHOWN_BY_HAND = re.compile(_SYSRQ + "Show Memory")
 PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<why>.*)$")
 HUNG = re.compile(
     r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"

@@ -1,4 +1,4 @@
-"""Reports that people posted: cut, filtered, wrapped and of every age. Verdicts worked out by hand."""
+"""Reports that people posted: cut, filtered, wrapped and of every age; verdicts by hand."""
 
 from pathlib import Path
 

@@ -23,6 +23,8 @@ FORMS = {
     "console": oom.console(LINES).encode(),
     "gzip": gzip.compress(oom.syslog(LINES).encode()),
     "xz": lzma.compress(oom.journal_export(LINES)),
+    "UTF-16": oom.stamped(LINES).encode("utf-16"),
+    "UTF-16 of the other order": b"\xfe\xff" + oom.stamped(LINES).encode("utf-16-be"),
     "bzip2": bz2.compress(oom.journal_json(LINES).encode()),
 }
 
