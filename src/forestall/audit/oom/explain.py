@@ -217,14 +217,7 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         Shortage.CGROUP: f"cgroup {_cgroup(event) or '(unnamed)'}",
         Shortage.NODES: out.what.removeprefix("the memory of "),
     }.get(out.shortage, "the host")
-    ran_out_in = f"Memory ran out in {where}"
-    if out.shortage is Shortage.UNKNOWN:
-        ran_out_in = {
-            Scope.HOST: "The host ran short of memory",
-            Scope.UNKNOWN: "Memory ran out in the host or a cgroup, which is not said",
-        }.get(event.scope, ran_out_in)
-        if event.kind is Kind.ALLOCATION_FAILURE:
-            ran_out_in = "A request for memory was refused"
+    ran_out_in = _ran_out_in(event, out, where)
     if event.kind is Kind.KILL_LINE:
         part = "kill" if event.kills or event.chosen else "end"
         said = f" {ran_out_in}." if event.scope is not Scope.UNKNOWN else ""
@@ -254,6 +247,17 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     if culprits[0].capped:
         return f"{names} held nearly all of {whole}."
     return f"{names} held {size} of {whole}."
+
+
+def _ran_out_in(event: Event, out: RanOut, where: str) -> str:
+    """What ran out, as a clause that says no more than is known."""
+    if out.shortage is not Shortage.UNKNOWN or event.scope in (Scope.NODES, Scope.CGROUP):
+        return f"Memory ran out in {where}"
+    if event.kind is Kind.ALLOCATION_FAILURE:
+        return "A request for memory was refused"
+    if event.scope is Scope.UNKNOWN:
+        return "Memory ran out in the host or a cgroup, which is not said"
+    return "The host ran short of memory"
 
 
 def _did(

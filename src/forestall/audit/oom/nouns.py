@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 # Only a cgroup's end goes through this function of the kernel.
 IN_CGROUP = "mem_cgroup_out_of_memory"
 
@@ -167,7 +166,8 @@ class Event:
     several; `head_lost` says why the first lines of the report are missing, if they are.
 
     `counts` are the kernel's global counters in pages (Mem-Info), by the kernel's names.
-    `host_wide`: by the kernel's words it was no cgroup. `invoker` asked for memory when none was left; that says nothing of who holds it.
+    `host_wide`: by the kernel's words it was no cgroup.
+    `invoker` asked for memory when none was left; that says nothing of who holds it.
     """
 
     kind: Kind

@@ -45,7 +45,7 @@ class Parser:
     def __init__(self) -> None:
         self._host: str | None = None
         self._current = _Kernel()
-        self._kernels = {self._host: self._current}
+        self._kernels: dict[str | None, _Kernel] = {None: self._current}
         self._passed = 0
         self._until = FIRST_LINES
 
@@ -69,7 +69,8 @@ class Parser:
         if kernel.moved:
             kernel.until = self._passed + kernel.patience
             self._until = max(self._until, kernel.until)
-        if ended or kernel.moved and kernel.patience == PASSED_AFTER_KILL_MAX:
+        if ended or (kernel.moved and kernel.patience < PASSED_MAX):
+            # Less is waited for than before.
             waited = (one.until for one in self._kernels.values() if one.patience)
             self._until = max(waited, default=FIRST_LINES)
         return ended

@@ -44,7 +44,8 @@ _SYSLOG = re.compile(
     r"(?P<tag>[^\s:\[\]]{1,64})(?P<number>\[(?:\d+|n/a)\])?:\s?"
 )
 _RFC5424 = re.compile(
-    r"<\d{1,3}>1 (?P<at>\S{1,40}) (?P<host>\S{1,255}) (?P<tag>\S{1,48}) \S+ \S+ (?:-|\[.*?\]) \ufeff?"
+    r"<\d{1,3}>1 (?P<at>\S{1,40}) (?P<host>\S{1,255}) (?P<tag>\S{1,48}) \S+ \S+ "
+    r"(?:-|\[.*?\]) \ufeff?"
 )
 _HOST_KERNEL = re.compile(r"(?P<host>[^\s:\[\]]{1,255}) kernel(?:\[n/a\])?: ")
 # Where a syslog line may begin behind something else.

@@ -103,6 +103,27 @@ def read(
     file: Readable, name: str, source: Source, listener: Listener, *, bytes_max: int
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
+    buffered, head = _opened(file, name)
+    source.binary = len(head.translate(None, TEXT_BYTES)) > BINARY_SHARE * len(head)
+    bounded = _Bounded(buffered, source, bytes_max)
+    form = records.form_of(head)
+    if form is records.Form.LINES:
+        source.form = "JSON"
+        for number, raw in bounded.lines(listener, records.TRIGGERS, reach.JSON, _json_line):
+            yield from source.heard(number, raw, _json_line(raw, number))
+    elif form is records.Form.DOCUMENT:
+        source.form = "JSON"
+        yield from _json_document(bounded, source)
+    elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
+        source.form = "journal export"
+        yield from _export(bounded, source, listener)
+    else:
+        for number, raw in bounded.lines(listener, TRIGGERS, reach.TEXT, _text_line):
+            yield from source.heard(number, raw, _text_line(raw, number))
+
+
+def _opened(file: Readable, name: str) -> tuple[io.BufferedReader, bytes]:
+    """The text of a file, unpacked, and how it begins."""
     buffered = _peekable(file)
     try:
         head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
@@ -129,22 +150,7 @@ def read(
     if head.startswith(UTF_16):
         buffered = _peekable(_Utf16(buffered))
         head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
-    source.binary = len(head.translate(None, TEXT_BYTES)) > BINARY_SHARE * len(head)
-    bounded = _Bounded(buffered, source, bytes_max)
-    form = records.form_of(head)
-    if form is records.Form.LINES:
-        source.form = "JSON"
-        for number, raw in bounded.lines(listener, records.TRIGGERS, reach.JSON, _json_line):
-            yield from source.heard(number, raw, _json_line(raw, number))
-    elif form is records.Form.DOCUMENT:
-        source.form = "JSON"
-        yield from _json_document(bounded, source)
-    elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
-        source.form = "journal export"
-        yield from _export(bounded, source, listener)
-    else:
-        for number, raw in bounded.lines(listener, TRIGGERS, reach.TEXT, _text_line):
-            yield from source.heard(number, raw, _text_line(raw, number))
+    return buffered, head
 
 
 def _text_line(raw: bytes, number: int = 0) -> list[Said]:
