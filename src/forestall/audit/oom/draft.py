@@ -28,7 +28,7 @@ CACHES_MAX = 1_024
 KILLS_MAX = 1_024
 STACK_MAX = 40
 STATS_MAX = 256
-COUNTS_MIN = 3
+ROWS_MIN = 3
 # How many processes' page tables tell the size of a page.
 TABLES_MIN = 4
 PAGE_SIZES = tuple(size * KIB for size in (4, 8, 16, 32, 64, 256))
@@ -115,10 +115,11 @@ class Draft:
 
     @property
     def says_something(self) -> bool:
-        """Whether more than a title, or one counter that other programs print too, was read."""
+        """Whether more was read than a title, or a row or two that other programs print, too."""
         rest = (self.facts, self.zones, self.gauges, self.stats, self.pool_path, self.huge)
-        named = (self.columns, self.tasks, self.chosen, self.kills, self.panic)
-        return len(self.counts) >= COUNTS_MIN or any(rest) or any(named)
+        named = (self.columns, self.chosen, self.kills, self.panic)
+        rows = max(len(self.counts), len(self.tasks))
+        return rows >= ROWS_MIN or any(rest) or any(named)
 
     def _kind(self) -> Kind:
         report = (self.zones, self.counts, self.gauges, self.stats, self.tasks, self.columns)

@@ -24,8 +24,9 @@ PASSED_MAX = 50_000
 PASSED_AFTER_KILL_MAX = 200
 # A log may begin in the middle of a report, so its first lines are all read.
 FIRST_LINES = 100
-# Hosts of one log whose events are told apart; of more, those that were silent longest are closed.
-HOSTS_MAX = 256
+# Hosts of one log whose events are told apart, each with a table in memory. Of more, one that has
+# no event open is forgotten, or the event of the one that was silent longest is closed.
+HOSTS_MAX = 32
 # A panic by a hung task comes kernel.hung_task_timeout_secs (120 s) and more after.
 PANIC_LATER_SECONDS = 1_800.0
 # Stamps of several processors are not quite in order; those of another boot are far from it.
@@ -77,11 +78,14 @@ class Parser:
 
     def _turn_to(self, host: str | None) -> list[Event]:
         self._host = host
-        self._current = self._kernels.pop(host, None) or _Kernel()
+        self._current = self._kernels.pop(host) if host in self._kernels else _Kernel()
+        ended = []
+        if len(self._kernels) >= HOSTS_MAX:
+            idle = (one for one, kernel in self._kernels.items() if not kernel.patience)
+            silent = next(idle, next(iter(self._kernels)))
+            ended = self._kernels.pop(silent).close(cut=False)
         self._kernels[host] = self._current
-        if len(self._kernels) <= HOSTS_MAX:
-            return []
-        return self._kernels.pop(next(iter(self._kernels))).close(cut=False)
+        return ended
 
     def end(self) -> Iterator[Event]:
         """The log is over."""
@@ -143,7 +147,7 @@ class _Kernel:
             return self._pass_over()
         # The next row of what is being read; most lines of a report are.
         is_next = draft is not None and part.reader.stage == draft.stage < Stage.SUMMARY
-        if draft is not None and is_next and not part.reader.once:
+        if draft is not None and is_next and self._hung is None and not part.reader.once:
             take(draft, part, said.number)
             self.moved = True
             return []

@@ -76,7 +76,8 @@ def take(draft: Draft, part: Part, number: int) -> None:
     reader.read(draft, part.found, number)
     draft.last_line = number
     draft.idle = 0
-    if reader.stage > draft.stage:
+    # What comes after a kill may be about an older one.
+    if draft.stage < reader.stage < Stage.AFTER:
         draft.stage = reader.stage
     if reader.once:
         draft.titles.add(part.title)

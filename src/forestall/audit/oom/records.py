@@ -36,7 +36,7 @@ def form_of(head: bytes) -> Form | None:
     if not head.startswith(b"{"):
         return None
     line, ended, _ = head.partition(b"\n")
-    return Form.DOCUMENT if ended and parsed(line) is None else Form.LINES
+    return Form.LINES if ended and parsed(line) is not None else Form.DOCUMENT
 
 
 def parsed(raw: bytes) -> object:

@@ -117,6 +117,19 @@ def test_word_of_an_old_kill_is_no_event():
     assert (alone.kind, alone.victims[0].pid) == (Kind.KILL_LINE, 4711)
 
 
+def test_word_of_an_unknown_kill_does_not_part_a_report():
+    """The line of that kill was lost; what comes after it still belongs to the report around it."""
+    reaped = "oom_reaper: reaped process 99 (x), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB"
+    report = explain(oom.stamped([SPARED[0], reaped, *SPARED[1:]]))
+    assert (report.events, report.accounts[0].victims[0].name) == (1, "report-batch")
+
+
+def test_a_row_that_another_program_printed_is_no_report():
+    """Numbers behind a number in brackets are not the kernel's alone."""
+    lines = ["[ 12]  1  2  3  4  5  6 jobs", "[ 13]  1  2  3  4  5  6 more"]
+    assert explain(oom.stamped([*lines, *QUIET])).events == 0
+
+
 def test_what_a_person_had_shown_is_no_event():
     """SysRq-m prints the memory of a host that has some."""
     memory = SPARED[first_of(SPARED, "Mem-Info") : first_of(SPARED, "Tasks state")]

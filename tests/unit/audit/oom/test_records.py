@@ -63,6 +63,13 @@ def test_lines_between_that_are_no_json_cost_only_themselves():
     assert chosen(explain(text)).headline == PLAIN.headline
 
 
+def test_a_document_in_one_line_may_be_long():
+    """Loki answers with everything in one object, far longer than a line of a log may be."""
+    quiet = [["16", "kernel: [    1.000000] eth0: link is up"]] * 5_000
+    values = [*quiet, *(["17", line] for line in STAMPED)]
+    assert chosen(explain(json.dumps({"values": values}))).headline == PLAIN.headline
+
+
 def test_depth_has_an_end():
     """A document nested without end is passed over."""
     deep = '{"a":' * 20_000 + "1" + "}" * 20_000
