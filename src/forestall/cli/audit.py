@@ -60,7 +60,7 @@ from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_inputs, groups, hosts, roles_of_groups
 from forestall.cli.audit_ssh import MAX_AGE
-from forestall.cli.options import add_state, state_folder
+from forestall.cli.options import add_state, ended_in_order, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
@@ -77,7 +77,7 @@ REPORTS = {
     "ansible": ("FILE", "a remediation play with its undo; forestall never runs it"),
 }
 GARBAGE_THRESHOLD = 100_000
-NARROW, WIDE = 72, 110
+NARROW, WIDE = 40, 110
 PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 0.5
 
 
@@ -123,6 +123,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     add_state(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Read, judge and report; returns the exit code."""
     clock = SystemClock()

@@ -24,7 +24,7 @@ from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
 from forestall.cli.audit_inputs import add_inputs, hosts
 from forestall.cli.audit_ssh import MAX_AGE
-from forestall.cli.options import add_json, print_json, printable
+from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
 from forestall.errors import UsageError
 from forestall.model.codec import Json
@@ -71,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Answer each question; the exit code is that of the worst answer."""
     if args.names:

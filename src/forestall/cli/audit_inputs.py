@@ -151,7 +151,7 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
     if len({kind for kind, _ in named}) == 1 or args.apart:
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
-    return iter(merge_seen(found))
+    return merge_seen(found)
 
 
 def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[Seen]]:

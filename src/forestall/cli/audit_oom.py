@@ -33,7 +33,7 @@ from forestall.audit.oom.reach import FORMS
 from forestall.audit.oom.report import Gatherer
 from forestall.audit.oom.source import TEXT_BYTES_MAX, Readable, Source, is_core, read
 from forestall.cli.audit_oom_text import render
-from forestall.cli.options import add_json, print_json
+from forestall.cli.options import add_json, ended_in_order, print_json
 from forestall.cli.style import Style
 from forestall.errors import InputError, UsageError
 from forestall.model.codec import to_document
@@ -61,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Print what was found; 1 when memory ran out in it."""
     limit = TEXT_BYTES_MAX if args.limit is None else parse_bytes(args.limit)

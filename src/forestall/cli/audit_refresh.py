@@ -29,7 +29,15 @@ from forestall.audit.tables import ADVISORIES_STALE_DAYS, LIFE_CYCLES_STALE_DAYS
 from forestall.audit.tables.fetch import File, read
 from forestall.audit.tables.nouns import day
 from forestall.audit.tables.refresh import TABLES, forget, in_use, keep, refreshed
-from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
+from forestall.cli.options import (
+    add_json,
+    add_state,
+    ended_in_order,
+    print_json,
+    printable,
+    state_folder,
+)
+from forestall.cli.style import Style
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.codec import encode, to_document
@@ -60,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
     """Show, refresh, export or restore; exactly one of them."""
     at = (clock or SystemClock()).now()
@@ -150,17 +159,19 @@ def _show(tables: Tables, state: str, at: float, *, as_json: bool) -> int:
         }
         print_json({"tables": rows, "stale": list(stale)})
         return 0
+    style = Style.of_stdout()
     for name in TABLES:
         where = "refreshed" if getattr(kept, name, None) is not None else "shipped"
         print(f"{name.replace('_', ' ')} ({where})")
         for origin in getattr(tables, name).origins:
-            print(f"  {origin.as_of}  {printable(origin.source)} ({printable(origin.licence)})")
-    for line in stale:
-        print(printable(line))
-    if not stale:
-        print(
-            f"No table is stale (limits: life cycles {LIFE_CYCLES_STALE_DAYS} days, "
-            f"advisories {ADVISORIES_STALE_DAYS})."
-        )
+            first = f"  {origin.as_of}  "
+            text = f"{origin.source} ({origin.licence})"
+            print("\n".join(style.wrapped(text, first=first, rest=" " * len(first))))
+    fresh = (
+        f"No table is stale (limits: life cycles {LIFE_CYCLES_STALE_DAYS} days, "
+        f"advisories {ADVISORIES_STALE_DAYS})."
+    )
+    for line in stale or (fresh,):
+        print("\n".join(style.wrapped(line, rest="  ")))
     sys.stdout.flush()
     return 0

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.fakes import oom, oom_hosts
+from tests.fakes.oom_logs import explain
 
 from forestall.audit.oom import vmcore
 from forestall.audit.oom.account import OomReport
 from forestall.cli import audit_oom
+from forestall.cli.audit_oom_text import render
 from forestall.cli.main import main
+from forestall.cli.style import Style
 from forestall.model.codec import from_document
 
 INCIDENT = oom.report(
@@ -50,6 +53,15 @@ def test_an_event_exits_with_1_and_the_headline_comes_first(log, capsys):
     assert " >  inventory-sync " in out
     assert "postgres x12" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("width", [50, 60, 72, 100])
+def test_it_fits_a_narrow_terminal(width):
+    """Sentences and bars keep to the columns, and of the tables none is wider than it must be."""
+    report = explain("\n".join(INCIDENT))
+    for line in render(report, Style(width=width)).splitlines():
+        # Five numbers of a zone and of a holder have a width of their own.
+        assert len(line) <= max(width, 70 if "node" in line or "zone" in line else 62), line
 
 
 def test_a_quiet_log_exits_with_0(log, capsys):

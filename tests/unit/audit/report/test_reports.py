@@ -172,6 +172,23 @@ def test_the_table_of_a_fleet_counts_and_ranks():
     assert worst.startswith("db01.example")
 
 
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_worst_hosts_fit_the_terminal(width):
+    """As many rules as there is room for, and how many more; one where there is none."""
+    several = [replace(one, name=f"{one.name}.{n}") for n in range(4) for one in hosts()[:1]]
+    told_rows = told(table(width=width), several)
+    rows = told_rows[told_rows.index("WORST HOSTS") :].split("\n\n")[0].splitlines()[1:]
+    assert len(rows) == 4
+    for row in rows:
+        start, _, ids = row.rpartition(": ")
+        shown = re.findall(r"[A-Z]{3}-\d{3}", ids)
+        assert len(row) <= max(width, len(start) + len(": KRN-001 +99"))
+        failed = sum(
+            int(count) for count in re.findall(r"(\d+) (?:critical|high|medium|low)", start)
+        )
+        assert ids.endswith(f" +{failed - len(shown)}")
+
+
 def test_nothing_moves_the_cursor():
     """Foreign text in a terminal is printable, whatever a host calls itself."""
     for found in (hosts(), hosts()[4:]):
