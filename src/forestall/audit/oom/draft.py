@@ -26,7 +26,6 @@ TASKS_MAX = 65_536
 ZONES_MAX = 4_096
 CACHES_MAX = 1_024
 KILLS_MAX = 1_024
-STACK_MAX = 40
 STATS_MAX = 256
 ROWS_MIN = 3
 # How many processes' page tables tell the size of a page.
@@ -100,7 +99,6 @@ class Draft:
     columns: tuple[str, ...] | None = None
     tasks: list[RawTask] = field(default_factory=list)
     tasks_short: int = 0
-    stack: list[str] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     chosen: Kill | None = None
     group: bool = False
@@ -158,7 +156,6 @@ class Draft:
             tasks=tuple(_task(raw, page) for raw in self.tasks),
             tasks_header=self.columns is not None,
             tasks_short=self.tasks_short,
-            stack=tuple(self.stack),
             kills=tuple(self.kills),
             chosen=self.chosen,
             panic=self.panic,

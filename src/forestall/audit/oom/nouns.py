@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# Only a cgroup's end goes through this function of the kernel.
-IN_CGROUP = "mem_cgroup_out_of_memory"
-
 
 class Kind(StrEnum):
     """What an event is: an OOM kill (or what was to be one), a refused allocation, a panic.
@@ -206,7 +203,6 @@ class Event:
     tasks_header: bool = False
     tasks_short: int = 0
     tasks_whole: bool = False
-    stack: tuple[str, ...] = ()
     kills: tuple[Kill, ...] = ()
     chosen: Kill | None = None
     kills_who_asks: bool = False
@@ -230,12 +226,15 @@ class Event:
             return Scope.CGROUP
         if self.constraint in (Constraint.CPUSET, Constraint.MEMORY_POLICY):
             return Scope.NODES
-        if self.constraint is None and IN_CGROUP in self.stack:
-            return Scope.CGROUP
         told = self.constraint is Constraint.NONE or self.host_wide or self.by_hand
         if told or self.zones or self.counts or self.kind in (Kind.ALLOCATION_FAILURE, Kind.PANIC):
             return Scope.HOST
         return Scope.UNKNOWN
+
+    @property
+    def cgroup(self) -> str | None:
+        """The cgroup whose limit was reached, where the log names it."""
+        return self.limit_cgroup or (self.pool.path if self.pool else None)
 
     @property
     def in_cgroup(self) -> bool:

@@ -11,7 +11,6 @@ from forestall.audit.oom.draft import (
     CACHES_MAX,
     COLUMNS_ALWAYS,
     KILLS_MAX,
-    STACK_MAX,
     STATS_MAX,
     TASKS_MAX,
     UNLIMITED_KIB,
@@ -26,6 +25,8 @@ from forestall.units import KIB
 
 OOM_KILL_CHARS_MAX = 4_096
 NUMBER_CHARS_MAX = 19
+# Only a cgroup's end goes through this function of the kernel.
+IN_CGROUP = "mem_cgroup_out_of_memory"
 CGROUP_WORDS, HOST_WORDS = "Memory cgroup out of memory", "Out of memory"
 
 Found = re.Match[str]
@@ -367,8 +368,9 @@ def _where(draft: Draft, found: Found, _line: int) -> None:
 
 
 def _frame(draft: Draft, found: Found, _line: int) -> None:
-    if not (found["doubt"] or found["doubt2"]) and len(draft.stack) < STACK_MAX:
-        draft.stack.append(found["what"])
+    # A frame with a question mark may be left over from another call.
+    if found["what"] == IN_CGROUP and "?" not in found.string[: found.start("what")]:
+        draft.facts.setdefault("constraint", Constraint.MEMCG)
 
 
 def _sizes(pattern: re.Pattern[str], text: str) -> dict[str, int]:

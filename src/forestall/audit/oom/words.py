@@ -54,7 +54,7 @@ WHERE = re.compile(
 )
 BOOT = re.compile(r"Linux version (?P<release>\S{1,100})")
 FRAME = re.compile(
-    r"(?P<doubt>\? )?(?:\[<[0-9a-fA-F]*>\]\s+)?(?P<doubt2>\? )?"
+    r"(?:\? )?(?:\[<[0-9a-fA-F]*>\]\s+)?(?:\? )?"
     r"(?P<what>[A-Za-z_][\w.]{1,120})\+0x[0-9a-f]+/0x[0-9a-f]+"
 )
 

@@ -51,11 +51,13 @@ def test_heuristic(mode, expected):
         (database(container="docker"), NOT_APPLICABLE),
         (database(kubernetes=True), NOT_APPLICABLE),
         (replace(database(), units=None), UNKNOWN),
+        (memory(database(), mem_total_bytes=None), UNKNOWN),
     ],
 )
 def test_heuristic_is_for_postgres(facts, expected):
     """Not for others, nodes, containers; whether it has the host for itself must be seen."""
     assert state(HEURISTIC, facts) is expected
+    assert found(HEURISTIC, database("mysqld")).text.startswith("No host for PostgreSQL")
 
 
 def test_co_tenants_would_be_refused():
@@ -65,7 +67,12 @@ def test_co_tenants_would_be_refused():
     assert told.state is NOT_APPLICABLE
     assert "app.service" in told.text
     redis = replace(database(), databases=(*database().databases, holder("redis-server", 9, GIB)))
-    assert state(HEURISTIC, redis) is NOT_APPLICABLE
+    assert found(HEURISTIC, redis).text == "PostgreSQL shares this host with redis-server."
+    assert state(HEURISTIC, healthy(), roles=frozenset({"db"})) is NOT_APPLICABLE
+    assert state(HEURISTIC, healthy(databases=None), roles=frozenset({"db"})) is UNKNOWN
+    session = holder("postgres", 801, 2 * GIB, unit="db.service")
+    sessions = replace(database(), holders=(*database().holders, session))
+    assert state(HEURISTIC, sessions) is FAIL
     java = replace(database(), holders=(*database().holders, holder("java", 11, 2 * GIB)))
     assert state(HEURISTIC, java) is NOT_APPLICABLE
     small = replace(database(), holders=(*database().holders, holder("rsyslogd", 11, GIB // 10)))
@@ -111,6 +118,8 @@ def test_the_switch_is_simulated(committed, says, severity):
     ("settings", "hugetlb", "expected"),
     [
         ({}, 0, 24 * GIB),
+        ({"vm__overcommit_ratio": None}, 0, 24 * GIB),
+        ({}, 17 * GIB, 16 * GIB),
         ({"vm__overcommit_ratio": "80"}, 0, 16 * GIB + 16 * GIB * 80 // 100),
         ({"vm__overcommit_ratio": "50"}, 8 * GIB, 20 * GIB),
         ({"vm__overcommit_kbytes": str(4 * 1024**2)}, 0, 20 * GIB),
@@ -120,6 +129,27 @@ def test_commit_limit_of_the_kernel(settings, hugetlb, expected):
     """vm_commit_limit: huge pages are taken off first, kbytes take the ratio's place."""
     facts = sysctls(healthy(hugetlb_bytes=hugetlb), **settings)
     assert overcommit.limit_bytes(Posture(facts)) == pytest.approx(expected, rel=1e-9)
+    assert overcommit.limit_bytes(Posture(memory(facts, mem_total_bytes=None))) is None
+
+
+@pytest.mark.parametrize(
+    ("committed", "changes", "ratio"),
+    [
+        (76 * GIB, {}, 95),
+        (76 * GIB + 1, {}, None),
+        (8 * GIB, {}, 50),
+        (84 * GIB, {"swap_total_bytes": 10 * GIB}, 95),
+        (84 * GIB, {"swap_total_bytes": 9 * GIB}, None),
+        (60 * GIB, {"swap_total_bytes": None}, 75),
+        (8 * GIB, {"mem_total_bytes": None}, None),
+    ],
+)
+def test_a_ratio_that_leaves_a_fifth(committed, changes, ratio):
+    """Of 100 GiB; none above 95, and never less than the kernel's own."""
+    facts = memory(healthy(hugetlb_bytes=None), mem_total_bytes=100 * GIB, swap_total_bytes=0)
+    assert overcommit.comfortable_ratio(Posture(memory(facts, **changes)), committed) == ratio
+    half = replace(facts, hugetlb_bytes=50 * GIB)
+    assert overcommit.comfortable_ratio(Posture(half), 38 * GIB) == 95
 
 
 @pytest.mark.parametrize(
@@ -139,6 +169,15 @@ def test_commit_limit_near(mode, committed, expected):
         healthy(commit_limit_bytes=10 * GIB, committed_bytes=committed), vm__overcommit_memory=mode
     )
     assert state(NEAR, facts) is expected
+
+
+def test_commit_limit_without_a_limit():
+    """One that was not read, or is nothing, is no limit that is far."""
+    facts = sysctls(healthy(committed_bytes=GIB), vm__overcommit_memory="2")
+    assert state(NEAR, replace(facts, commit_limit_bytes=None)) is UNKNOWN
+    assert state(NEAR, replace(facts, commit_limit_bytes=0)) is UNKNOWN
+    other = sysctls(healthy(), vm__overcommit_memory="1")
+    assert found(NEAR, other).text == "vm.overcommit_memory=1: the commit limit is not enforced."
 
 
 def test_ratio_alone_is_no_finding():
@@ -167,6 +206,7 @@ def test_commit_limit_remedy_is_computed():
         (database("redis-server"), NOT_APPLICABLE),
         (database("valkey-server"), NOT_APPLICABLE),
         (database("mongod"), NOT_APPLICABLE),
+        (database("keydb-server"), NOT_APPLICABLE),
         (healthy(kubernetes=True), NOT_APPLICABLE),
         (healthy(container="docker"), NOT_APPLICABLE),
         (healthy(databases=None), UNKNOWN),
