@@ -12,7 +12,7 @@ examples:
   forestall audit oom vmcore --vmlinux vmlinux-6.1.0-56-cloud-amd64
 
 exit codes: 0 memory never ran out in it, 1 it did, and is explained, 2 usage, 3 not readable, or no
-kernel messages: empty, another program's log, or cut short before any event
+all-clear: empty, another program's log, cut short, or a kill is told that no report explains
 """
 
 import argparse

@@ -133,3 +133,27 @@ def test_a_person_who_had_the_kernel_panic_is_named_before_memory():
     assert one.headline == (
         "A person asked for a kill by SysRq, and the kernel panicked because of vm.panic_on_oom=2."
     )
+
+
+def test_a_table_without_the_killed_ones_row_is_not_whole():
+    """grep kept one row of it: what the others held is not known to be nothing."""
+    one = accounts("fedora-grepped")[0]
+    assert any("Whether the table of tasks is whole" in text for text in one.unknown)
+    assert any("Give the whole report" in step for step in one.next_steps)
+
+
+def test_another_process_of_the_same_name_did_not_hold_it():
+    """The kernel took the small java: that the large one was spared must be said."""
+    text = (DATA / "rocketmq-el7.log").read_text(encoding="utf-8")
+    kill = text.index("Out of memory: Kill")
+    (one,) = oom_logs.explain(text[:kill] + text[kill:].replace("5424", "13675")).accounts
+    assert one.headline.endswith("The kernel killed java (pid 13675) instead, which held less.")
+    assert any("java was spared" in step for step in one.next_steps)
+
+
+def test_what_is_kept_for_atomic_requests_is_not_free_for_others():
+    """An OOM's request could wait, and so may not have it."""
+    text = (DATA / "rpi-cma.log").read_text(encoding="utf-8").replace("free_cma:513592kB", "")
+    text = text.replace("reserved_highatomic:0KB", "reserved_highatomic:513592KB", 1)
+    (one,) = oom_logs.explain(text).accounts
+    assert one.ran_out.shortage is ZONE
