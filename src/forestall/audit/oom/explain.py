@@ -86,6 +86,9 @@ def _ending(event: Event) -> Ending:
 
 def _culprits(event: Event, counted: Tally, out: RanOut) -> tuple[Holder, ...]:
     """Who really holds what ran out; nobody where nothing was used up."""
+    if event.head_lost and event.zones and out.shortage is Shortage.UNKNOWN:
+        # Not all of the host had run out, so who holds most of it need not have to do with it.
+        return ()
     if out.shortage in (Shortage.NOTHING, Shortage.FRAGMENTATION):
         return counted.blamed if event.kind is Kind.SNAPSHOT else ()
     found = _in_zone(event, counted) if out.shortage is Shortage.ZONE else counted.blamed

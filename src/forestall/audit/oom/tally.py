@@ -264,13 +264,24 @@ def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
         _kernel(HolderKind.SLAB, "slab of the kernel", parts["slab"]),
         _kernel(HolderKind.SOCKETS, "buffers of sockets", parts["sockets"]),
         _kernel(HolderKind.KERNEL, "other memory of the kernel", parts["other kernel memory"]),
-        _kernel(HolderKind.UNNAMED, "memory that no counter names", parts["named by no counter"]),
+        # Where nothing follows, the rest of the counters may be cut off.
+        _kernel(
+            HolderKind.UNNAMED,
+            "memory that no counter names",
+            parts["named by no counter"] if _goes_on(event) else 0,
+        ),
     ]
     swapped = stats.get("swap", 0)
     if "swap" in pool.gauges:
         swapped = pool.gauges["swap"].usage_bytes
     whole = gauge.usage_bytes + swapped
     return _result(whole, parts, holders, complete=True)
+
+
+def _goes_on(event: Event) -> bool:
+    """Whether a cgroup's report has lines behind its statistics."""
+    ended = event.chosen or event.kills or event.panic or event.nothing_killable
+    return bool(event.tasks_header or event.tasks or ended)
 
 
 def hierarchical(stats: Mapping[str, int]) -> Mapping[str, int]:

@@ -11,6 +11,7 @@ from forestall.audit.oom import parse
 from forestall.audit.oom.account import Ending
 from forestall.audit.oom.nouns import Kind
 from forestall.audit.oom.shortage import Shortage
+from forestall.audit.oom.tally import HolderKind
 from forestall.errors import InputError
 
 SPARED = oom.report(oom_hosts.el9_spared())
@@ -270,3 +271,29 @@ def test_memory_for_the_kernel_that_was_refused_is_an_event():
     line = "modprobe: vmalloc: allocation failure: 17179869184 bytes, mode:0xcc0(GFP_KERNEL)"
     (account,) = explain(oom.stamped([line])).accounts
     assert (account.ending, account.invoker) == (Ending.REFUSED, "modprobe")
+
+
+ENDS = [
+    SPARED,
+    DOCKER,
+    oom_hosts.pod_el8_dirty(),
+    oom.report(oom_hosts.lowmem()),
+    oom.report(oom_hosts.fragmented()),
+    oom.report(oom_hosts.ubuntu_tmpfs()),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ENDS)))
+def test_no_part_of_a_report_is_an_all_clear_or_blames_another(number):
+    """Its first lines, its last, and 25 from its middle: less may be said, nothing else."""
+    lines = ENDS[number]
+    whole = {(one.kind, one.name) for one in chosen(explain(oom.stamped(lines))).culprits}
+    for start in range(len(lines)):
+        for part in (lines[start:], lines[: start + 1], lines[start : start + 25]):
+            try:
+                report = explain(oom.stamped(part))
+            except InputError:
+                continue
+            assert report.events == 1, part
+            blamed = {(one.kind, one.name) for one in report.accounts[0].culprits}
+            assert {one for one in blamed if one[0] is not HolderKind.UNLISTED} <= whole, part
