@@ -65,8 +65,10 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
     """
     own = own_services(facts)
     least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    # A database whose own unit was not seen is known by its other processes.
+    of_databases = {one.process.unit for one in facts.holders if is_database(facts, one)}
     large = {name for name, size in held_by_unit(facts).items() if size >= max(least, 1)}
-    large -= {one.name for one in own} | database_units(facts)
+    large -= {one.name for one in own} | database_units(facts) | of_databases
     if not large:
         return own
     units = facts.units or ()

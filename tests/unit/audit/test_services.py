@@ -7,6 +7,7 @@ from forestall.audit.services import (
     is_running,
     own_services,
     services,
+    services_beside,
     slices_above,
     unlimited_text,
 )
@@ -182,3 +183,16 @@ def test_a_process_that_was_seen_is_proof():
     assert [one.name for one in own_services(facts)] == ["x.service"]
     assert own_services(healthy(units=(own,), holders=())) == ()
     assert not is_running(unit("x.service", active=False), frozenset(["x.service"]))
+
+
+def test_a_database_is_not_beside_itself():
+    """One whose main process's unit was not seen is known by its sessions' unit."""
+    main = holder("postgres", 800, 8 * GIB)
+    session = holder("postgres", 801, 8 * GIB, unit="postgresql.service")
+    java = holder("java", 900, 8 * GIB, unit="tomcat.service")
+    facts = healthy(
+        units=(unit("postgresql.service"), unit("tomcat.service")),
+        databases=(main,),
+        holders=(main, session, java),
+    )
+    assert [one.name for one in services_beside(facts)] == ["tomcat.service"]

@@ -70,6 +70,11 @@ def _judged(
         )
     if has_paid_stream(minor, system.id, paid, at) or _just_followed(tables, minor, at):
         return PASS
+    if system.id is None and has_paid_stream(minor, "rhel", paid, at):
+        return unknown(
+            f"{kernel.release} is that of release {minor.name}, which Red Hat still extends; whose "
+            "system this is was not read."
+        )
     extension = f"; its EUS ended on {minor.eus_until}" if minor.eus_until else ""
     return fail(
         f"The running kernel {kernel.release} is that of release {minor.name}; the last of its "

@@ -196,6 +196,9 @@ def test_eus_is_red_hats_alone():
     rhel = alma(kernel_release="5.14.0-570.35.1.el9_6.x86_64", os_id="rhel", os_version_id="9.6")
     assert minor(facts).state is FAIL
     assert minor(rhel).state is PASS
+    unnamed = alma(kernel_release="5.14.0-570.35.1.el9_6.x86_64", os_id=None, os_name=None)
+    assert minor(unnamed).state is UNKNOWN
+    assert minor(unnamed, at=day("2027-06-02")).state is FAIL
     over = minor(rhel, at=day("2027-06-02"))
     assert over.state is FAIL
     assert "EUS ended on 2027-05-31" in over.text
