@@ -19,6 +19,7 @@ cannot be read
 import argparse
 import sys
 
+from forestall.audit.inputs.files import read_named
 from forestall.audit.predicates import Checked, Predicate, PredicateError, Reason, evaluate, parse
 from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
@@ -26,7 +27,7 @@ from forestall.cli.audit_inputs import add_inputs, hosts
 from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
-from forestall.errors import UsageError
+from forestall.errors import InputError, UsageError
 from forestall.model.codec import Json
 from forestall.model.finding import Answer
 from forestall.units import parse_duration
@@ -110,10 +111,9 @@ def _parsed(text: str) -> Predicate:
 
 def _expected(path: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
-            data = file.read(EXPECTED_LIMIT_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", help="name a file of hosts") from None
+        data = read_named(path, EXPECTED_LIMIT_BYTES)
+    except InputError as error:
+        raise UsageError(f"{path}: {error.message}", help="name a file of hosts") from None
     lines = data.decode("utf-8", "replace").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 

@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 
 from forestall.audit.collect.destination import Destination
-from forestall.errors import UsageError
+from forestall.audit.inputs.files import check_file
+from forestall.errors import InputError, UsageError
 from forestall.units import DAY, MIB
 
 PARALLEL_LIMIT = 500
@@ -77,6 +78,12 @@ class SshOptions:
                     f"not an option of ssh: {option!r}",
                     help="write NAME=VALUE as in ssh_config(5), for example ProxyJump=gate",
                 )
+        for path in (self.known_hosts, self.config):
+            try:
+                # Each ssh client opens it by itself, so a pipe would be read by the first alone.
+                check_file(path or os.devnull)
+            except InputError as error:
+                raise UsageError(f"{path}: {error.message}", help="give a file") from None
         if self.known_hosts is not None and any(char in self.known_hosts for char in '"\n'):
             raise UsageError(f"not a file of host keys: {self.known_hosts!r}")
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from forestall.audit.inputs.files import open_file
+from forestall.audit.inputs.files import read_named
 from forestall.errors import InputError, UsageError
-from forestall.units import MIB, format_bytes
+from forestall.units import MIB
 
 FILE_LIMIT_BYTES = 64 * MIB
 HOST_LIMIT = 1_000_000
@@ -136,10 +136,7 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _read(path: str, contents: Contents) -> None:
-    with open_file(path) as file:
-        data = file.read(FILE_LIMIT_BYTES + 1)
-    if len(data) > FILE_LIMIT_BYTES:
-        raise InputError(f"larger than {format_bytes(FILE_LIMIT_BYTES)}")
+    data = read_named(path, FILE_LIMIT_BYTES)
     if data.startswith(b"#!"):
         raise InputError(
             "a program, and inventories are not run here",

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from forestall.audit.inputs.files import read_named
 from forestall.errors import ForestallError, InputError
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -55,18 +56,21 @@ def read(source: str, now: float) -> Iterator[File]:
         yield _download(source, now)
     elif os.path.isdir(source):
         yield from _folder(source)
-    elif zipfile.is_zipfile(source):
+    elif os.path.isfile(source) and zipfile.is_zipfile(source):
         yield from _archive(source)
     else:
-        yield _one(source)
+        yield _one(source, now)
 
 
-def _one(path: str) -> File:
-    with open(path, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is no regular file")
-        return File(name=path, data=_bounded(file, path, MOST_BYTES), at=found.st_mtime)
+def _one(path: str, now: float) -> File:
+    """A file is of the day on which it was last changed, a pipe of this one."""
+    try:
+        data = read_named(path, MOST_BYTES)
+        return File(
+            name=path, data=data, at=os.stat(path).st_mtime if os.path.isfile(path) else now
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", help=error.help) from None
 
 
 def _bounded(file: IO[bytes], name: str, most: int) -> bytes:

@@ -466,7 +466,7 @@ def test_half_an_archive(tmp_path):
 
 def test_what_is_no_file(tmp_path):
     """A device is not waited for."""
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="neither a file nor a pipe"):
         list(read("/dev/null", AT))
 
 
