@@ -92,7 +92,7 @@ def load_policy(path: str, at: float) -> Policy:
     except InputError as error:
         raise UsageError(f"{path}: {error.message}", help="name the audit file") from None
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         return parse_policy(tomllib.loads(text), at)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: no TOML: {error}", help=_HELP) from None

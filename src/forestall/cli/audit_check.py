@@ -114,7 +114,7 @@ def _expected(path: str) -> list[str]:
         data = read_named(path, EXPECTED_LIMIT_BYTES)
     except InputError as error:
         raise UsageError(f"{path}: {error.message}", help="name a file of hosts") from None
-    lines = data.decode("utf-8", "replace").splitlines()
+    lines = data.decode("utf-8-sig", "replace").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

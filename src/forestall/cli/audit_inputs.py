@@ -6,7 +6,7 @@ Each reader is imported when its word is used, so that none of them costs the ot
 import argparse
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from forestall.audit.collect.destination import destination
@@ -144,10 +144,12 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
     named = groups(args.inputs)
     every = [host for path in args.inventory or () for host in read_inventory(path)]
     listed, refused = reachable(every)
+    names = names_by_label(listed)
+    args.names_by_label = names
     if listed:
         named.append(("ssh", [host.destination for host in listed]))
     named = named or ([] if refused else [("local", [])])
-    found = itertools.chain(refused, by_inventory(_each(named, args, clock), listed))
+    found = itertools.chain(refused, by_inventory(_each(named, args, clock), names))
     if len({kind for kind, _ in named}) == 1 or args.apart:
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
@@ -158,18 +160,22 @@ def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[See
     """The hosts whose addresses can be asked, and the others with why; one stops nobody else."""
     listed, refused = [], []
     for host in every:
+        problem = host.problem
         try:
             destination(host.destination)
-            listed.append(host)
         except UsageError as error:
-            refused.append(Seen(name=host.name, problem=error.message))
+            problem = error.message
+        if problem is None:
+            listed.append(host)
+        else:
+            refused.append(Seen(name=host.name, problem=problem))
     return listed, refused
 
 
-def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator[Seen]:
-    """Each host under the name that the inventory gives it, as roles, waivers and Ansible know it.
+def names_by_label(listed: list[InventoryHost]) -> dict[str, tuple[str, ...]]:
+    """What the inventory calls each host that a report would name by its address.
 
-    An address that is listed under several names is asked once and told under each.
+    Of one address with several users nobody can say which name an answer belongs to, so it stays.
     """
     names: dict[str, list[str]] = {}
     asked: dict[str, set[str]] = {}
@@ -177,12 +183,16 @@ def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator
         label = destination(host.destination).label
         names.setdefault(label, []).append(host.name)
         asked.setdefault(label, set()).add(host.destination)
+    return {label: tuple(mine) for label, mine in names.items() if len(asked[label]) == 1}
+
+
+def by_inventory(found: Iterator[Seen], names: Mapping[str, tuple[str, ...]]) -> Iterator[Seen]:
+    """Each host under the name that the inventory gives it, as roles, waivers and Ansible know it.
+
+    An address that is listed under several names is asked once and told under each.
+    """
     for seen in found:
-        # Of one address with several users nobody can say which name an answer belongs to.
-        mine = names.get(seen.name, ())
-        if not mine or len(asked[seen.name]) > 1:
-            yield seen
-        for name in mine if len(asked.get(seen.name, ())) == 1 else ():
+        for name in names.get(seen.name, (seen.name,)):
             yield replace(seen, name=name)
 
 

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from forestall.errors import InputError
 from forestall.model.facts import HostFacts
+
+NAME_LIMIT = 255
+"""Characters of a host's name: what DNS allows, and four times what Linux does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +20,11 @@ class Seen:
     name: str
     facts: HostFacts | None = None
     problem: str | None = None
+
+
+def check_name(name: str) -> None:
+    """Raises InputError for a name by which no report could tell its host."""
+    if not name.strip():
+        raise InputError("the host's name is empty")
+    if len(name) > NAME_LIMIT:
+        raise InputError(f"the host's name has {len(name):,} characters: at most {NAME_LIMIT}")
