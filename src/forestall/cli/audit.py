@@ -64,7 +64,7 @@ from forestall.cli.options import add_state, ended_in_order, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
-from forestall.units import DAY, format_duration
+from forestall.units import format_duration, parse_duration
 
 SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
@@ -102,7 +102,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
         files.add_argument(f"--{name}", metavar=what, help=says)
-    add_inputs(parser, max_age=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})")
+    add_inputs(
+        parser,
+        max_age=f"older facts are called old, and of older kept answers the host is asked again "
+        f"(default: {MAX_AGE}), such as 6h",
+    )
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, judge and report; returns the exit code."""
     clock = SystemClock()
     groups(args.inputs)
+    max_age_seconds = parse_duration(args.max_age or MAX_AGE)
     policy = policy_of(args, clock.now())
     rules = _rules(args, policy)
     fail_on = None if args.fail_on == "none" else Severity(args.fail_on or "high")
@@ -145,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
             for report in (*kept, *shown):
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
-        about.notices += _notices(fleet, args.role)
+        about.notices += _notices(fleet, args.role, max_age_seconds)
         if old := fleet.stale(policy.terms.tables or tables.shipped(), about.at):
             about.notices.append(f"{' '.join(old)} Newer ones: forestall audit refresh --help")
         for report in kept:
@@ -232,14 +237,15 @@ def _look() -> Look:
     return Look(width=max(NARROW, min(WIDE, columns)), color=terminal and not plain)
 
 
-def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
+def _notices(fleet: Fleet, roles: list[str], max_age_seconds: float) -> Iterator[str]:
     """What a reader should know of the run as a whole."""
     if not fleet.rows:
         yield "no host was found in the inputs"
-    ages = [row.age_seconds for row in fleet.rows if (row.age_seconds or 0.0) > DAY]
+    ages = [row.age_seconds for row in fleet.rows if (row.age_seconds or 0.0) > max_age_seconds]
     if ages:
         yield (
-            f"the facts of {plural(len(ages), 'host')} are more than a day old, the oldest "
+            f"the facts of {plural(len(ages), 'host')} are more than "
+            f"{format_duration(max_age_seconds)} old (--max-age), the oldest "
             f"{format_duration(max(age for age in ages if age))}: what changed since is not in them"
         )
     if fleet.ahead:

@@ -67,8 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_inputs(
         parser,
-        max_age="older facts are unknown, for example 7d; a kept answer that is older (default: "
-        f"{MAX_AGE}) is not taken, and its host asked again",
+        max_age=f"older facts are unknown (default: {MAX_AGE}), for example 30d; of older kept "
+        "answers the host is asked again",
     )
 
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.predicate:
         raise UsageError("no question", help="see `forestall audit check --help`")
     asked = [_parsed(text) for text in args.predicate]
-    max_age = None if args.max_age is None else parse_duration(args.max_age)
+    max_age = parse_duration(args.max_age or MAX_AGE)
     args.inputs += [word for path in args.facts for word in ("facts", path)]
     clock = SystemClock()
     policy = policy_of(args, clock.now())

@@ -70,13 +70,13 @@ def test_two_reports_in_one_file_are_refused(fleet, tmp_path, capsys):
 def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
     """Of many hosts the table shows no age of each."""
     main(["audit", "facts", str(fleet), *FINE])
-    assert "note: the facts of 2 hosts are more than a day old, the oldest" in " ".join(
+    assert "note: the facts of 2 hosts are more than 24 h old (--max-age), the oldest" in " ".join(
         capsys.readouterr().out.split()
     )
     young = tmp_path / "young.jsonl"
     young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time())) + "\n")
     main(["audit", "facts", str(young), *FINE])
-    assert "more than a day old" not in capsys.readouterr().out
+    assert "more than 24 h old" not in capsys.readouterr().out
     young.write_text(dumps(healthy(hostname="a", boot_id="b", at=time.time() + 86_400)) + "\n")
     main(["audit", "facts", str(young), *FINE])
     assert "the facts of 1 host are of a later moment" in capsys.readouterr().out
@@ -178,7 +178,7 @@ def test_an_input_that_fails_leaves_the_old_report(fleet, tmp_path, capsys):
         (["--rule", "PAN-001", "--skip", "PAN-001"], "asked for and skipped"),
         (["--fail-on", "terrible"], "invalid choice"),
         (["--role", "db"], "not a role"),
-        (["--policy", "/no/such.toml"], "/no/such.toml: No such file"),
+        (["--policy", "/no/such.toml"], "/no/such.toml: cannot be read: No such file"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )

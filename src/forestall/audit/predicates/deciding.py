@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from forestall.audit import kernels
 from forestall.audit.fleet import HostAudit, judge_host
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy
@@ -26,7 +27,7 @@ from forestall.audit.predicates.grammar import (
     Predicate,
     Quantifier,
 )
-from forestall.audit.predicates.parsing import version
+from forestall.audit.predicates.parsing import ORDER, version
 from forestall.audit.reading import fact
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
@@ -139,7 +140,8 @@ def evaluate(
         missing.pop(seen.name, None)
         why, facts = seen.problem or "it was not seen", seen.facts
         if facts is not None and max_age_seconds is not None and at - facts.at > max_age_seconds:
-            why, facts = f"its facts are {format_duration(at - facts.at)} old", None
+            age, most = format_duration(at - facts.at), format_duration(max_age_seconds)
+            why, facts = f"its facts are {age} old, and count for {most} (--max-age)", None
         elif facts is not None and max_age_seconds is not None and facts.at - at > AHEAD_SECONDS:
             why, facts = f"its facts are of {format_duration(facts.at - at)} from now", None
         tally.add(_Host(seen.name, facts, why, at, policy))
@@ -212,6 +214,8 @@ class _Tally:
         asked, unknown = self._predicate, self._unknown_count
         if not self._seen:
             return Answer.UNKNOWN, "no host was seen"
+        if asked.holds is not None and not self._matched and not unknown:
+            return Answer.UNKNOWN, f"none of {_hosts(self._seen)} is meant, so nothing was checked"
         if asked.quantifier is Quantifier.COUNT:
             return self._counted()
         if asked.quantifier is Quantifier.ANY:
@@ -224,8 +228,6 @@ class _Tally:
             return Answer.NO, f"not so on {_hosts(self._failing_count)} of {self._seen:,}"
         if unknown:
             return Answer.UNKNOWN, f"{_hosts(unknown)} cannot be decided"
-        if asked.holds is not None and not self._matched:
-            return Answer.UNKNOWN, f"none of {_hosts(self._seen)} is meant, so nothing was checked"
         return Answer.YES, f"so on {_hosts(self._matched or self._seen)}"
 
     def _counted(self) -> tuple[Answer, str]:
@@ -331,6 +333,9 @@ def _compare(one: Compare, host: _Host) -> bool | None:
     if one.op in ("~", "!~") or one.left.text == "host":
         matches = fnmatch.fnmatchcase(str(left), str(right))
         return matches is (one.op in ("~", "="))
+    if one.left.kind is Kind.KERNEL and one.op in ORDER:
+        keys = kernels.keys(str(left), str(right), host.facts.os_id if host.facts else None)
+        return None if keys is None else _ORDER[one.op](*keys)
     return _ordered(one, left, right)
 
 
