@@ -43,11 +43,12 @@ WANTED = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file of a source; `at` is when it was last changed, or fetched."""
+    """One file of a source; `at` is when it was last changed, or else `fetched`."""
 
     name: str
     data: bytes
     at: float
+    fetched: bool = False
 
 
 def read(source: str, now: float) -> Iterator[File]:
@@ -66,9 +67,9 @@ def _one(path: str, now: float) -> File:
     """A file is of the day on which it was last changed, a pipe of this one."""
     try:
         data = read_named(path, MOST_BYTES)
-        return File(
-            name=path, data=data, at=os.stat(path).st_mtime if os.path.isfile(path) else now
-        )
+        if os.path.isfile(path):
+            return File(name=path, data=data, at=os.stat(path).st_mtime)
+        return File(name=path, data=data, at=now, fetched=True)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", help=error.help) from None
 
@@ -171,7 +172,7 @@ def _download(url: str, now: float) -> File:
         ) from None
     except ValueError as error:
         raise InputError(f"{url} is no address: {error}") from None
-    return File(name=urllib.parse.urlsplit(url).path, data=data, at=now)
+    return File(name=urllib.parse.urlsplit(url).path, data=data, at=now, fetched=True)
 
 
 def _before_deadline(answer: http.client.HTTPResponse, url: str) -> bytes:
