@@ -23,7 +23,7 @@ from forestall.audit.inputs.files import read_named
 from forestall.audit.predicates import Checked, Predicate, PredicateError, Reason, evaluate, parse
 from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
-from forestall.cli.audit_inputs import add_inputs, hosts
+from forestall.cli.audit_inputs import add_inputs, reading
 from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
@@ -86,15 +86,15 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     policy = policy_of(args, clock.now())
     expected = _expected(args.expect) if args.expect else []
-    # A host's facts are read once for all questions, so with several they are kept.
-    found = hosts(args, clock)
-    seen = list(found) if len(asked) > 1 else found
     answers = []
-    for one in asked:
-        checked = evaluate(
-            one, seen, clock.now(), policy=policy, expected=expected, max_age_seconds=max_age
-        )
-        answers.append((one, checked))
+    with reading(args, clock) as found:
+        # A host's facts are read once for all questions, so with several they are kept.
+        seen = list(found) if len(asked) > 1 else found
+        for one in asked:
+            checked = evaluate(
+                one, seen, clock.now(), policy=policy, expected=expected, max_age_seconds=max_age
+            )
+            answers.append((one, checked))
     _print(answers, as_json=args.json)
     codes = {EXIT_CODES[checked.answer] for _, checked in answers}
     return 1 if 1 in codes else max(codes)

@@ -6,17 +6,20 @@ Each reader is imported when its word is used, so that none of them costs the ot
 import argparse
 import importlib
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from forestall.audit.collect.destination import destination
 from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.audit.inputs.merge import merge_seen
 from forestall.audit.inputs.source import Seen
+from forestall.audit.waiting import Waiting
 from forestall.cli.audit_ssh import add_ssh, read_ssh
 from forestall.clock import Clock
 from forestall.errors import ForestallError, UsageError
-from forestall.units import parse_duration
+from forestall.units import format_duration, parse_duration
 
 RolesByName = dict[str, frozenset[str]]
 Reader = Callable[[list[str], argparse.Namespace, Clock], Iterable[Seen]]
@@ -154,6 +157,32 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
     return merge_seen(found)
+
+
+@contextmanager
+def reading(args: argparse.Namespace, clock: Clock) -> Iterator[Iterator[Seen]]:
+    """`hosts`, and on a terminal how many there were so far, once it takes long.
+
+    Where hosts are asked over ssh, that has a line of its own.
+    """
+    found = hosts(args, clock)
+    if args.inventory or "ssh" in args.inputs:
+        yield found
+        return
+    count = unread = 0
+
+    def counted() -> Iterator[Seen]:
+        nonlocal count, unread
+        for seen in found:
+            count += 1
+            unread += seen.facts is None
+            yield seen
+
+    def words(seconds: float) -> str:
+        return f"{count:,} hosts, {unread:,} not read, {format_duration(seconds)} so far"
+
+    with Waiting(sys.stderr, words):
+        yield counted()
 
 
 def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[Seen]]:
