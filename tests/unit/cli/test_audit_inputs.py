@@ -1,8 +1,10 @@
 """Hosts of an inventory keep the names that the inventory gives them."""
 
+import argparse
 import os
 import subprocess
 
+import pytest
 from tests.fakes.facts import healthy
 
 from forestall.audit.collect.kept import Kept
@@ -11,6 +13,7 @@ from forestall.audit.collect.stream import answer_of
 from forestall.audit.inputs.facts import read_facts_files
 from forestall.audit.inputs.inventory import InventoryHost
 from forestall.audit.inputs.source import Seen
+from forestall.cli import audit_inputs
 from forestall.cli.audit_inputs import by_inventory, names_by_label, reachable
 from forestall.clock import SystemClock
 
@@ -71,3 +74,27 @@ def test_kept_answers_go_by_the_inventorys_names(tmp_path):
     own = os.uname().nodename
     assert sorted(seen.name for seen in told) == sorted(["db01", "db02", own])
     assert {seen.facts.hostname for seen in told} == {own}
+
+
+@pytest.mark.parametrize(("words", "told"), [(["facts", "x"], True), (["ssh", "x"], False)])
+def test_what_is_read_is_counted_for_a_person(monkeypatch, words, told):
+    """Every input says how many hosts there were so far; ssh has a line of its own."""
+    said = []
+
+    class Shown:
+        def __init__(self, _stream, words):
+            said.append(words)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    found = [Seen(name="a", facts=healthy()), Seen(name="b", problem="damaged")]
+    monkeypatch.setattr(audit_inputs, "Waiting", Shown)
+    monkeypatch.setattr(audit_inputs, "hosts", lambda _args, _clock: iter(found))
+    args = argparse.Namespace(inputs=words, inventory=None)
+    with audit_inputs.reading(args, SystemClock()) as seen:
+        assert list(seen) == found
+    assert [words(3.0) for words in said] == ["2 hosts, 1 not read, 3 s so far"] * told
