@@ -3,7 +3,7 @@
 A leak takes hours, and each of four things shows it in time: (a) somebody takes samples of the
 host, (b) an alert watches its memory, (c) the kernel tells how long programs wait for memory, and
 (d) the services were tested for leaks before they came here. What a host cannot say of itself is
-asked of Prometheus and of records of leak tests; where nobody could be asked, the answer is unknown.
+asked of Prometheus and of records of leak tests; where nobody could be asked it is unknown.
 
 Exporters and agents are known by the names of their processes, such as node_exporter, telegraf,
 zabbix_agentd, otelopscol or splunkd. One of another name is not, nor one that runs only while it is
