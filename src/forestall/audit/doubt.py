@@ -4,9 +4,12 @@ Some things are told by a sign that most hosts do not have: a container's, a kub
 patch's. In half a report no sign is no answer. A rule whose state hangs on such a thing is UNKNOWN
 there; one that says the same either way is as sure as ever. So no rule needs to ask whether the
 absence of a sign was itself seen.
+
+Other things are told by a list, and a list that was cut (more units than the limit, processes that
+are hidden) may lack just what a rule looks for: it can accuse and does not acquit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -48,6 +51,9 @@ def settled(
     judge: Judge = lambda rule, host: rule.judge(host),
 ) -> Sequence[Judgement]:
     """`judged`, what `rules` say of the host, less what hangs on a thing that was not seen."""
+    cut = _not_whole(host.facts)
+    if cut:
+        judged = [_by_all_of_it(cut, *one) for one in zip(rules, judged, strict=True)]
     for one in _open(host):
         changes: dict[str, Any] = {one.field: one.otherwise}
         other = Posture(replace(host.facts, **changes), host.terms)
@@ -60,12 +66,28 @@ def settled(
     return judged
 
 
+def _not_whole(facts: HostFacts) -> dict[str, str]:
+    """The lists that have a reason why they are not all there is."""
+    unseen = facts.unseen.items()
+    return {field: why for field, why in unseen if isinstance(getattr(facts, field, None), tuple)}
+
+
+def _by_all_of_it(cut: Mapping[str, str], rule: Rule, said: Judgement) -> Judgement:
+    """A PASS only by what was seen whole."""
+    if said.state is FindingState.PASS:
+        for pointer in rule.reads:
+            field = pointer.split("/", 2)[1]
+            if field in cut:
+                return unknown(f"Nothing was found in what was seen: {cut[field]}.", pointer)
+    return said
+
+
 def _open(host: Posture) -> Iterator[Open]:
     facts = host.facts
     for one in _BY_SIGN:
-        if one.field in facts.unseen and getattr(facts, one.field) is None:
-            if one.field != "baseline" or host.terms.baseline is None:
-                yield one
+        named = one.field == "baseline" and host.terms.baseline is not None
+        if one.field in facts.unseen and getattr(facts, one.field) is None and not named:
+            yield one
     if host.kubernetes is None:
         yield _BY_LIST[0]
     if facts.livepatches is None and facts.effective_release is None:

@@ -209,9 +209,11 @@ def counted_bytes(holder: HolderFacts) -> int:
 def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
     """Indexes of large holders that the OOM killer must not take."""
     return tuple(
-        index
-        for index, holder in enumerate(facts.holders)
-        if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
+        [
+            index
+            for index, holder in enumerate(facts.holders)
+            if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
+        ]
     )
 
 

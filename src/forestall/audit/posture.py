@@ -27,6 +27,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
 
     def __init__(self, work_out: Callable[[Any], Found]) -> None:
         self._work_out = work_out
+        self._name = work_out.__name__
         self.__doc__ = work_out.__doc__
 
     @overload
@@ -38,8 +39,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
     def __get__(self, host: "Posture | None", owner: type) -> "Found | derived[Found]":
         if host is None:
             return self
-        found = self._work_out(host)
-        host.__dict__[self._work_out.__name__] = found
+        found = host.__dict__[self._name] = self._work_out(host)
         return found
 
 
@@ -62,9 +62,10 @@ class Posture:
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
+        text = self.facts.sysctls.get(sysctl)
         try:
-            return int(self.facts.sysctls[sysctl])
-        except (KeyError, ValueError):
+            return None if text is None else int(text)
+        except ValueError:
             return None
 
     def why_unseen(self, field: str, otherwise: str) -> str:
@@ -83,8 +84,18 @@ class Posture:
 
     @derived
     def services_beside(self) -> tuple[Service, ...]:
-        """The site's own services and any other that holds much, the databases left out."""
+        """The site's own services, and on a database host any other that holds much.
+
+        On a laptop that has a small database too, what holds much is what the laptop is there for.
+        """
+        if self.is_database_host is False:
+            return self.own_services
         return told.services_beside(self.facts)
+
+    @derived
+    def services_of_unknown_origin(self) -> tuple[Service, ...]:
+        """The running services that may be the site's own or not."""
+        return told.of_unknown_origin(self.facts)
 
     @derived
     def own_units(self) -> tuple[UnitFacts, ...]:

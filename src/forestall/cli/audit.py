@@ -46,7 +46,7 @@ from typing import TextIO, cast
 
 from forestall import __version__
 from forestall.audit import tables
-from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
+from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
@@ -141,8 +141,8 @@ def run(args: argparse.Namespace) -> int:
     shown = _on_streams(args, about)
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
-        for seen in files.enter_context(reading(args, clock)):
-            audit = judge_host(seen, policy, rules, about.at)
+        found = files.enter_context(reading(args, clock))
+        for audit in judge_hosts(found, policy, rules, about.at):
             fleet.add(audit)
             for report in (*kept, *shown):
                 report.host(audit)

@@ -6,8 +6,6 @@ throws it away, where the unit or systemd-coredump keeps none, or where it is cu
 process holds.
 """
 
-import re
-
 from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
@@ -19,14 +17,14 @@ from forestall.model.finding import Cost, Service, Severity
 from forestall.units import GIB, format_bytes
 
 PATTERN = "kernel.core_pattern"
-THROWN_AWAY = ("|/bin/false", "|/bin/true", "|/usr/bin/false", "|/usr/bin/true", "/dev/null")
+THROWN_AWAY = ("|/bin/false", "|/bin/true", "|/usr/bin/false", "|/usr/bin/true")
 """What hardening baselines write there, so that no core is kept."""
 
 DEFAULT_SIZE_BYTES, OLD_DEFAULT_SIZE_BYTES = 32 * GIB, 2 * GIB
 NEEDS_LARGE_DEFAULT = 251
 """systemd raised ProcessSizeMax= and ExternalSizeMax= from 2G to 32G in this version."""
 
-PYTHON = re.compile(r"python|pypy|gunicorn|uwsgi|uvicorn|celery")
+PYTHON = ("python", "pypy", "gunicorn", "uwsgi", "uvicorn", "celery")
 """How the names of processes begin that are Python, or are mostly used with it."""
 
 NOT_READ = "systemd-coredump's settings or version could not be read."
@@ -69,7 +67,7 @@ def _python_services(host: Posture) -> list[tuple[Service, UnitFacts, int]]:
     held: dict[str, int] = {}
     for holder in host.facts.holders:
         unit = holder.process.unit
-        if unit is not None and PYTHON.match(holder.process.name):
+        if unit is not None and holder.process.name.startswith(PYTHON):
             held[unit] = max(held.get(unit, 0), counted_bytes(holder))
     if not held:
         return []

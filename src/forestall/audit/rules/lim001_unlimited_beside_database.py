@@ -78,7 +78,10 @@ def _unlimited_unseen(host: Posture) -> Judgement:
     untold = [one for one in host.services_beside if one.limited is None]
     if untold:
         return _not_told(f"systemd tells none of {named(untold)}")
-    outside = outside_services(host.facts)
+    strange = [one for one in host.services_of_unknown_origin if not one.limited]
+    if strange:
+        return _not_told(f"{named(strange)} has none, and whose service it is was not told")
+    outside = [] if host.is_database_host is False else outside_services(host.facts)
     if not outside:
         return PASS
     index = outside[0]
@@ -114,7 +117,7 @@ RULE = Rule(
     id="LIM-001",
     title="no memory limit beside a database",
     severity=Severity.CRITICAL,
-    reads=("/units",),
+    reads=("/units", "/holders"),
     expected="a memory limit on each service beside a database",
     remedy="set MemoryMax= on each service, from what it needs at its busiest plus a third",
     undo="set it back to infinity",

@@ -18,6 +18,7 @@ from forestall.audit.rules.shared.budget import (
     settings_read,
 )
 from forestall.audit.rules.shared.unseen import unseen
+from forestall.audit.services import named
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -48,7 +49,8 @@ def judge(host: Posture) -> Judgement:
     fixed = sum(one.size_bytes for one in limits) + sum(one.shared_bytes for one in servers)
     most = fixed + sum(one.most_bytes - one.shared_bytes for one in servers)
     if most <= MOST_SHARE * total:
-        return PASS
+        untold = [one for one in host.services if one.limited is None and not one.database]
+        return unknown(f"Which limit {named(untold)} has is not told.") if untold else PASS
     table = [*promised_table(limits), *(line for one in servers for line in one.table())]
     return fail(
         f"Up to {format_bytes(most)} is promised on a host with {format_bytes(total)} of memory "

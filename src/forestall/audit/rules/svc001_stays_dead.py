@@ -50,8 +50,9 @@ def judge(host: Posture) -> Judgement:
         )
     if dead or loops:
         return _found(dead, loops)
+    untold += [one for one in host.services_of_unknown_origin if one.restart in (None, *STAYS_DEAD)]
     if untold:
-        return unknown(f"Whether {named(untold)} is started again was not told.")
+        return unknown(f"Whether {named(untold)} is to be started again was not told.")
     return PASS
 
 

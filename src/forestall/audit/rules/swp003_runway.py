@@ -33,7 +33,7 @@ def judge(host: Posture) -> Judgement:
     if left is None or facts.memory.swap_free_bytes is None:
         return NOT_READ
     needed = host.terms.time_to_act_seconds
-    if growth <= 0 or left >= growth * needed:
+    if left >= growth * needed:
         return PASS
     window = facts.growth_window_seconds
     if window is None or window < LEAST_WINDOW_SECONDS:

@@ -16,8 +16,6 @@ from forestall.model.finding import Cost, Severity
 
 IN_CONTAINER = not_applicable("Swap is the host's, not this container's.")
 
-NAMED_INDIRECTLY = ("/dev/disk/", "/dev/mapper/")
-
 
 def judge(host: Posture) -> Judgement:
     """Active swap against what a boot would turn on, device by device."""
@@ -86,12 +84,12 @@ def _matched(facts: HostFacts, missing: list[str], extra: list[str]) -> tuple[li
 
 
 def _is_unresolved(facts: HostFacts, name: str) -> bool:
-    """Whether a name may be another's second name: UUID=..., /dev/mapper/..., /dev/vg/lv."""
+    """Whether a name may be another's second name: UUID=..., /dev/disk/by-id/x, /dev/vg/lv."""
     if not name.startswith("/"):
         return True
     if device_of(facts, name) is not None or not name.startswith("/dev/"):
         return False
-    return name.startswith(NAMED_INDIRECTLY) or name.count("/") > 2
+    return name.count("/") > 2
 
 
 RULE = Rule(

@@ -19,6 +19,12 @@ from forestall.audit.rules import (
 from forestall.audit.rules import (
     lim004_database_limit_below_need as lim004,
 )
+from forestall.audit.rules import (
+    oom002_as_protected_as_database as oom002,
+)
+from forestall.audit.rules import (
+    svc001_stays_dead as svc001,
+)
 from forestall.audit.rules.shared import budget
 from forestall.audit.terms import Terms
 from forestall.model.facts import PostgresFacts
@@ -112,6 +118,15 @@ def test_limit_of_a_slice(limited, database, state):
     assert judged(lim001, facts).state is state
 
 
+def small_beside(facts):
+    """The same host with a database that holds little: what holds much is what it is there for."""
+    small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
+    units = tuple(replace(one, memory_current_bytes=None) for one in facts.units)
+    holders = (small, *facts.holders[1:])
+    little = (replace(facts.postgres[0], shared_buffers_bytes=128 * MIB),)
+    return replace(facts, databases=(small,), holders=holders, units=units, postgres=little)
+
+
 def packed(rss, **fields):
     """The seed's database and a distribution's service beside it that holds `rss`."""
     inside = holder("java", 77, rss)
@@ -133,6 +148,7 @@ def test_a_packed_service_that_holds_much(main_pid):
     assert judged(lim001, packed(12 * GIB, memory_max_bytes=14 * GIB)).state is PASS
     assert judged(lim001, packed(12 * GIB, limit_known=False)).state is UNKNOWN
     assert judged(lim001, packed(GIB)).state is PASS
+    assert judged(lim001, small_beside(packed(12 * GIB))).state is PASS
 
 
 def test_a_limit_above_the_memory_is_none():
@@ -163,6 +179,26 @@ def test_a_kernel_that_keeps_no_limit(cmdline, state):
     if state is FAIL:
         assert found.reads == ("/cmdline",)
         assert found.cost is Cost.REBOOT
+
+
+@pytest.mark.parametrize("rule", [lim001, oom002, svc001])
+def test_a_service_of_unknown_origin(rule):
+    """Whose unit it is decides whether it counts; not told is not fine."""
+    strange = own(fragment_path=None, restart="no", oom_score_adjust=-900)
+    assert judged(rule, beside(strange)).state is UNKNOWN
+    assert "x.service" in judged(rule, beside(strange)).text
+    fine = replace(strange, memory_max_bytes=GIB, restart="always")
+    assert judged(rule, beside(fine)).state is PASS
+
+
+@pytest.mark.parametrize("rule", [lim002, lim003])
+def test_a_limit_that_was_not_told_is_not_within(rule):
+    """A promise that nobody read may be too much, and a wall that nobody read may be one."""
+    healthy_budget = seed_host(cgroup_version=2, systemd_version=252)
+    assert judged(rule, healthy_budget).state is PASS
+    untold = own(limit_known=False)
+    facts = replace(healthy_budget, units=(*healthy_budget.units, untold))
+    assert judged(rule, facts).state is UNKNOWN
 
 
 def test_a_slice_that_holds_the_database_by_its_cgroup():
@@ -208,6 +244,7 @@ def test_limits_not_told_are_unknown(units):
         ("/user.slice/user-0.slice/session-3.scope", 4 * GIB, UNKNOWN),
         ("/user.slice/user-0.slice/session-3.scope", GIB, PASS),
         ("/work.slice/work-feeds.slice/run-u7.scope", 4 * GIB, PASS),
+        ("/user.slice/user-7.slice/x.service/app.slice/java.scope", 4 * GIB, PASS),
         (None, 4 * GIB, UNKNOWN),
     ],
 )

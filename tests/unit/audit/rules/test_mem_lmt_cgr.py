@@ -142,6 +142,8 @@ def test_whose_locked_memory(user, state):
     assert judged(lmt001, facts).state is state
     enough = replace(facts, user_limits=(limit("memlock", "8388608", user),))
     assert judged(lmt001, enough).state is PASS
+    files = replace(facts, user_limits=(limit("nofile", "64", "oracle"),))
+    assert judged(lmt001, files).state is PASS
     unread = replace(facts, hugepage_bytes=None)
     assert judged(lmt001, unread).state is PASS
 

@@ -40,6 +40,7 @@ def test_database_protected(adjust, state):
     found = judged(oom001, database_host(adjust))
     assert found.state is state
     assert state is PASS or found.reads == ("/databases/0/oom_score_adjust",)
+    assert state is PASS or found.severity is Severity.HIGH
 
 
 def test_a_panic_hides_nothing():
@@ -75,9 +76,11 @@ def test_sessions_that_inherit_the_exemption():
     [
         (healthy(), None, NOT_APPLICABLE),
         (healthy(databases=None), None, UNKNOWN),
+        (healthy(databases=None), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
         (seed_host(container="docker"), None, NOT_APPLICABLE),
         (seed_host(), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
-        (healthy(), Terms(roles=frozenset(("db",))), NOT_APPLICABLE),
+        (healthy(), Terms(roles=frozenset(("db",))), UNKNOWN),
+        (healthy(databases=(), unseen={"databases": "hidden"}), None, UNKNOWN),
         (healthy(databases=None), Terms(roles=frozenset(("db",))), UNKNOWN),
     ],
 )
@@ -146,7 +149,7 @@ def test_services_not_told_are_unknown():
     """Without systemd nobody knows what runs beside the database."""
     facts = seed_host(units=None, unseen={"units": "systemd does not run here"})
     found = judged(oom002, facts)
-    assert found.state is UNKNOWN
+    assert (found.state, found.severity) == (UNKNOWN, Severity.HIGH)
     assert "systemd does not run here" in found.text
 
 
@@ -216,6 +219,14 @@ def test_a_quarter_is_left_to_kill():
         assert judged(oom003, healthy(holders=(large, other))).severity is severity
 
 
+def test_nobody_large_is_left():
+    """Half of memory exempt, and no other process of weight: the next leak is its own killer's."""
+    small = holder("python", 6, GIB // 4)
+    for size, severity in ((8 * GIB, Severity.CRITICAL), (8 * GIB - 4096, None)):
+        large = holder("java", 5, size, 0, -1000)
+        assert judged(oom003, healthy(holders=(large, small))).severity is severity
+
+
 def test_who_is_named_among_the_exempt():
     """Not the database, unless nobody else would be left; the largest, and three as evidence."""
     main = holder("postgres", 800, 4 * GIB, 0, -1000)
@@ -253,6 +264,9 @@ def test_a_database_may_exempt_its_main_process():
     huge = holder("postgres", 800, 13 * GIB, 0, -1000)
     found = judged(oom003, healthy(databases=(huge,), holders=(huge,)))
     assert (found.state, found.severity) == (FAIL, Severity.CRITICAL)
+    session = holder("postgres", 801, 2 * GIB, 0, -1000)
+    both = judged(oom003, healthy(databases=(huge,), holders=(session, huge)))
+    assert both.text.startswith("13 GiB is held")
 
 
 def test_shared_memory_of_a_database_counts_once():

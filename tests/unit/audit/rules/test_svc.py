@@ -129,7 +129,7 @@ def test_several_of_each_are_named():
     assert one.text == "l0.service is started again at once and without end: no start limit."
     assert "drop-in" not in one.remedy
     untold = judged(svc001, own(restart=None), own(name="y.service"))
-    assert untold.text == "Whether x.service is started again was not told."
+    assert untold.text == "Whether x.service is to be started again was not told."
 
 
 @pytest.mark.parametrize("rule", [svc001, svc002])

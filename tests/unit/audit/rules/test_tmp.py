@@ -72,5 +72,7 @@ def test_what_is_counted_is_named():
     assert len(told.observed) == 9
     three = found(RULE, healthy(mounts=tuple(tmpfs(f"/srv/{n}", 3 * GIB) for n in range(3))))
     assert three.text.endswith("/srv/0, /srv/1, /srv/2.")
+    four = found(RULE, healthy(mounts=tuple(tmpfs(f"/srv/{n}", 3 * GIB) for n in range(4))))
+    assert four.text.endswith("/srv/2 and more.")
     unread = found(RULE, healthy(mounts=tuple(tmpfs(f"/srv/{n}", None) for n in range(4))))
     assert unread.text == "How large /srv/0, /srv/1, /srv/2 may grow was not read."

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from forestall.audit.services import database_units, is_running, slice_limits, slices_above
+from forestall.audit.services import (
+    database_units,
+    is_running,
+    slice_limits,
+    slices_above,
+    units_of_holders,
+)
 from forestall.model.facts import HostFacts, PostgresFacts
 from forestall.units import MIB, format_bytes
 
@@ -86,8 +92,9 @@ def promised(facts: HostFacts) -> list[Promise]:
     found: list[Promise] = []
     inside: dict[str, list[Promise | None]] = {}
     databases, sliced = database_units(facts), slice_limits(facts)
+    seen = units_of_holders(facts)
     for index, unit in enumerate(facts.units or ()):
-        if not is_running(unit) or unit.name in databases:
+        if not is_running(unit, seen) or unit.name in databases:
             continue
         own = None
         if unit.memory_max_bytes is not None:
