@@ -47,6 +47,7 @@ from typing import TextIO, cast
 from forestall import __version__
 from forestall.audit import tables
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
+from forestall.audit.inputs.source import no_older
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
@@ -58,12 +59,11 @@ from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_inputs, groups, reading, roles_of_groups
-from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_state, ended_in_order, state_folder
 from forestall.clock import SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
-from forestall.units import format_duration, parse_duration
+from forestall.units import DAY, format_duration, parse_duration
 
 SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
@@ -100,11 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
         files.add_argument(f"--{name}", metavar=what, help=says)
-    add_inputs(
-        parser,
-        max_age=f"older facts are called old, and of older kept answers the host is asked again "
-        f"(default: {MAX_AGE}), such as 6h",
-    )
+    add_inputs(parser)
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
@@ -130,8 +126,8 @@ def run(args: argparse.Namespace) -> int:
     """Read, judge and report; returns the exit code."""
     clock = SystemClock()
     groups(args.inputs)
-    max_age_seconds = parse_duration(args.max_age or MAX_AGE)
     policy = policy_of(args, clock.now())
+    max_age = None if args.max_age is None else parse_duration(args.max_age)
     rules = _rules(args, policy)
     fail_on = None if args.fail_on == "none" else Severity(args.fail_on or "high")
     about = About(at=clock.now(), version=__version__, fail_on=fail_on)
@@ -142,12 +138,13 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
         found = files.enter_context(reading(args, clock))
-        for audit in judge_hosts(found, policy, rules, about.at):
+        fresh = (no_older(seen, about.at, max_age) for seen in found)
+        for audit in judge_hosts(fresh, policy, rules, about.at):
             fleet.add(audit)
             for report in (*kept, *shown):
                 report.host(audit)
         about.notices += policy.waivers.notices(about.at)
-        about.notices += _notices(fleet, args.role, max_age_seconds)
+        about.notices += _notices(fleet, args.role)
         if old := fleet.stale(policy.terms.tables or tables.shipped(), about.at):
             about.notices.append(f"{' '.join(old)} Newer ones: forestall audit refresh --help")
         for report in kept:
@@ -234,15 +231,14 @@ def _look() -> Look:
     return Look(width=max(NARROW, min(WIDE, columns)), color=terminal and not plain)
 
 
-def _notices(fleet: Fleet, roles: list[str], max_age_seconds: float) -> Iterator[str]:
+def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
     """What a reader should know of the run as a whole."""
     if not fleet.rows:
         yield "no host was found in the inputs"
-    ages = [row.age_seconds for row in fleet.rows if (row.age_seconds or 0.0) > max_age_seconds]
+    ages = [row.age_seconds for row in fleet.rows if (row.age_seconds or 0.0) > DAY]
     if ages:
         yield (
-            f"the facts of {plural(len(ages), 'host')} are more than "
-            f"{format_duration(max_age_seconds)} old (--max-age), the oldest "
+            f"the facts of {plural(len(ages), 'host')} are more than a day old, the oldest "
             f"{format_duration(max(age for age in ages if age))}: what changed since is not in them"
         )
     if fleet.ahead:

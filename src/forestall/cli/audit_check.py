@@ -65,11 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", action="store_true", help="list the facts that can be named")
     add_terms(parser)
     add_json(parser)
-    add_inputs(
-        parser,
-        max_age=f"older facts are unknown (default: {MAX_AGE}), for example 30d; of older kept "
-        "answers the host is asked again",
-    )
+    add_inputs(parser)
 
 
 @ended_in_order()

@@ -25,7 +25,7 @@ class Sysctls(NamedTuple):
     denied: frozenset[str]
 
 
-def sysctls(text: str, families: tuple[str, ...] = ("vm.", "kernel.", "fs.")) -> Sysctls:
+def sysctls(text: str, families: tuple[str, ...] = ("vm.", "kernel.", "fs.", "user.")) -> Sysctls:
     """`sysctl -a`: `key = value` or, of busybox and old BSD-like ones, `key: value`.
 
     A value of several lines stands below its key, indented or not, or repeats the key for each.
@@ -177,6 +177,12 @@ def listed_names(text: str, folder: str) -> list[str]:
             if len(words) >= 9:
                 names.append(words[-1].split(" -> ")[0])
     return names
+
+
+def lists_whole(text: str, folder: str) -> bool:
+    """Whether `ls -lanR` went on to another folder after this one, so that none of it was cut."""
+    headers = [line for line in _lines(text) if line.endswith(":") and line.startswith("/")]
+    return any(line[:-1].rstrip("/") == folder for line in headers[:-1])
 
 
 def _has_context(line: str) -> bool:

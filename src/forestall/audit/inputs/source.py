@@ -1,9 +1,13 @@
 """What an input says of one host: its facts, or why there are none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forestall.errors import InputError
 from forestall.model.facts import HostFacts
+from forestall.units import format_duration
+
+AHEAD_SECONDS = 300.0
+"""Facts of a later moment than this have no age: one of the two clocks is wrong."""
 
 NAME_LIMIT = 255
 """Characters of a host's name: what DNS allows, and four times what Linux does."""
@@ -28,3 +32,21 @@ def check_name(name: str) -> None:
         raise InputError("the host's name is empty")
     if len(name) > NAME_LIMIT:
         raise InputError(f"the host's name has {len(name):,} characters: at most {NAME_LIMIT}")
+
+
+def no_older(seen: Seen, at: float, max_age_seconds: float | None) -> Seen:
+    """`seen`, without facts that are older than this at the moment `at`, or from after it.
+
+    Without a limit whatever was seen counts, however long ago.
+    """
+    if seen.facts is None or max_age_seconds is None:
+        return seen
+    age = at - seen.facts.at
+    if age > max_age_seconds:
+        most = format_duration(max_age_seconds)
+        problem = f"its facts are {format_duration(age)} old, and count for {most} (--max-age)"
+        return replace(seen, facts=None, problem=problem)
+    if -age > AHEAD_SECONDS:
+        problem = f"its facts are of {format_duration(-age)} from now"
+        return replace(seen, facts=None, problem=problem)
+    return seen

@@ -19,6 +19,9 @@ STAYS_DOWN = ("halt", "poweroff", "shell")
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NOT_READ = unknown("Whether the host comes back is unknown: its panic settings could not be read.")
 
+NO_ACTION_READ = unknown(
+    "Whether the host comes back is unknown: what kdump does after a dump was not read."
+)
 MAYBE_KDUMP = unknown(
     "kernel.panic=0: unless kdump is armed, which could not be read, this host stays down.",
     remedy="read /sys/kernel/kexec_crash_loaded, or set kernel.panic=10",
@@ -33,9 +36,11 @@ def judge(host: Posture) -> Judgement:
     action = (facts.kdump and facts.kdump.final_action) or ""
     if action in STAYS_DOWN and facts.crash_kernel_loaded is not False:
         return _dumps_and_halts(host, action)
-    value = host.number(SETTING)
+    value, armed = host.number(SETTING), facts.crash_kernel_loaded
     if value is None:
         return NOT_READ
+    if facts.kdump is None and (armed or (armed is None and value != 0)):
+        return NO_ACTION_READ
     if value != 0:
         return PASS
     if facts.crash_kernel_loaded:

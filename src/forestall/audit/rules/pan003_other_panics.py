@@ -33,10 +33,10 @@ def judge(host: Posture) -> Judgement:
     if not any(values):
         untold = values == (None, None, None) or (None in values and "sysctls" in facts.unseen)
         return NOT_READ if untold else PASS
-    if facts.crash_kernel_loaded:
-        return PASS
     if host.kubernetes and _is_oops_alone(values):
         return ON_NODE
+    if facts.crash_kernel_loaded:
+        return PASS
     if facts.crash_kernel_loaded is None:
         return NO_KDUMP_READ
     return _without_dump(values, host.baseline)

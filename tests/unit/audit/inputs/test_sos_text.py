@@ -30,6 +30,12 @@ def test_sysctl_of_forty_years(text, values):
     assert sos_text.sysctls(text).values == values
 
 
+def test_the_settings_that_rules_read_are_of_four_families():
+    """user.max_user_namespaces decides whether a known fault can be reached."""
+    text = "net.core.somaxconn = 4096\nuser.max_user_namespaces = 0\n"
+    assert sos_text.sysctls(text).values == {"user.max_user_namespaces": "0"}
+
+
 def test_a_setting_that_was_refused_is_known_as_that():
     """procps and its `error:` both say which."""
     text = (
@@ -81,8 +87,9 @@ def test_ps_with_a_name_of_several_words_and_a_cgroup():
         "7 1 a a 7 1 Nov01 tmux: server 0::/user.slice/a.scope\n8 2 a a 8 1 Nov01 kworker/0:1 -\n"
     )
     one, two = sos_text.ps_rows(text)
-    assert (one.command, one.cgroup) == ("tmux: server", "0::/user.slice/a.scope")
-    assert (two.command, two.cgroup) == ("kworker/0:1", None)
+    assert (one.name, one.cgroup) == ("tmux: server", "0::/user.slice/a.scope")
+    assert (two.name, two.cgroup) == ("kworker/0:1", None)
+    assert (one.command, two.command) == (None, None)
 
 
 def test_names_of_a_listing():

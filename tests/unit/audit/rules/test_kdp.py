@@ -117,11 +117,10 @@ def test_kdump_remedy_fits_the_system():
 
 
 def test_kdump_not_armed_where_little_else_was_read():
-    """Neither memory nor the command line nor the version are needed for the finding."""
-    facts = memory(
-        rhel(crash_kernel_loaded=False, crash_kernel_bytes=0, cmdline=None), mem_total_bytes=None
-    )
-    assert state(ARMED, replace(facts, os_version_id=None)) is FAIL
+    """Neither the command line nor the version are needed for the finding; a small host has none."""
+    facts = rhel(crash_kernel_loaded=False, crash_kernel_bytes=0, cmdline=None, os_version_id=None)
+    assert state(ARMED, facts) is FAIL
+    assert state(ARMED, memory(facts, mem_total_bytes=None)) is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -180,14 +179,24 @@ def test_arm_with_large_pages_needs_more():
         ("ro crashkernel=128M", FAIL),
         ("ro crashkernel=auto", UNKNOWN),
         ("ro crashkernel=rubbish", UNKNOWN),
-        ("ro quiet", NOT_APPLICABLE),
         (None, UNKNOWN),
     ],
 )
 def test_crash_kernel_size_from_the_command_line(cmdline, expected):
-    """Where only the command line is known it is read as the kernel reads it, ranges and all."""
-    facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=None)
+    """Where kdump is armed the line is read as the kernel reads it, ranges and all.
+
+    Else nobody knows whether the kernel found that much.
+    """
+    facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=True)
     assert state(SIZE, facts) is expected
+    assert state(SIZE, replace(facts, crash_kernel_loaded=None)) is UNKNOWN
+
+
+def test_a_line_that_asks_for_nothing_sets_nothing_aside():
+    """Where nothing is armed either; else it is not known."""
+    facts = rhel(cmdline="ro quiet", crash_kernel_bytes=None, crash_kernel_loaded=False)
+    assert state(SIZE, facts) is NOT_APPLICABLE
+    assert state(SIZE, replace(facts, crash_kernel_loaded=None)) is UNKNOWN
 
 
 def test_nothing_set_aside_is_kdp_001s():
@@ -213,9 +222,10 @@ def test_of_several_reservations_the_last_counts():
 
 
 def test_crash_kernel_size_where_little_else_was_read():
-    """The kernel's release and its command line are not needed, the size of memory is."""
-    facts = replace(rhel(crash_kernel_bytes=MIB), kernel_release=None, cmdline=None)
+    """The kernel's release is not needed; the size of memory is, and who chose what is reserved."""
+    facts = replace(rhel(crash_kernel_bytes=MIB), kernel_release=None)
     assert state(SIZE, facts) is FAIL
+    assert state(SIZE, replace(facts, cmdline=None)) is UNKNOWN
     assert state(SIZE, memory(facts, mem_total_bytes=None)) is UNKNOWN
 
 
