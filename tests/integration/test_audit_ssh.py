@@ -17,6 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.integration.servers import wait_for
 from tests.integration.sshd import make_key, ssh_server
 
+from forestall.audit.collect.kept import names_and_answer
 from forestall.audit.collect.options import SshOptions
 from forestall.audit.collect.ssh import collect
 from forestall.audit.collect.stream import read_answer
@@ -220,7 +221,9 @@ def test_kept_answers_are_not_asked_for_again(server, tmp_path):
     (kept,) = folder.iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     shown = subprocess.run(["zcat", str(kept)], capture_output=True, check=True, timeout=30)
-    assert read_answer(shown.stdout).machine == os.uname().machine
+    names, answer = names_and_answer(shown.stdout)
+    assert names == ("plain",)
+    assert read_answer(answer).machine == os.uname().machine
 
     nowhere = options(server, keep=str(folder), program="/bin/false")
     (again,) = collect(["plain"], nowhere, clock=clock)

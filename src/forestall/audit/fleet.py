@@ -217,6 +217,11 @@ _STUMBLED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 def _judged(rule: Rule, posture: Posture) -> Judgement:
     try:
         return rule.judge(posture)
+    except OverflowError:
+        return unknown(
+            f"{rule.id} could not judge these facts: they hold a number larger than any host's.",
+            remedy="see what wrote them",
+        )
     except _STUMBLED as error:
         return unknown(
             f"{rule.id} could not judge these facts: {type(error).__name__}: {error}.",

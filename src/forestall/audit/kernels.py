@@ -133,6 +133,38 @@ def kernel_of(release: str, system: str | None) -> Kernel | None:
     )
 
 
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
+_BUILD = re.compile(r"\d+(?:\.\d+)+-\d+(?:\.\d+)*")
+
+
+def keys(release: str, other: str, system: str | None) -> tuple[Key, Key] | None:
+    """What sorts a host's release and another one that a person wrote; None = no order.
+
+    `other` is a whole release, which has an order with those of its maker and flavour alone; only a
+    version (4.18), which is kernel.org's and everybody's; or version and build (3.10.0-1160), as
+    Enterprise Linux numbers its default kernels.
+    """
+    mine = kernel_of(release, system)
+    theirs = kernel_of(other, system)
+    if mine is None or theirs is None:
+        return None
+    if _NUMBERS.fullmatch(other):
+        head = _NUMBERS.match(release)
+        assert head is not None, "a kernel's release begins with a number"
+        return rpm_key(_without_zeros(head[0])), rpm_key(_without_zeros(other))
+    if _BUILD.fullmatch(other):
+        if mine.line is not Line.EL or mine.flavour or mine.package is None:
+            return None
+        return rpm_key(mine.package.partition(".el")[0]), rpm_key(other)
+    same = mine.line is theirs.line is not Line.OTHER and mine.flavour == theirs.flavour
+    return (mine.order, theirs.order) if same else None
+
+
+def _without_zeros(version: str) -> str:
+    """5.4 is 5.4.0."""
+    return re.sub(r"(?:\.0+)+$", "", version)
+
+
 def _enterprise(release: str) -> Kernel | None:
     match = _EL.fullmatch(release)
     if match is None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
+from forestall.audit.inputs.files import read_named
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
 from forestall.audit.waivers import LONGEST_DAYS, Waiver, Waivers, too_long
-from forestall.errors import UsageError
+from forestall.errors import InputError, UsageError
 from forestall.units import DAY, parse_duration
 
 FILE_LIMIT_BYTES = 4 * 1024**2
@@ -87,14 +88,11 @@ class Policy:
 def load_policy(path: str, at: float) -> Policy:
     """The audit file at `path`. Raises UsageError that names the line where it can."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(FILE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", help="name the audit file") from None
-    if len(data) > FILE_LIMIT_BYTES:
-        raise UsageError(f"{path}: larger than {FILE_LIMIT_BYTES} bytes", help="is it this file?")
+        data = read_named(path, FILE_LIMIT_BYTES)
+    except InputError as error:
+        raise UsageError(f"{path}: {error.message}", help="name the audit file") from None
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         return parse_policy(tomllib.loads(text), at)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: no TOML: {error}", help=_HELP) from None

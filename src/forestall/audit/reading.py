@@ -39,7 +39,7 @@ SOURCES = {
     "/monitors": ("exporters and agents", "/proc"),
     "/scraped_at": ("newest sample", "Prometheus"),
     "/memory_alerts": ("alerts on memory", "Prometheus"),
-    "/gated_services": ("services tested for leaks", "records of forestall gate"),
+    "/gated_services": ("services tested for leaks", "records of leak tests"),
     "/user_limits": ("login limits", "/etc/security/limits.conf"),
     "/coredump": ("systemd-coredump", "/etc/systemd/coredump.conf"),
     "/coredump/storage": ("Storage", "/etc/systemd/coredump.conf"),

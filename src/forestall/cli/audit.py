@@ -47,7 +47,7 @@ from typing import TextIO, cast
 from forestall import __version__
 from forestall.audit import tables
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
-from forestall.audit.inputs.source import Seen, no_older
+from forestall.audit.inputs.source import no_older
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
@@ -58,9 +58,9 @@ from forestall.audit.report.writing import CLOSED, OPEN, report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
-from forestall.cli.audit_inputs import add_inputs, groups, hosts, roles_of_groups
+from forestall.cli.audit_inputs import add_inputs, groups, reading, roles_of_groups
 from forestall.cli.options import add_state, ended_in_order, state_folder
-from forestall.clock import Clock, SystemClock
+from forestall.clock import SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
 from forestall.units import DAY, format_duration, parse_duration
@@ -77,7 +77,6 @@ REPORTS = {
 }
 GARBAGE_THRESHOLD = 100_000
 NARROW, WIDE = 40, 110
-PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 0.5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -138,8 +137,7 @@ def run(args: argparse.Namespace) -> int:
     shown = _on_streams(args, about)
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
-        asks_hosts = bool(args.inventory) or "ssh" in args.inputs
-        found = _shown(hosts(args, clock), clock, asks_hosts=asks_hosts)
+        found = files.enter_context(reading(args, clock))
         fresh = (no_older(seen, about.at, max_age) for seen in found)
         for audit in judge_hosts(fresh, policy, rules, about.at):
             fleet.add(audit)
@@ -265,30 +263,3 @@ def _notices(fleet: Fleet, roles: list[str]) -> Iterator[str]:
             f"{plural(again, 'host')} came more than once, from several inputs or twice from one; "
             "each is reported"
         )
-
-
-def _shown(found: Iterator[Seen], clock: Clock, *, asks_hosts: bool) -> Iterator[Seen]:
-    """The same hosts, with a line of progress on a terminal once it takes long.
-
-    Where hosts are asked over ssh, that has a line of its own.
-    """
-    if not sys.stderr.isatty() or asks_hosts:
-        yield from found
-        return
-    began = clock.monotonic()
-    last, unread = began, 0
-    for count, seen in enumerate(found, 1):
-        yield seen
-        unread += seen.facts is None
-        now = clock.monotonic()
-        if now - began >= PROGRESS_AFTER_SECONDS and now - last >= PROGRESS_EVERY_SECONDS:
-            last = now
-            rate = count / (now - began)
-            print(
-                f"\r{count:,} hosts, {unread:,} not read, {rate:,.0f} a second ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-    if last > began:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -19,13 +19,15 @@ cannot be read
 import argparse
 import sys
 
+from forestall.audit.inputs.files import read_named
 from forestall.audit.predicates import Checked, Predicate, PredicateError, Reason, evaluate, parse
 from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
-from forestall.cli.audit_inputs import add_inputs, hosts
+from forestall.cli.audit_inputs import add_inputs, reading
+from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
-from forestall.errors import UsageError
+from forestall.errors import InputError, UsageError
 from forestall.model.codec import Json
 from forestall.model.finding import Answer
 from forestall.units import parse_duration
@@ -75,20 +77,20 @@ def run(args: argparse.Namespace) -> int:
     if not args.predicate:
         raise UsageError("no question", help="see `forestall audit check --help`")
     asked = [_parsed(text) for text in args.predicate]
-    max_age = None if args.max_age is None else parse_duration(args.max_age)
+    max_age = parse_duration(args.max_age or MAX_AGE)
     args.inputs += [word for path in args.facts for word in ("facts", path)]
     clock = SystemClock()
     policy = policy_of(args, clock.now())
     expected = _expected(args.expect) if args.expect else []
-    # A host's facts are read once for all questions, so with several they are kept.
-    found = hosts(args, clock)
-    seen = list(found) if len(asked) > 1 else found
     answers = []
-    for one in asked:
-        checked = evaluate(
-            one, seen, clock.now(), policy=policy, expected=expected, max_age_seconds=max_age
-        )
-        answers.append((one, checked))
+    with reading(args, clock) as found:
+        # A host's facts are read once for all questions, so with several they are kept.
+        seen = list(found) if len(asked) > 1 else found
+        for one in asked:
+            checked = evaluate(
+                one, seen, clock.now(), policy=policy, expected=expected, max_age_seconds=max_age
+            )
+            answers.append((one, checked))
     _print(answers, as_json=args.json)
     codes = {EXIT_CODES[checked.answer] for _, checked in answers}
     return 1 if 1 in codes else max(codes)
@@ -105,11 +107,10 @@ def _parsed(text: str) -> Predicate:
 
 def _expected(path: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
-            data = file.read(EXPECTED_LIMIT_BYTES)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", help="name a file of hosts") from None
-    lines = data.decode("utf-8", "replace").splitlines()
+        data = read_named(path, EXPECTED_LIMIT_BYTES)
+    except InputError as error:
+        raise UsageError(f"{path}: {error.message}", help="name a file of hosts") from None
+    lines = data.decode("utf-8-sig", "replace").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

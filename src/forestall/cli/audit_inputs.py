@@ -6,17 +6,20 @@ Each reader is imported when its word is used, so that none of them costs the ot
 import argparse
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from forestall.audit.collect.destination import destination
 from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.audit.inputs.merge import merge_seen
 from forestall.audit.inputs.source import Seen
+from forestall.audit.waiting import Waiting
 from forestall.cli.audit_ssh import MAX_AGE, add_ssh, read_ssh
 from forestall.clock import Clock
 from forestall.errors import ForestallError, UsageError
-from forestall.units import parse_duration
+from forestall.units import format_duration, parse_duration
 
 RolesByName = dict[str, frozenset[str]]
 Reader = Callable[[list[str], argparse.Namespace, Clock], Iterable[Seen]]
@@ -64,8 +67,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-age",
         metavar="AGE",
-        help="of all inputs, older facts are UNKNOWN, for example 7d; a kept answer that is older "
-        f"(without this: {MAX_AGE}) is asked for anew",
+        help="of all inputs, older facts are UNKNOWN, for example 7d (without this: "
+        f"{MAX_AGE} for check, any age for audit); a kept answer that is older (without this: "
+        f"{MAX_AGE}) is asked for anew",
     )
     _add_prometheus(parser)
 
@@ -146,32 +150,64 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
     named = groups(args.inputs)
     every = [host for path in args.inventory or () for host in read_inventory(path)]
     listed, refused = reachable(every)
+    names = names_by_label(listed)
+    args.names_by_label = names
     if listed:
         named.append(("ssh", [host.destination for host in listed]))
     named = named or ([] if refused else [("local", [])])
-    found = itertools.chain(refused, by_inventory(_each(named, args, clock), listed))
+    found = itertools.chain(refused, by_inventory(_each(named, args, clock), names))
     if len({kind for kind, _ in named}) == 1 or args.apart:
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
     return merge_seen(found)
 
 
+@contextmanager
+def reading(args: argparse.Namespace, clock: Clock) -> Iterator[Iterator[Seen]]:
+    """`hosts`, and on a terminal how many there were so far, once it takes long.
+
+    Where hosts are asked over ssh, that has a line of its own.
+    """
+    found = hosts(args, clock)
+    if args.inventory or "ssh" in args.inputs:
+        yield found
+        return
+    count = unread = 0
+
+    def counted() -> Iterator[Seen]:
+        nonlocal count, unread
+        for seen in found:
+            count += 1
+            unread += seen.facts is None
+            yield seen
+
+    def words(seconds: float) -> str:
+        return f"{count:,} hosts, {unread:,} not read, {format_duration(seconds)} so far"
+
+    with Waiting(sys.stderr, words):
+        yield counted()
+
+
 def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[Seen]]:
     """The hosts whose addresses can be asked, and the others with why; one stops nobody else."""
     listed, refused = [], []
     for host in every:
+        problem = host.problem
         try:
             destination(host.destination)
-            listed.append(host)
         except UsageError as error:
-            refused.append(Seen(name=host.name, problem=error.message))
+            problem = error.message
+        if problem is None:
+            listed.append(host)
+        else:
+            refused.append(Seen(name=host.name, problem=problem))
     return listed, refused
 
 
-def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator[Seen]:
-    """Each host under the name that the inventory gives it, as roles, waivers and Ansible know it.
+def names_by_label(listed: list[InventoryHost]) -> dict[str, tuple[str, ...]]:
+    """What the inventory calls each host that a report would name by its address.
 
-    An address that is listed under several names is asked once and told under each.
+    Of one address with several users nobody can say which name an answer belongs to, so it stays.
     """
     names: dict[str, list[str]] = {}
     asked: dict[str, set[str]] = {}
@@ -179,12 +215,16 @@ def by_inventory(found: Iterator[Seen], listed: list[InventoryHost]) -> Iterator
         label = destination(host.destination).label
         names.setdefault(label, []).append(host.name)
         asked.setdefault(label, set()).add(host.destination)
+    return {label: tuple(mine) for label, mine in names.items() if len(asked[label]) == 1}
+
+
+def by_inventory(found: Iterator[Seen], names: Mapping[str, tuple[str, ...]]) -> Iterator[Seen]:
+    """Each host under the name that the inventory gives it, as roles, waivers and Ansible know it.
+
+    An address that is listed under several names is asked once and told under each.
+    """
     for seen in found:
-        # Of one address with several users nobody can say which name an answer belongs to.
-        mine = names.get(seen.name, ())
-        if not mine or len(asked[seen.name]) > 1:
-            yield seen
-        for name in mine if len(asked.get(seen.name, ())) == 1 else ():
+        for name in names.get(seen.name, (seen.name,)):
             yield replace(seen, name=name)
 
 

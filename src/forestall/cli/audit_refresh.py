@@ -95,12 +95,16 @@ def _refresh(args: argparse.Namespace, state: str, at: float) -> int:
     found = refreshed(files, in_use(state), at, as_of=args.as_of, force=args.force)
     path = None if args.check or not found.changes else keep(found.tables, state)
     if args.json:
-        print_json({"changes": list(found.changes), "kept": path})
+        print_json({"changes": list(found.changes), "doubts": list(found.doubts), "kept": path})
         return 0
     for line in found.changes[:SHOWN]:
         print(printable(line))
     if len(found.changes) > SHOWN:
         print(f"... and {len(found.changes) - SHOWN} more (--json shows all)")
+    for line in found.doubts[:SHOWN]:
+        print(f"! {printable(line)}")
+    if len(found.doubts) > SHOWN:
+        print(f"! ... and {len(found.doubts) - SHOWN} more (--json shows all)")
     if not found.changes:
         print("nothing new in it")
     elif path is None:

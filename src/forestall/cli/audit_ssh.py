@@ -15,6 +15,7 @@ MAX_AGE = "1d"
 
 def add_ssh(parser: argparse.ArgumentParser) -> None:
     """How hosts are asked over SSH; all that is not said here is as ~/.ssh/config says."""
+    parser.set_defaults(names_by_label={})
     group = parser.add_argument_group("hosts over ssh")
     add = group.add_argument
     add("--sudo", action="store_true", help="read as root by `sudo -n`; without it where refused")
@@ -61,6 +62,7 @@ def options_of(args: argparse.Namespace) -> SshOptions:
         config=args.ssh_config,
         ssh_options=tuple(args.ssh_option),
         keep=args.keep,
+        names=args.names_by_label,
         max_age_seconds=parse_duration(args.max_age or MAX_AGE),
     )
 

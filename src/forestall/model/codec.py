@@ -93,19 +93,36 @@ def loads(cls: type[Noun], text: str | bytes) -> Noun:
 
 
 def parse_json(text: str | bytes) -> Json:
-    """JSON values of `text`. Raises InputError where it is no JSON, with line and column."""
+    """JSON values of `text`. Raises InputError where it is no JSON, with line and column.
+
+    An object that names a key twice is refused: of two readers each may take another value.
+    """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise InputError(
             f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise InputError(f"no JSON: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"no JSON: no text in {error.encoding} at byte {error.start}") from None
+    except RecursionError:
+        raise InputError("no JSON: nested too deeply") from None
+    except ValueError:
+        # All that is left: Python makes no number of thousands of digits.
+        raise InputError("no JSON: a number of too many digits") from None
 
 
 def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
+    raise InputError(f"no JSON: {name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the key {twice[:80]!r} stands twice in one object")
+    return found
 
 
 def _schema(cls: type) -> str:

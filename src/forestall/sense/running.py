@@ -54,6 +54,8 @@ MONITOR_NAMES = {
     "cadvisor": "cadvisor",
     "cmk-agent-ctl": "checkmk",
     "collectd": "collectd",
+    "elastic-agent": "elastic-agent",
+    "gmond": "ganglia",
     "grafana-agent": "grafana-agent",
     "icinga2": "icinga2",
     "metricbeat": "metricbeat",
@@ -65,18 +67,26 @@ MONITOR_NAMES = {
     "oneagentwatchdo": "oneagent",
     "otelcol": "otelcol",
     "otelcol-contrib": "otelcol",
+    "otelopscol": "google-cloud-ops-agent",
     "pmcd": "pmcd",
+    "pmm-agent": "pmm-agent",
     "process-exporte": "process-exporter",
     "prometheus-node": "node_exporter",
     "sadc": "sysstat",
     "sensu-agent": "sensu-agent",
     "snmpd": "snmpd",
+    "splunkd": "splunk",
+    "stackdriver-col": "stackdriver-agent",
     "telegraf": "telegraf",
     "vmagent": "vmagent",
     "zabbix_agent2": "zabbix_agent2",
     "zabbix_agentd": "zabbix_agentd",
 }
-"""What tells somebody else of this host's memory, by the kernel's name and by its usual one."""
+"""What tells somebody else of this host's memory, by the kernel's name and by its usual one.
+
+What runs only while it is asked (check_mk_agent below xinetd), or for a moment (sadc), is seen by
+luck.
+"""
 
 COMMAND_LINE_NAMES = ("agent", "forestall", *GUARD_NAMES[:4], *POSTGRES_NAMES)
 """The processes whose command line is read: these, and those whose name begins with `python`."""

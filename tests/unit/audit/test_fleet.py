@@ -1,5 +1,6 @@
 """Judging many hosts: states, waivers, order, exit codes, and what is kept."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -264,3 +265,13 @@ def test_every_rule_can_be_waived(rule):
     assert (found.rule, found.state) == (rule.id, FindingState.WAIVED)
     (other,) = judge_host(Seen(name="web1", problem="timed out"), policy, (rule,), AT).findings()
     assert other.state is FindingState.UNKNOWN
+
+
+def test_a_number_that_no_host_has_is_said_in_words():
+    """What a rule cannot count with is unknown, and the message is not Python's."""
+    facts = healthy()
+    facts = replace(facts, memory=replace(facts.memory, mem_total_bytes=10**400))
+    audit = judge_host(Seen(name="a", facts=facts), Policy(), RULES, facts.at)
+    texts = [judged.text for judged in audit.judged if judged.state is FindingState.UNKNOWN]
+    assert any("a number larger than any host's" in text for text in texts)
+    assert not any("Error" in text for text in texts)

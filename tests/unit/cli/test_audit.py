@@ -194,7 +194,7 @@ def test_an_input_that_fails_leaves_the_old_report(fleet, tmp_path, capsys):
         (["--rule", "PAN-001", "--skip", "PAN-001"], "asked for and skipped"),
         (["--fail-on", "terrible"], "invalid choice"),
         (["--role", "db"], "not a role"),
-        (["--policy", "/no/such.toml"], "/no/such.toml: No such file"),
+        (["--policy", "/no/such.toml"], "/no/such.toml: cannot be read: No such file"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )

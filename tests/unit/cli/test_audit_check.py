@@ -1,6 +1,7 @@
 """`forestall audit check`: exit codes, hosts that made the answer, JSON, and mistakes."""
 
 import json
+import time
 
 import pytest
 from tests.fakes.facts import healthy, seed_like
@@ -18,7 +19,8 @@ def _own_state(tmp_path, monkeypatch):
 def facts(tmp_path):
     """Two hosts in a file: 4 GiB and 16 GiB of swap."""
     path = tmp_path / "facts.jsonl"
-    hosts = [seed_like(hostname="db01"), healthy(hostname="app01")]
+    at = time.time()
+    hosts = [seed_like(hostname="db01", at=at), healthy(hostname="app01", at=at)]
     path.write_text("".join(f"{dumps(one)}\n" for one in hosts))
     return str(path)
 
@@ -72,12 +74,18 @@ def test_expected_hosts_and_stale_facts(facts, tmp_path, capsys):
     assert check(question, "--facts", facts) == 0
     assert check(question, "--facts", facts, "--expect", str(expected)) == 3
     assert "unknown on db02: it was expected and not seen" in capsys.readouterr().out
-    assert check(question, "--facts", facts, "--max-age", "7d") == 3
 
 
-def test_without_an_age_facts_of_any_age_count(facts):
-    """Kept answers have an age by default (a day); facts that were given by name have none."""
-    assert check("all host: age_seconds > 400d", "--facts", facts) == 0
+@pytest.mark.parametrize(
+    ("days", "words", "code"),
+    [(0.9, (), 0), (1.1, (), 3), (1.1, ("--max-age", "30d"), 0), (31, ("--max-age", "30d"), 3)],
+)
+def test_facts_count_for_a_day_unless_it_is_said_otherwise(tmp_path, days, words, code, capsys):
+    """What closes a follow-up is no older than a day, or than --max-age says; the answer tells."""
+    path = tmp_path / "facts.json"
+    path.write_text(dumps(healthy(at=time.time() - days * 86400)))
+    assert check("no host: guards has nohang", "--facts", str(path), *words) == code
+    assert ("old, and count for" in capsys.readouterr().out) is (code == 3)
 
 
 def test_a_mistake_shows_where(facts, capsys):

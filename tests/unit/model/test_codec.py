@@ -105,3 +105,20 @@ def test_a_number_without_a_size_is_refused(given):
     )
     with pytest.raises(InputError, match="a number of usual size at /at"):
         codec.decode(TimelineEvent, document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' stands twice in one object"),
+        ("[" * 100_000, "no JSON: nested too deeply"),
+        ("1" * 5000, "no JSON: a number of too many digits"),
+        ("[NaN]", "no JSON: NaN is not JSON"),
+        (b"\xff\xfe\xfd", "no JSON: no text in utf-"),
+    ],
+)
+def test_what_is_no_json_is_said_in_words(text, message):
+    """Of two values under one key none is taken in silence; no message is Python's own."""
+    with pytest.raises(InputError) as caught:
+        codec.parse_json(text)
+    assert caught.value.message.startswith(message)

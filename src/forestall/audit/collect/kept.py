@@ -1,6 +1,8 @@
 """Answers kept in a folder, one file a host, so that an interrupted run goes on where it was.
 
-A file is the host's uncompressed answer in gzip: `zcat` shows it. It is written beside, made safe
+A file is the host's uncompressed answer in gzip, below a line with the names that the asking run
+knew the host by: `zcat` shows it. An answer begins with its mark, so no host can write that line
+itself. It is written beside, made safe
 on disk, and renamed, so a file with its final name is whole. It goes by what is asked, not by what
 an inventory calls it: one name may stand in two inventories, and one address for several hosts.
 """
@@ -8,18 +10,23 @@ an inventory calls it: one name may stand in two inventories, and one address fo
 import gzip
 import hashlib
 import io
+import json
 import os
 import stat
 import zlib
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from forestall.audit.collect.stream import STREAM_LIMIT_BYTES
-from forestall.errors import ForestallError, UsageError
+from forestall.audit.inputs.source import check_name
+from forestall.errors import ForestallError, InputError, UsageError
 from forestall.journal import replace_file
+from forestall.model.codec import parse_json
 
 SUFFIX = ".answer.gz"
 NAME_LIMIT, NAME_CUT = 200, 100
 CLOCK_SLACK_SECONDS = 300.0
+NAMES = b"names "
 
 
 class Kept:
@@ -74,13 +81,18 @@ class Kept:
                     answer = packed.read(STREAM_LIMIT_BYTES + 1)
             except (OSError, EOFError, zlib.error):
                 return None
-        return answer if len(answer) <= STREAM_LIMIT_BYTES else None
+        return names_and_answer(answer)[1] if len(answer) <= STREAM_LIMIT_BYTES else None
 
-    def save(self, name: str, answer: bytes) -> None:
-        """Keep it with mode 0600. Raises ForestallError where the disk does not take it."""
+    def save(self, name: str, answer: bytes, names: Sequence[str] = ()) -> None:
+        """Keep it with mode 0600, and the `names` that reports call the host by.
+
+        Raises ForestallError where the disk does not take it.
+        """
         path = self.path(name)
         packed = io.BytesIO()
         with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0) as file:
+            if names:
+                file.write(NAMES + json.dumps(list(names)).encode("ascii") + b"\n")
             file.write(answer)
         try:
             replace_file(path, packed.getvalue())
@@ -89,3 +101,19 @@ class Kept:
                 f"cannot keep the answer of {name} in {self.folder}: {error.strerror}",
                 help="make room there, or give another folder with --keep DIR",
             ) from None
+
+
+def names_and_answer(kept: bytes) -> tuple[tuple[str, ...], bytes]:
+    """The names in a kept file and the answer below them; () where it has none, or damaged ones."""
+    if not kept.startswith(NAMES):
+        return (), kept
+    line, _, answer = kept.partition(b"\n")
+    try:
+        names = parse_json(line.removeprefix(NAMES))
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return (), answer
+        for name in names:
+            check_name(name)
+    except InputError:
+        return (), answer
+    return tuple(names), answer

@@ -1,10 +1,12 @@
 """What a collection over SSH may be told, and the words that the OpenSSH client is run with."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from forestall.audit.collect.destination import Destination
-from forestall.errors import UsageError
+from forestall.audit.inputs.files import check_file
+from forestall.errors import InputError, UsageError
 from forestall.units import DAY, MIB
 
 PARALLEL_LIMIT = 500
@@ -39,7 +41,8 @@ class SshOptions:
     """How hosts are asked. `ssh_options` are ssh_config(5) words such as `ProxyJump=gate`.
 
     `keep` is a folder of answers: a host whose answer there is at most `max_age_seconds` old is
-    not asked again. `deadline_seconds` is for one host, from its first connection to its last
+    not asked again. `names` are what reports call a host, by its label, where that is another.
+    `deadline_seconds` is for one host, from its first connection to its last
     byte. `retries` are for hosts that close the connection because too many come at once.
     `output_limit_bytes` is for one host's answer, `held_limit_bytes` for all that are held at once.
     """
@@ -52,6 +55,7 @@ class SshOptions:
     config: str | None = None
     ssh_options: tuple[str, ...] = ()
     keep: str | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_age_seconds: float = DAY
     retries: int = 4
     output_limit_bytes: int = 16 * MIB
@@ -77,6 +81,12 @@ class SshOptions:
                     f"not an option of ssh: {option!r}",
                     help="write NAME=VALUE as in ssh_config(5), for example ProxyJump=gate",
                 )
+        for path in (self.known_hosts, self.config):
+            try:
+                # Each ssh client opens it by itself, so a pipe would be read by the first alone.
+                check_file(path or os.devnull)
+            except InputError as error:
+                raise UsageError(f"{path}: {error.message}", help="give a file") from None
         if self.known_hosts is not None and any(char in self.known_hosts for char in '"\n'):
             raise UsageError(f"not a file of host keys: {self.known_hosts!r}")
 

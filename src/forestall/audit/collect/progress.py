@@ -4,10 +4,8 @@ import time
 from typing import TextIO
 
 from forestall.audit.collect.ssh import Progress
+from forestall.audit.waiting import EVERY_SECONDS, SHOWN_AFTER_SECONDS, TerminalLine
 from forestall.units import format_duration
-
-SHOWN_AFTER_SECONDS = 2.0
-EVERY_SECONDS = 0.25
 
 
 class ProgressLine:
@@ -15,33 +13,23 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._terminal = stream.isatty()
+        self._line = TerminalLine(stream)
         self._shown_at = 0.0
         self._last: Progress | None = None
-        self._open = False
 
     def __call__(self, progress: Progress) -> None:
         """The `report` of `collect`."""
         self._last = progress
         now = time.monotonic()
-        if not self._terminal or progress.seconds < SHOWN_AFTER_SECONDS:
+        if progress.seconds < SHOWN_AFTER_SECONDS:
             return
         if now - self._shown_at >= EVERY_SECONDS:
             self._shown_at = now
-            self._open = True
-            self._stream.write("\r\x1b[K" + line(progress))
-            self._stream.flush()
-
-    def clear(self) -> None:
-        """Before something else is written."""
-        if self._open:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._open = False
+            self._line.write(line(progress))
 
     def close(self) -> None:
         """The last word, also where there is no terminal."""
-        self.clear()
+        self._line.clear()
         if self._last is not None and self._last.seconds >= SHOWN_AFTER_SECONDS:
             self._stream.write(line(self._last) + "\n")
             self._stream.flush()

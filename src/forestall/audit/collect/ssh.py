@@ -245,7 +245,8 @@ class _Collection:
             last = last_line(client.said)
             return Seen(name=to.label, problem=error.message + (f" ({last})" if last else ""))
         if self._kept is not None:
-            self._kept.save(to.name, answer)
+            names = self._options.names.get(to.label, (to.label,))
+            self._kept.save(to.name, answer, names)
         refused = self._options.sudo and recording.effective_uid != 0
         return _seen(
             to, recording, _without_root(client, recording) if refused else None, self._clock

@@ -5,6 +5,7 @@ each line (a fleet), an Ansible fact cache, an answer that `audit ssh --keep` ke
 copied files. Files are told apart by what is in them. A fleet's file is read line by line.
 """
 
+import codecs
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 from forestall.audit.inputs import ansible
 from forestall.audit.inputs.files import open_file
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import Seen, check_name
 from forestall.audit.inputs.unpack import CHUNK_BYTES, Inflow, Limits, Meter, unpacked
 from forestall.clock import Clock
 from forestall.errors import ForestallError, InputError
@@ -88,7 +89,7 @@ def _read(path: str, clock: Clock, *, alone: bool) -> Iterator[Seen]:
         if os.path.isdir(path):
             yield _of_tree(path, clock)
         elif path.endswith(KEPT_SUFFIX):
-            yield _of_kept_answer(path, clock)
+            yield from _of_kept_answer(path, clock)
         else:
             yield from _of_documents(path, clock, alone=alone)
     except ForestallError as error:
@@ -105,14 +106,15 @@ def _of_tree(path: str, clock: Clock) -> Seen:
     return Seen(name=facts.hostname, facts=facts)
 
 
-def _of_kept_answer(path: str, clock: Clock) -> Seen:
-    """What the collector over SSH kept of one host."""
+def _of_kept_answer(path: str, clock: Clock) -> Iterator[Seen]:
+    """What the collector over SSH kept of one host, under each name that its run knew it by."""
     import importlib
 
     from forestall.audit.inputs.sosreport import RecordedClock
     from forestall.sense.facts import read_facts
     from forestall.sense.recording import RecordedHost
 
+    kept = importlib.import_module("forestall.audit.collect.kept")
     stream = importlib.import_module("forestall.audit.collect.stream")
     with open_file(path) as file:
         taken_at = os.fstat(file.fileno()).st_mtime
@@ -120,10 +122,12 @@ def _of_kept_answer(path: str, clock: Clock) -> Seen:
         answer = inflow.read(stream.STREAM_LIMIT_BYTES + 1)
     if len(answer) > stream.STREAM_LIMIT_BYTES:
         raise InputError(f"larger than {format_bytes(stream.STREAM_LIMIT_BYTES)}")
+    names, answer = kept.names_and_answer(answer)
     recording = stream.read_answer(answer)
     at = recording.collected_at
     facts = read_facts(RecordedHost(recording), RecordedClock(taken_at if at is None else at))
-    return Seen(name=facts.hostname, facts=facts)
+    for name in names or (facts.hostname,):
+        yield Seen(name=name, facts=facts)
 
 
 def _of_documents(path: str, clock: Clock, *, alone: bool) -> Iterator[Seen]:
@@ -140,6 +144,7 @@ class Lines:
         self._inflow = inflow
         self._buffer = b""
         self._at = 0
+        self._begun = False
 
     def next(self) -> bytes | None:
         """The next line; None at the end. Raises InputError for one that is too long."""
@@ -147,6 +152,12 @@ class Lines:
             if len(self._buffer) - self._at > LINE_LIMIT_BYTES:
                 raise InputError(f"a line longer than {format_bytes(LINE_LIMIT_BYTES)}")
             chunk = self._inflow.read(CHUNK_BYTES)
+            if not self._begun:
+                # Windows' programs write it before the first byte; no line means it.
+                chunk = chunk.removeprefix(codecs.BOM_UTF8)
+                self._begun = True
+                if not chunk:
+                    continue
             if not chunk:
                 rest = self._buffer[self._at :]
                 self._buffer, self._at = b"", 0
@@ -211,14 +222,18 @@ def _hosts_in(document: Any, name: str, written_at: float) -> Iterator[Seen]:
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema == HostFacts.SCHEMA:
         facts = _not_told(from_document(HostFacts, document), document)
+        check_name(facts.hostname)
         yield Seen(name=facts.hostname, facts=facts)
     elif isinstance(schema, str) and schema.startswith("forestall/look/"):
         told = document.get("facts")
         facts = _not_told(decode(HostFacts, told), told)
+        check_name(facts.hostname)
         yield Seen(name=facts.hostname, facts=facts)
     elif schema is None and isinstance(document, dict):
         facts = ansible.facts_of(document, written_at)
-        yield Seen(name=ansible.name_of(name, facts), facts=facts)
+        known_as = ansible.name_of(name, facts)
+        check_name(known_as)
+        yield Seen(name=known_as, facts=facts)
     else:
         raise InputError(f"a document of {schema!r} holds no host's facts")
 

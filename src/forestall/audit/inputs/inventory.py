@@ -6,14 +6,15 @@ INI, YAML, and the JSON of `ansible-inventory --list`. Nothing is run, and no te
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from forestall.audit.inputs.files import open_file
+from forestall.audit.inputs.files import read_named
 from forestall.errors import InputError, UsageError
-from forestall.units import MIB, format_bytes
+from forestall.units import MIB
 
 FILE_LIMIT_BYTES = 64 * MIB
 HOST_LIMIT = 1_000_000
@@ -31,7 +32,8 @@ _PASSED_OVER = (".pyc", ".pyo", ".retry", ".swp", ".orig", ".bak", "~", ".cfg", 
 class InventoryHost:
     """One host: its name in the inventory, how it is reached, and every group that it is in.
 
-    `groups` are sorted, those above its own among them, without `all`; None = not said.
+    `groups` are sorted, those above its own among them, without `all`; None = not said. `problem`
+    = why it cannot be reached.
     """
 
     name: str
@@ -39,6 +41,7 @@ class InventoryHost:
     port: int | None = None
     user: str | None = None
     groups: tuple[str, ...] = ()
+    problem: str | None = None
 
     @property
     def destination(self) -> str:
@@ -100,11 +103,6 @@ def kept(variables: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def hosts_of_inventory(path: str) -> list[str]:
-    """`user@address:port` of each host that is reached over SSH."""
-    return [host.destination for host in read_inventory(path)]
-
-
 def read_inventory(path: str) -> tuple[InventoryHost, ...]:
     """Every host, in the order of the file. Raises ForestallError for what is no inventory."""
     contents = Contents()
@@ -136,17 +134,14 @@ def _files(path: str) -> Iterator[str]:
 
 
 def _read(path: str, contents: Contents) -> None:
-    with open_file(path) as file:
-        data = file.read(FILE_LIMIT_BYTES + 1)
-    if len(data) > FILE_LIMIT_BYTES:
-        raise InputError(f"larger than {format_bytes(FILE_LIMIT_BYTES)}")
+    data = read_named(path, FILE_LIMIT_BYTES)
     if data.startswith(b"#!"):
         raise InputError(
             "a program, and inventories are not run here",
             help="ansible-inventory -i INVENTORY --list > hosts.json, and give that file",
         )
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"no text in UTF-8 (byte {error.start})") from None
     _reader(path, text)(text, contents)
@@ -218,15 +213,18 @@ def _host(name: str, said: Mapping[str, str], groups: tuple[str, ...]) -> Invent
     def first(names: tuple[str, ...]) -> str | None:
         return next((said[one] for one in names if said.get(one)), None)
 
-    port = first(PORT_NAMES)
-    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise InputError(f"{name}: not a port: {port!r}", help="a port is a number up to 65535")
+    said_port = first(PORT_NAMES)
+    port = said_port if said_port and re.fullmatch(r"0*[1-9]\d{0,4}", said_port, re.ASCII) else None
+    problem = None
+    if said_port is not None and (port is None or int(port) > 65535):
+        port, problem = None, f"not a port, which is a number up to 65535: {said_port[:80]!r}"
     return InventoryHost(
         name=name,
         address=first(ADDRESS_NAMES),
         port=None if port is None else int(port),
         user=first(USER_NAMES),
         groups=groups,
+        problem=problem,
     )
 
 

@@ -195,16 +195,24 @@ def _load_yaml(text: str) -> Any:
             if self.merged > MERGE_LIMIT:
                 raise InputError("the YAML merges more than any inventory does")
 
+    # What only Ansible can read, such as !vault, is a value that is not known here.
+    Loader.add_multi_constructor("!", lambda _loader, _tag, _node: None)
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 (a subclass of the safe loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
+        if isinstance(error, yaml.constructor.ConstructorError):
+            raise InputError(f"{where}a tag or key that no inventory has") from None
         reason = getattr(error, "problem", None) or "no YAML"
         raise InputError(f"{where}{reason}") from None
-    except (RecursionError, ValueError, TypeError, OverflowError) as error:
+    except RecursionError:
+        raise InputError("no YAML: nested too deeply") from None
+    except (ValueError, TypeError, OverflowError):
+        # Such as a day that is none, or a number of thousands of digits.
         raise InputError(
-            f"no YAML: {str(error).splitlines()[0] if str(error) else 'too deep'}"
+            "no YAML: it holds a value that is none of its kind",
+            help="ansible-inventory -i INVENTORY --list > hosts.json, and give that file",
         ) from None
 
 

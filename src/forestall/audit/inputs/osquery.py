@@ -12,7 +12,7 @@ from typing import Any
 from forestall.audit.inputs.ansible import whole
 from forestall.audit.inputs.facts import LIMITS, LINE_LIMIT_BYTES, Lines
 from forestall.audit.inputs.files import open_file
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import NAME_LIMIT, Seen, check_name
 from forestall.audit.inputs.unpack import Meter, unpacked
 from forestall.clock import Clock
 from forestall.errors import InputError
@@ -95,9 +95,10 @@ def read_osquery(paths: Iterable[str], clock: Clock) -> Iterator[Seen]:
             )
         for host in hosts.values():
             try:
+                check_name(host.name)
                 yield Seen(name=host.name, facts=_facts(host))
             except (InputError, ValueError) as error:
-                yield Seen(name=host.name, problem=f"{path}: {error}")
+                yield Seen(name=host.name[:NAME_LIMIT], problem=f"{path}: {error}")
         if damaged:
             yield Seen(name=path, problem=f"{damaged} lines are no results of osquery")
 

@@ -1,13 +1,12 @@
 """The query API of Prometheus and of what speaks it (VictoriaMetrics, Thanos, Mimir), bounded."""
 
-import os
 import re
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from forestall.audit.inputs.files import check_file, read_named
 from forestall.errors import InputError, UsageError
 from forestall.model.codec import parse_json
 from forestall.units import KIB, MIB, format_bytes
@@ -191,8 +190,9 @@ class Server:
                 context = ssl.create_default_context()
                 if self._access.ca_file is not None:
                     try:
+                        check_file(self._access.ca_file)
                         context.load_verify_locations(self._access.ca_file)
-                    except (OSError, ssl.SSLError) as error:
+                    except (InputError, OSError, ssl.SSLError) as error:
                         raise UsageError(f"{self._access.ca_file}: {error}") from None
                 self._connection = http.client.HTTPSConnection(
                     self._host, self._port, timeout=timeout, context=context
@@ -257,14 +257,10 @@ def _headers(access: Access) -> dict[str, str]:
 def _secret(path: str) -> str:
     """One line of a file. Raises UsageError without ever telling what it holds."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path} is no file")
-        data = file.read(SECRET_LIMIT_BYTES + 1).strip()
-    if not data or len(data) > SECRET_LIMIT_BYTES or not data.isascii() or b"\n" in data:
+        data = read_named(path, SECRET_LIMIT_BYTES).strip()
+    except InputError as error:
+        raise UsageError(f"{path}: {error.message}") from None
+    if not data or not data.isascii() or b"\n" in data:
         raise UsageError(f"{path} does not hold one line of a secret")
     return data.decode("ascii")
 

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, replace
 
+from forestall.errors import InputError
 from forestall.model.facts import HostFacts
 from forestall.units import format_duration
 
 AHEAD_SECONDS = 300.0
 """Facts of a later moment than this have no age: one of the two clocks is wrong."""
+
+NAME_LIMIT = 255
+"""Characters of a host's name: what DNS allows, and four times what Linux does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,14 @@ class Seen:
     problem: str | None = None
 
 
+def check_name(name: str) -> None:
+    """Raises InputError for a name by which no report could tell its host."""
+    if not name.strip():
+        raise InputError("the host's name is empty")
+    if len(name) > NAME_LIMIT:
+        raise InputError(f"the host's name has {len(name):,} characters: at most {NAME_LIMIT}")
+
+
 def no_older(seen: Seen, at: float, max_age_seconds: float | None) -> Seen:
     """`seen`, without facts that are older than this at the moment `at`, or from after it.
 
@@ -31,7 +43,9 @@ def no_older(seen: Seen, at: float, max_age_seconds: float | None) -> Seen:
         return seen
     age = at - seen.facts.at
     if age > max_age_seconds:
-        return replace(seen, facts=None, problem=f"its facts are {format_duration(age)} old")
+        most = format_duration(max_age_seconds)
+        problem = f"its facts are {format_duration(age)} old, and count for {most} (--max-age)"
+        return replace(seen, facts=None, problem=problem)
     if -age > AHEAD_SECONDS:
         problem = f"its facts are of {format_duration(-age)} from now"
         return replace(seen, facts=None, problem=problem)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from forestall.audit import kernels
 from forestall.audit.fleet import HostAudit, judge_host
 from forestall.audit.inputs.source import Seen, no_older
 from forestall.audit.policy import Policy
@@ -26,7 +27,7 @@ from forestall.audit.predicates.grammar import (
     Predicate,
     Quantifier,
 )
-from forestall.audit.predicates.parsing import version
+from forestall.audit.predicates.parsing import ORDER, version
 from forestall.audit.reading import fact
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
@@ -205,6 +206,8 @@ class _Tally:
         asked, unknown = self._predicate, self._unknown_count
         if not self._seen:
             return Answer.UNKNOWN, "no host was seen"
+        if asked.holds is not None and not self._matched and not unknown:
+            return Answer.UNKNOWN, f"none of {_hosts(self._seen)} is meant, so nothing was checked"
         if asked.quantifier is Quantifier.COUNT:
             return self._counted()
         if asked.quantifier is Quantifier.ANY:
@@ -217,8 +220,6 @@ class _Tally:
             return Answer.NO, f"not so on {_hosts(self._failing_count)} of {self._seen:,}"
         if unknown:
             return Answer.UNKNOWN, f"{_hosts(unknown)} cannot be decided"
-        if asked.holds is not None and not self._matched:
-            return Answer.UNKNOWN, f"none of {_hosts(self._seen)} is meant, so nothing was checked"
         return Answer.YES, f"so on {_hosts(self._matched or self._seen)}"
 
     def _counted(self) -> tuple[Answer, str]:
@@ -324,6 +325,9 @@ def _compare(one: Compare, host: _Host) -> bool | None:
     if one.op in ("~", "!~") or one.left.text == "host":
         matches = fnmatch.fnmatchcase(str(left), str(right))
         return matches is (one.op in ("~", "="))
+    if one.left.kind is Kind.KERNEL and one.op in ORDER:
+        keys = kernels.keys(str(left), str(right), host.facts.os_id if host.facts else None)
+        return None if keys is None else _ORDER[one.op](*keys)
     return _ordered(one, left, right)
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     TEXT = "text"
     VERSION = "version"
+    KERNEL = "kernel release"
     FLAG = "yes or no"
     LIST = "list"
     RULE = "rule state"

@@ -10,6 +10,7 @@ from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.sample import HostSample
 
 VERSIONS = ("os_version_id", "systemd_version", "cgroup_version")
+RELEASES = ("kernel_release", "effective_release")
 SETTINGS = ("vm", "kernel", "fs", "net", "user", "dev", "abi")
 """First steps of sysctl names: `vm.panic_on_oom` needs no further mark."""
 
@@ -46,6 +47,8 @@ def _kind(name: str, hint: object) -> Kind | None:
         (hint,) = [one for one in typing.get_args(hint) if one is not type(None)]
     if name in VERSIONS:
         return Kind.VERSION
+    if name in RELEASES:
+        return Kind.KERNEL
     if hint is bool:
         return Kind.FLAG
     if hint is str:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from forestall.audit.kernels import kernel_of
 from forestall.audit.predicates.grammar import (
     Both,
     Compare,
@@ -42,6 +43,7 @@ OPERATORS = {
     Kind.DURATION: ORDER + SAME,
     Kind.NUMBER: ORDER + SAME,
     Kind.VERSION: ORDER + SAME,
+    Kind.KERNEL: (*ORDER, *SAME, "~", "!~"),
     Kind.TEXT: (*SAME, "~", "!~"),
     Kind.FLAG: SAME,
     Kind.LIST: (*SAME, "has"),
@@ -312,6 +314,9 @@ def _literal(kind: Kind, op: str, text: str, column: int) -> str | float | bool 
     if kind is Kind.RULE and text not in STATES:
         advice = "what is unknown makes the answer unknown by itself" if text == "unknown" else None
         raise PredicateError(f"expected {', '.join(STATES)}, found {text!r}", column, help=advice)
+    if kind is Kind.KERNEL and op in ORDER and kernel_of(text, None) is None:
+        advice = "write for example 4.18 or 3.10.0-1160, or a whole release as `uname -r` has it"
+        raise PredicateError(f"no kernel release: {text[:80]!r}", column, help=advice)
     if kind is Kind.ANY and op in ORDER:
         try:
             return _number(text)

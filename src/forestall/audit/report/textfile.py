@@ -9,6 +9,7 @@ from typing import TextIO
 
 from forestall.audit.fleet import Fleet, HostAudit, HostRow
 from forestall.audit.report import About
+from forestall.audit.report.words import printable
 from forestall.model.finding import FindingState
 
 TOLD = (FindingState.FAIL, FindingState.UNKNOWN, FindingState.WAIVED)
@@ -58,9 +59,8 @@ class Textfile:
 
 
 def label(text: str) -> str:
-    """A label's value, escaped as the text format asks for."""
-    clean = text.encode("utf-8", "backslashreplace").decode()
-    return clean.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    """A label's value, escaped as the text format asks for, without what a terminal would obey."""
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _head(out: TextIO, name: str, help: str) -> None:

@@ -1,7 +1,7 @@
 """A Python service that leaks would leave no core to look into.
 
 What a process holds can only be told from its memory, and a core is how the memory outlives it:
-`forestall heap` reads one and names what retains what. A core is lost where kernel.core_pattern
+gdb or drgn with Python's own extensions reads one. A core is lost where kernel.core_pattern
 throws it away, where the unit or systemd-coredump keeps none, or where it is cut to less than the
 process holds.
 """

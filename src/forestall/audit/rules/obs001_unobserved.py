@@ -3,7 +3,11 @@
 A leak takes hours, and each of four things shows it in time: (a) somebody takes samples of the
 host, (b) an alert watches its memory, (c) the kernel tells how long programs wait for memory, and
 (d) the services were tested for leaks before they came here. What a host cannot say of itself is
-asked of Prometheus and of the gate's records; where nobody could be asked, the answer is unknown.
+asked of Prometheus and of records of leak tests; where nobody could be asked it is unknown.
+
+Exporters and agents are known by the names of their processes, such as node_exporter, telegraf,
+zabbix_agentd, otelopscol or splunkd. One of another name is not, nor one that runs only while it is
+asked, such as check_mk_agent below xinetd.
 """
 
 import re
@@ -41,9 +45,10 @@ _MONITORS_UNSEEN = Part(
     text="whether an exporter runs", reads=("/monitors",), remedy="read its processes, as root"
 )
 _NO_MONITOR = Part(
-    text="no exporter or agent runs on it",
+    text="no exporter or agent that is known by name runs on it",
     reads=("/monitors",),
-    remedy="enrol it: run an exporter, or forestall watch, and scrape it",
+    remedy="enrol it: run an exporter, or forestall watch, and scrape it; if another agent does, "
+    "ask the Prometheus, or waive this with its name",
     severity=Severity.HIGH,
 )
 _ALERTS_UNASKED = Part(
@@ -67,7 +72,7 @@ _NO_PRESSURE = Part(
 _GATE_UNASKED = Part(
     text="which services were tested for leaks",
     reads=("/gated_services",),
-    remedy="give the records of forestall gate",
+    remedy="name the tested ones in the facts (gated_services)",
 )
 
 _SERVICES_UNSEEN = Part(
@@ -157,7 +162,7 @@ def _gated(host: Posture) -> Part | None:
     return Part(
         text=f"{named(found)} never passed a leak test",
         reads=("/gated_services",),
-        remedy="test its memory before each release (forestall gate)",
+        remedy="test its memory for leaks before each release",
         severity=Severity.MEDIUM,
     )
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from forestall.audit.inputs.files import read_named
 from forestall.errors import ForestallError, InputError
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -42,11 +43,12 @@ WANTED = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file of a source; `at` is when it was last changed, or fetched."""
+    """One file of a source; `at` is when it was last changed, or else `fetched`."""
 
     name: str
     data: bytes
     at: float
+    fetched: bool = False
 
 
 def read(source: str, now: float) -> Iterator[File]:
@@ -55,18 +57,21 @@ def read(source: str, now: float) -> Iterator[File]:
         yield _download(source, now)
     elif os.path.isdir(source):
         yield from _folder(source)
-    elif zipfile.is_zipfile(source):
+    elif os.path.isfile(source) and zipfile.is_zipfile(source):
         yield from _archive(source)
     else:
-        yield _one(source)
+        yield _one(source, now)
 
 
-def _one(path: str) -> File:
-    with open(path, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is no regular file")
-        return File(name=path, data=_bounded(file, path, MOST_BYTES), at=found.st_mtime)
+def _one(path: str, now: float) -> File:
+    """A file is of the day on which it was last changed, a pipe of this one."""
+    try:
+        data = read_named(path, MOST_BYTES)
+        if os.path.isfile(path):
+            return File(name=path, data=data, at=os.stat(path).st_mtime)
+        return File(name=path, data=data, at=now, fetched=True)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", help=error.help) from None
 
 
 def _bounded(file: IO[bytes], name: str, most: int) -> bytes:
@@ -167,7 +172,7 @@ def _download(url: str, now: float) -> File:
         ) from None
     except ValueError as error:
         raise InputError(f"{url} is no address: {error}") from None
-    return File(name=urllib.parse.urlsplit(url).path, data=data, at=now)
+    return File(name=urllib.parse.urlsplit(url).path, data=data, at=now, fetched=True)
 
 
 def _before_deadline(answer: http.client.HTTPResponse, url: str) -> bytes:

@@ -70,7 +70,10 @@ def _day(text: str) -> date:
     # ISO 8601 has other forms (2024-W26-7), and days are compared as text.
     if len(text) > LONGEST_TEXT or _DAY.fullmatch(text) is None:
         raise ValueError(f"{text[:40]!r} is no day like 2024-06-30")
-    found = date.fromisoformat(text)
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} is no day of the calendar") from None
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise ValueError(f"{text} is not between {FIRST_YEAR} and {LAST_YEAR}")
     return found

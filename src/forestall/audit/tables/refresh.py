@@ -6,7 +6,7 @@ to them is deleting one file.
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from forestall.audit.report.writing import OPEN, report_file
@@ -41,15 +41,23 @@ RED_HAT = ("Red Hat security data, per CVE", "CC BY 4.0")
 
 GIVEN = "what can be given: docs/reference/audit-tables.md"
 
+NAMED = 5
+"""Products or faults that a sentence names; further ones are counted."""
+
 TABLES = ("life_cycles", "releases", "advisories")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """The tables as they would be, and what that changes, a line each."""
+    """The tables as they would be, and what that changes, a line each.
+
+    `doubts` are what a person should look at first: an end that moves or is gone, a day that is
+    only that of a file.
+    """
 
     tables: Tables
     changes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def refreshed(
@@ -74,7 +82,9 @@ def refreshed(
     merged = _merge(now, gathered, force)
     _check_future(merged, at)
     tables = Tables(merged.life_cycles, merged.releases, merged.advisories)
-    return Refreshed(tables=tables, changes=tuple(differences(now, tables)))
+    changes = tuple(differences(now, tables))
+    doubts = (*_moved(now.life_cycles, tables.life_cycles), *gathered.day_of_files())
+    return Refreshed(tables=tables, changes=changes, doubts=doubts if changes else ())
 
 
 class _Gathered:
@@ -89,6 +99,25 @@ class _Gathered:
         self.red_hat: list[Advisory] = []
         self.red_hat_as_of = ""
         self.flaws: dict[str, Flaw] = {}
+        self._by_file: dict[str, list[str]] = {}
+
+    def day_of_files(self) -> Iterator[str]:
+        """Of which data the day is that on which its file was last changed: a copy's, perhaps."""
+        for date, names in sorted(self._by_file.items()):
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            yield (
+                f"{', '.join(names[:NAMED])}{more}: taken as of {date}, the day on which the file "
+                "was last changed; --as-of DAY says of which day the data is"
+            )
+
+    def _dated(self, file: File, name: str) -> str:
+        """The day of data that tells none itself."""
+        if self.as_of is not None:
+            return self.as_of
+        date = iso(file.at)
+        if not file.fetched:
+            self._by_file.setdefault(date, []).append(name)
+        return date
 
     @property
     def empty(self) -> bool:
@@ -97,12 +126,11 @@ class _Gathered:
 
     def add(self, file: File) -> None:
         """Take in one file by what it holds."""
-        date = self.as_of or iso(file.at)
         stem = os.path.basename(file.name).partition(".")[0]
         if file.name.endswith(".md"):
             if stem in KNOWN:
                 text = file.data.decode("utf-8", "replace")
-                self.products[stem] = product(stem, front_matter(text), date)
+                self.products[stem] = product(stem, front_matter(text), self._dated(file, stem))
             return
         document = parse_json(file.data)
         if isinstance(document, dict) and isinstance(document.get("schema"), str):
@@ -111,11 +139,11 @@ class _Gathered:
             found, flaw = red_hat(document)
             self.red_hat += found
             self.flaws[flaw.cve] = flaw
-            self.red_hat_as_of = max(self.red_hat_as_of, date)
+            self.red_hat_as_of = max(self.red_hat_as_of, self._dated(file, flaw.cve))
         elif isinstance(document, dict) and "affected" in document:
             self._add_alma(document)
         else:
-            self._add_products(stem, document, date)
+            self._add_products(stem, document, file)
 
     def _add_table(self, document: Mapping[str, Json]) -> None:
         kinds: dict[str, tuple[str, type]] = {
@@ -142,7 +170,7 @@ class _Gathered:
             self.alma.append(found[0])
             self.flaws.update((flaw.cve, flaw) for flaw in found[1])
 
-    def _add_products(self, stem: str, document: Json, date: str) -> None:
+    def _add_products(self, stem: str, document: Json, file: File) -> None:
         products = {stem: document} if isinstance(document, list) else products_of(document)
         if products is None:
             raise InputError(
@@ -151,7 +179,7 @@ class _Gathered:
             )
         for name, cycles in products.items():
             if name in KNOWN:
-                self.products[name] = product(name, cycles, date)
+                self.products[name] = product(name, cycles, self._dated(file, name))
             elif len(products) == 1:
                 raise InputError(
                     f"{name!r} is no product whose life cycle is used",
@@ -298,6 +326,24 @@ def _check_future(found: _Whole, at: float) -> None:
             f"data of {max(days)} is still to come",
             help="check this machine's clock; --as-of DAY says of which day the data is",
         )
+
+
+def _moved(old: LifeCycles, new: LifeCycles) -> Iterator[str]:
+    """Each release that is gone, and each end that moves or is no longer told."""
+    told = {(p.name, c.cycle): c for p in new.products for c in p.cycles}
+    for one in old.products:
+        for cycle in one.cycles:
+            name, after = f"{one.name} {cycle.cycle}", told.get((one.name, cycle.cycle))
+            if after is None:
+                yield f"{name} is no longer told"
+                continue
+            for what in ("end", "extended_end"):
+                was, now = getattr(cycle, what), getattr(after, what)
+                end = f"the {what.replace('_', ' ')} of {name}"
+                if was is not None and now is None:
+                    yield f"{end}, {was}, is no longer told"
+                elif was is not None and was != now:
+                    yield f"{end} moves from {was} to {now}"
 
 
 def differences(old: Tables, new: Tables) -> Iterable[str]:

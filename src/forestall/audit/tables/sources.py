@@ -147,7 +147,7 @@ def alma(document: Json) -> tuple[Advisory, list[Flaw]] | None:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         name = document.get("id") if isinstance(document, dict) else None
-        raise InputError(f"{name or 'a document'} is no OSV advisory: {error!r}") from None
+        raise InputError(f"{name or 'a document'} is no OSV advisory: {_why(error)}") from None
     return advisory, flaws
 
 
@@ -192,12 +192,19 @@ def red_hat(document: Json) -> tuple[list[Advisory], Flaw]:
             and (package := _KERNEL.fullmatch(one.get("package") or ""))
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"this is no CVE of Red Hat's security data: {error!r}") from None
+        raise InputError(f"this is no CVE of Red Hat's security data: {_why(error)}") from None
     if not found:
         raise InputError(
             f"{cve} names no kernel package of Enterprise Linux {FIRST_MAJOR} or newer"
         )
     return found, flaw
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a document, in words: the nouns' own where they refused a value."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error) if isinstance(error, ValueError) else "a field is of another kind"
 
 
 def _remote(vector: str) -> bool:

@@ -1,11 +1,12 @@
 """Answers in a folder: whole or not at all, and for their owner alone."""
 
+import gzip
 import os
 import stat
 
 import pytest
 
-from forestall.audit.collect.kept import Kept
+from forestall.audit.collect.kept import Kept, names_and_answer
 from forestall.audit.collect.options import SshOptions
 from forestall.errors import ForestallError, UsageError
 
@@ -146,3 +147,21 @@ def test_a_disk_that_does_not_take_it_is_told(tmp_path):
     with pytest.raises(ForestallError, match="db01"):
         store.save("db01", b"answer")
     assert os.listdir(store.folder) == [os.path.basename(store.path("db01"))]
+
+
+def test_the_names_of_reports_are_kept_with_the_answer(tmp_path):
+    """They stand above the answer in the file, and are no part of what is loaded."""
+    store = kept(tmp_path)
+    store.save("10.0.0.5", b"@mark answer\n", ("db01", "b\u00fc\nro"))
+    touch(store, "10.0.0.5", NOW)
+    assert store.load("10.0.0.5", NOW) == b"@mark answer\n"
+    with gzip.open(store.path("10.0.0.5")) as file:
+        assert names_and_answer(file.read()) == (("db01", "b\u00fc\nro"), b"@mark answer\n")
+
+
+@pytest.mark.parametrize(
+    "line", [b"names {}\n", b'names [""]\n', b"names [1]\n", b"names x\n", b""]
+)
+def test_names_that_are_none_are_left_out(line):
+    """A file of before, or one that somebody changed, is read by the host's own name."""
+    assert names_and_answer(line + b"@mark\nnames [1]\n") == ((), b"@mark\nnames [1]\n")

@@ -229,3 +229,34 @@ def test_any_bytes_raise_nothing_else(tmp_path_factory, content):
     except ForestallError:
         return
     assert found
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("", "name is empty"), (" ", "name is empty"), ("x" * 256, "256 characters")]
+)
+def test_a_name_that_is_none_is_a_line_of_its_own(tmp_path, name, why):
+    """The other hosts of the file are read; the problem does not repeat the name."""
+    sound = seed_like(hostname="db01")
+    lines = [dumps(sound), dumps(replace(sound, hostname=name)), dumps(sound)]
+    (tmp_path / "fleet.jsonl").write_text("\n".join(lines))
+    first, second, third = _read(tmp_path / "fleet.jsonl")
+    assert (first.name, third.name) == ("db01", "db01")
+    assert second.facts is None
+    assert second.name == "fleet.jsonl line 2"
+    assert why in second.problem
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
+def test_a_byte_order_mark_is_passed_over(tmp_path, before):
+    """As PowerShell and editors of Windows write it before the first line."""
+    (tmp_path / "a.json").write_bytes(before + dumps(seed_like()).encode())
+    (seen,) = _read(tmp_path / "a.json")
+    assert seen.facts == seed_like()
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    """Two documents glued into one are no host's facts."""
+    text = dumps(seed_like())
+    (tmp_path / "a.json").write_text(text[:-1] + ',"sysctls":{"vm.panic_on_oom":"0"}}')
+    with pytest.raises(InputError, match="'sysctls' stands twice"):
+        _read(tmp_path / "a.json")

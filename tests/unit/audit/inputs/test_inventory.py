@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forestall.audit.inputs.inventory import InventoryHost, hosts_of_inventory, read_inventory
+from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.errors import ForestallError
 
 INI = """\
@@ -78,7 +78,9 @@ def test_ini(tmp_path):
     assert found["wwwb.example"].destination == "deploy@wwwb.example"
     assert found["mail.example"].user == "post master"
     assert (found["10.0.0.9"].port, found["10.0.0.9"].groups) == (2200, ("ungrouped",))
-    assert "deploy@10.0.0.5:22" in hosts_of_inventory(str(tmp_path / "hosts.ini"))
+    assert "deploy@10.0.0.5:22" in [
+        one.destination for one in read_inventory(str(tmp_path / "hosts.ini"))
+    ]
 
 
 def test_yaml(tmp_path):
@@ -123,7 +125,6 @@ def test_a_folder_of_inventories(tmp_path):
     [
         ("h", "", "no host in"),
         ("h", "[db\nx y\n", "line 2: no NAME=VALUE"),
-        ("h", "db1 ansible_port=ssh\n", "not a port"),
         ("h", "db[1:9999999999]\n", "more than 1000000 hosts"),
         ("h", "db[05:1]\n", "of one length"),
         ("h", "db[9:1]\n", "ends before it begins"),
@@ -135,7 +136,7 @@ def test_a_folder_of_inventories(tmp_path):
         ("h.yml", "a: [", "line 2"),
         ("h.yml", "- a\n- b\n", "no groups at the top"),
         ("h.yml", "db: {hosts: [a]}", "no mapping"),
-        ("h.yml", "db: !!python/object/apply:os.system ['true']", "line 1"),
+        ("h.yml", "db: !!python/object/apply:os.system ['true']", "line 1: a tag"),
         ("h.yml", "db: 2024-13-45", "no YAML|no mapping"),
         ("h.yml", "{" * 5000, "no YAML|line 1"),
         ("h", b"\xff\xfe", "no text in UTF-8"),
@@ -272,3 +273,29 @@ def test_no_text_raises_anything_else(tmp_path_factory, name, text):
         assert _read(tmp_path_factory.getbasetemp(), text.encode("utf-8", "ignore"), name)
     except ForestallError as error:
         assert error.message  # noqa: PT017
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "ssh", "1" * 5000])
+def test_a_port_that_is_none_is_a_problem_of_its_host_alone(tmp_path, port):
+    """The other hosts of the inventory are read, and this one says why it cannot be."""
+    (tmp_path / "h").write_text(f"lonely ansible_port={port}\nother ansible_port=022\n")
+    lonely, other = read_inventory(str(tmp_path / "h"))
+    assert "not a port" in lonely.problem
+    assert len(lonely.problem) < 200
+    assert (other.port, other.problem) == (22, None)
+
+
+def test_a_vaulted_value_is_unknown_and_the_inventory_is_read(tmp_path):
+    """`!vault` hides one value; hosts, groups and the other values are there."""
+    (tmp_path / "h.yml").write_text(
+        "db:\n  hosts:\n    db01:\n      ansible_user: !vault |\n        $ANSIBLE_VAULT;1.1\n"
+        "        6162\n      ansible_host: 10.0.0.5\n"
+    )
+    (found,) = read_inventory(str(tmp_path / "h.yml"))
+    assert (found.name, found.user, found.address) == ("db01", None, "10.0.0.5")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    """As editors of Windows write it."""
+    (tmp_path / "h").write_bytes(b"\xef\xbb\xbfdb01\n")
+    assert [one.name for one in read_inventory(str(tmp_path / "h"))] == ["db01"]

@@ -228,3 +228,46 @@ def test_names_of_many_hosts_are_bounded_and_all_are_counted(monkeypatch):
     checked = ask("no host: psi", *(host(f"h{number}") for number in range(10)))
     assert checked.failing_count == 10
     assert len(checked.failing) == 3
+
+
+@pytest.mark.parametrize("text", ["any", "all", "no"])
+def test_no_quantifier_is_answered_about_nobody(text):
+    """Where no host is meant, nothing was checked, whichever way it is asked; nor by a count."""
+    for asked in (f"{text} host where role=db: psi", "count(host where role=db: psi) = 0"):
+        checked = ask(asked, host("web1"))
+        assert checked.answer is UNKNOWN
+        assert "nothing was checked" in checked.text
+    assert ask("any host where os_id = centos", host("web1")).answer is NO
+    assert ask("count(host where os_id = centos) = 0", host("web1")).answer is YES
+
+
+@pytest.mark.parametrize(
+    ("release", "text", "answer"),
+    [
+        ("3.10.0-1160.el7.x86_64", ">= 3.10.0-1160", YES),
+        ("3.10.0-1160.el7.x86_64", "> 3.10.0-1160", NO),
+        ("3.10.0-957.21.3.el7.x86_64", ">= 3.10.0-1160", NO),
+        ("3.10.0-1160.119.1.el7.x86_64", "> 3.10.0-1160.el7", YES),
+        ("4.18.0-553.el8_10.x86_64", ">= 3.10.0-1160", YES),
+        ("4.18.0-553.el8_10.x86_64+rt", ">= 4.18.0-100", UNKNOWN),
+        ("4.14.35-2047.el7uek.x86_64", ">= 3.10.0-1160", UNKNOWN),
+        ("6.8.0-31-generic", ">= 3.10.0-1160", UNKNOWN),
+        ("6.8.0-31-generic", "< 6.8.0-100-generic", YES),
+        ("6.8.0-31-generic", "< 6.8.0-100-aws", UNKNOWN),
+        ("6.8.0-31-generic", ">= 6.8", YES),
+        ("6.8.0-31-generic", "<= 6.8.0", YES),
+        ("6.10.3-arch1-2", "> 6.9", YES),
+        ("6.10.3-custom", ">= 6.10.3-custom", UNKNOWN),
+        ("none", ">= 6.8", UNKNOWN),
+        ("6.8.0-31-generic", "= 6.8.0-31-generic", YES),
+    ],
+)
+def test_kernel_releases_are_ordered_as_packages(release, text, answer):
+    """Within one maker and flavour; a bare version is everybody's, a bare build Red Hat's."""
+    assert ask(f"all host: kernel_release {text}", host(kernel_release=release)).answer is answer
+
+
+def test_a_kernel_of_another_maker_is_named():
+    """Why it is unknown: the release that was seen."""
+    checked = ask("all host: kernel_release > 5.0.0-1", host(kernel_release="6.8.0-31-generic"))
+    assert checked.unknown[0].text == "kernel_release is 6.8.0-31-generic, which cannot be compared"

@@ -148,3 +148,10 @@ def test_versions_are_numbers():
     assert version("8.0") == version("8")
     assert version("bookworm") is None
     assert version("٨") is None
+
+
+def test_what_is_no_kernel_is_no_bound_of_one():
+    """`>= newest` is refused where it stands, with what can be written."""
+    with pytest.raises(PredicateError, match="column 29: no kernel release") as caught:
+        parse("all host: kernel_release >= newest")
+    assert "3.10.0-1160" in caught.value.help

@@ -363,6 +363,15 @@ def test_the_textfile_is_read_by_prometheus():
     assert "\n- hosts: all" not in text
 
 
+def test_no_name_in_the_textfile_can_talk_to_a_terminal():
+    """What a terminal would obey is an escape in words, which the format takes for text."""
+    found = [Seen(name='evil\x1b[2J\r\n"\\', facts=seed_like(at=AT))]
+    text = told(Textfile, found)
+    assert text.replace("\n", "").isprintable()
+    assert 'host="evil\\\\x1b[2J\\\\r\\\\n\\"\\\\"' in text
+    assert list(text_string_to_metric_families(text))
+
+
 def test_a_host_that_was_read_twice_is_one_host_of_the_textfile():
     """node_exporter drops a file with two series of the same labels."""
     found = [Seen(name="db01", facts=seed_like(at=AT - age)) for age in (10, 20)]

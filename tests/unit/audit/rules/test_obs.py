@@ -42,7 +42,11 @@ def test_watched_by_all_four():
     [
         ({"scraped_at": AT - 2 * DAY}, Severity.HIGH, "no sample of it for 2 d"),
         ({"scraped_at": AT - DAY - 1}, Severity.HIGH, "no sample of it for 24 h"),
-        ({"scraped_at": None, "monitors": ()}, Severity.HIGH, "no exporter or agent runs"),
+        (
+            {"scraped_at": None, "monitors": ()},
+            Severity.HIGH,
+            "no exporter or agent that is known by name runs",
+        ),
         ({"memory_alerts": ()}, Severity.HIGH, "no alert watches its memory"),
         ({"psi": False}, Severity.LOW, "pressure (PSI) is switched off"),
         ({"psi": False, "kernel_release": EL8}, Severity.LOW, "pressure (PSI) is switched off"),
@@ -175,6 +179,6 @@ def test_the_incidents_host():
     found = judged(seed_host())
     assert (found.state, found.severity) == (FAIL, Severity.HIGH)
     assert found.text == (
-        "The next leak would not be seen: no exporter or agent runs on it, no alert watches its "
-        "memory, feed-sync.service never passed a leak test."
+        "The next leak would not be seen: no exporter or agent that is known by name runs on it, "
+        "no alert watches its memory, feed-sync.service never passed a leak test."
     )

@@ -291,3 +291,12 @@ def test_what_the_audit_asks_for_is_enough():
     """The remedies of these rules make them pass."""
     for rule in (oom001, oom002, oom003):
         assert judged(rule, repaired(seed_host())).state is PASS
+
+
+def test_a_database_in_java_is_said_not_to_be_known():
+    """Elasticsearch and its kin have java's name; the words say so, and what helps."""
+    found = judged(oom001, healthy(holders=(holder("java", 900, GIB, 700, 0, "es.service"),)))
+    assert found.state is NOT_APPLICABLE
+    assert "Elasticsearch" in found.text
+    assert "--role db=" in found.text
+    assert "java" not in judged(oom001, healthy()).text

@@ -336,7 +336,8 @@ def without(table, field):
         (file_of("rhel.json", CYCLES, on="2026-01-01"), "those in use of 2026-08-22"),
         (file_of("rhel.json", CYCLES, on="2027-01-01"), "still to come"),
         (file_of("x.json", {"affected": "x"}), "published and modified"),
-        (file_of("x.json", {**NEW, "id": "bad"}), "is no OSV advisory"),
+        (file_of("x.json", {**NEW, "id": "bad"}), "is no OSV advisory: 'bad' is not an advisory"),
+        (file_of("x.json", {"name": "x", "affected_release": []}), "data: bugzilla is missing"),
         (file_of("x.json", {"affected_release": [], "name": "CVE-2026-1234"}), "security data"),
         (
             file_of("x.json", red_hat_cve("CVE-2026-80003", "a fault", [])),
@@ -466,7 +467,7 @@ def test_half_an_archive(tmp_path):
 
 def test_what_is_no_file(tmp_path):
     """A device is not waited for."""
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="neither a file nor a pipe"):
         list(read("/dev/null", AT))
 
 
@@ -507,3 +508,30 @@ def test_a_server_that_drips_is_left_at_the_deadline(monkeypatch):
     with pytest.raises(TimeoutError):
         fetch._before_deadline(drip, "https://example")
     assert drip.pieces <= 2
+
+
+def test_an_end_that_moves_or_is_gone_is_told_by_itself():
+    """An answer without support ends takes one away, and one with another end moves it."""
+    cycles = [{"cycle": "9", "eol": "2099-01-01"}, {"cycle": "7", "eol": "2024-06-30"}]
+    found = refresh(file_of("rhel.json", cycles))
+    assert "the end of rhel 9 moves from 2032-05-31 to 2099-01-01" in found.doubts
+    assert "the extended end of rhel 9, 2036-05-31, is no longer told" in found.doubts
+    assert not any(line.startswith("the end of rhel 7") for line in found.doubts)
+    dropped = refresh(file_of("rhel.json", cycles), force=True)
+    assert "rhel 8 is no longer told" in dropped.doubts
+    assert "rhel 8 is no longer told" not in found.doubts
+
+
+def test_the_day_of_a_file_is_called_so():
+    """A copy of last year has today's day; what was fetched or dated by a person has its own."""
+    (said,) = refresh(file_of("rhel.json", CYCLES)).doubts[-1:]
+    assert said.startswith("rhel: taken as of 2026-09-01, the day on which the file was last")
+    fetched = dataclasses.replace(file_of("rhel.json", CYCLES), fetched=True)
+    for found in (refresh(fetched), refresh(file_of("rhel.json", CYCLES), as_of="2026-09-01")):
+        assert not any("taken as of" in line for line in found.doubts)
+
+
+def test_a_day_that_no_calendar_has_is_said_in_words():
+    """No message of Python's own."""
+    with pytest.raises(InputError, match="2024-13-45 is no day of the calendar"):
+        refresh(file_of("rhel.json", [{"cycle": "7", "eol": "2024-13-45"}]))

@@ -9,6 +9,12 @@ from forestall.audit.rule import Judgement, not_applicable, unknown
 from forestall.model.facts import HolderFacts
 from forestall.model.finding import FindingState, Severity
 
+JAVA = "java"
+NONE_BUT_JAVA = not_applicable(
+    "No database here that is known by its name; one that runs as java (Elasticsearch, OpenSearch, "
+    "Cassandra, Kafka) is not: --role db=HOST says that there is one."
+)
+
 Judge = Callable[[Posture], Judgement]
 
 
@@ -35,6 +41,8 @@ def no_database(host: Posture) -> Judgement | None:
         return unknown(
             f"Whether a database runs here is unknown: {why}.", remedy="give the host its roles"
         )
+    if any(one.process.name == JAVA for one in host.facts.holders):
+        return NONE_BUT_JAVA
     return not_applicable("No database here.")
 
 
