@@ -9,10 +9,10 @@ set a tenth of its memory aside.
 """
 
 from forestall.audit.baselines import KDUMP_OFF, THIRD_WAY
+from forestall.audit.headroom import ROUNDING
 from forestall.audit.kernels import EL_SYSTEMS
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.swap import ROUNDING
 from forestall.audit.systems import system_of
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import GIB

@@ -268,7 +268,10 @@ def test_no_swap_is_not_full_swap():
         (0, ("forestall",), FAIL),
         (0, None, UNKNOWN),
         (0, ("earlyoom",), PASS),
-        (0, ("systemd-oomd",), PASS),
+        (0, ("systemd-oomd",), UNKNOWN),
+        (0, ("systemd-oomd", "nohang"), PASS),
+        (64 * MIB, (), FAIL),
+        (64 * MIB, ("earlyoom",), PASS),
         (GIB, (), PASS),
         (None, (), UNKNOWN),
     ],
@@ -277,6 +280,64 @@ def test_nothing_before_the_kernel(swap_total, guards, expected):
     """Found only where there is neither; forestall observes by default and is not counted."""
     facts = memory(healthy(guards=guards, kubernetes=False), swap_total_bytes=swap_total)
     assert state(NOTHING, facts) is expected
+
+
+def test_zram_alone_delays_the_end_only_a_little():
+    """It is memory itself: a finding without a guard, and unknown where no kind was read."""
+    zram = memory(healthy(swaps=(ZRAM,), guards=(), kubernetes=False), swap_total_bytes=4 * GIB)
+    told = found(NOTHING, zram)
+    assert (told.state, told.severity) == (FAIL, Severity.MEDIUM)
+    assert "kept in memory itself" in told.text
+    assert state(NOTHING, replace(zram, guards=("earlyoom",))) is PASS
+    assert state(NOTHING, replace(zram, swaps=None)) is UNKNOWN
+    beside = replace(zram, swaps=(ZRAM, DISK))
+    assert state(NOTHING, memory(beside, swap_total_bytes=20 * GIB)) is PASS
+
+
+def test_a_guard_may_hide_among_hidden_processes():
+    """Below hidepid none is seen, and one may be there, as look says too."""
+    bare = healthy(guards=(), kubernetes=False, hidden_processes=True)
+    assert state(NOTHING, memory(bare, swap_total_bytes=0)) is UNKNOWN
+
+
+def test_how_long_zram_lasts_is_unknown():
+    """1 GiB at 2 GiB an hour ends before anybody acts, unless zram compresses well."""
+    zram = SwapDevice(name="/dev/zram0", kind="zram", size_bytes=16 * GIB, used_bytes=0)
+    grows = healthy(
+        swaps=(zram,),
+        anonymous_growth_bytes_per_second=2 * GIB / 3600,
+        growth_window_seconds=7200.0,
+    )
+    facts = memory(grows, mem_available_bytes=GIB)
+    assert state(RUNWAY, facts) is UNKNOWN
+    assert state(RUNWAY, replace(facts, swaps=None)) is UNKNOWN
+    assert state(RUNWAY, memory(facts, mem_available_bytes=2 * GIB)) is PASS
+    faster = replace(facts, anonymous_growth_bytes_per_second=10 * GIB / 3600)
+    assert state(RUNWAY, faster) is FAIL
+
+
+@pytest.mark.parametrize(
+    ("swaps", "total", "free", "expected"),
+    [
+        ((("zram", 16, 1),), 16, 15, NOT_APPLICABLE),
+        ((("zram", 16, 15),), 16, 1, FAIL),
+        ((("zram", 16, 1), ("partition", 4, 4)), 20, 15, FAIL),
+        ((("zram", 16, 15), ("partition", 4, 0)), 20, 5, PASS),
+    ],
+)
+def test_free_zram_is_no_slack(swaps, total, free, expected):
+    """Beside it the disks' swap counts alone; a full zram is full."""
+    devices = tuple(
+        SwapDevice(name=f"/dev/{kind}", kind=kind, size_bytes=size * GIB, used_bytes=used * GIB)
+        for kind, size, used in swaps
+    )
+    facts = memory(
+        healthy(swaps=devices),
+        swap_total_bytes=total * GIB,
+        swap_free_bytes=free * GIB,
+        mem_available_bytes=GIB,
+    )
+    assert state(FULL, facts) is expected
 
 
 def test_a_kubelet_is_a_guard():
