@@ -20,34 +20,39 @@ PANIC_ON_OOPS = "panic-on-oops"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """One family of hardening profiles and which of the orders it gives."""
+    """One family of hardening profiles and which of the orders it gives.
 
-    id: str
+    `words` are parts of its profiles' names, in lower case.
+    """
+
+    words: tuple[str, ...]
     name: str
     orders: frozenset[str]
 
 
 BASELINES = (
     Baseline(
-        id="stig",
+        words=("stig", "disa"),
         name="DISA STIG",
         orders=frozenset((KDUMP_OFF, CORES_NOT_STORED, USER_CORES_OFF)),
     ),
     Baseline(
-        id="ospp",
+        words=("ospp",),
         name="OSPP",
         orders=frozenset((KDUMP_OFF, CORES_NOT_STORED, USER_CORES_OFF)),
     ),
-    Baseline(id="hipaa", name="HIPAA", orders=frozenset((KDUMP_OFF,))),
-    Baseline(id="cis", name="CIS Benchmark", orders=frozenset((CORES_NOT_STORED, USER_CORES_OFF))),
-    Baseline(id="anssi", name="ANSSI BP-028", orders=frozenset((PANIC_ON_OOPS,))),
+    Baseline(words=("hipaa",), name="HIPAA", orders=frozenset((KDUMP_OFF,))),
+    Baseline(
+        words=("cis",), name="CIS Benchmark", orders=frozenset((CORES_NOT_STORED, USER_CORES_OFF))
+    ),
+    Baseline(
+        words=("anssi", "bp028", "bp-028"), name="ANSSI BP-028", orders=frozenset((PANIC_ON_OOPS,))
+    ),
 )
 """From the profiles and control files of ComplianceAsCode (2026-08); single products differ.
 
 panic_on_oops is ANSSI's R9 from level intermediary on; OSPP for RHEL 8 and 9 does not order it.
 """
-
-ALIASES = {"disa": "stig", "bp028": "anssi", "bp-028": "anssi"}
 
 THIRD_WAY = (
     "do not arm it against the baseline: ask its authority for an exception with a reason, an "
@@ -64,14 +69,5 @@ def named(text: str | None) -> Baseline | None:
 
     Scanners write `xccdf_org.ssgproject.content_profile_stig_gui`, people `DISA STIG`.
     """
-    if not text:
-        return None
-    lowered = text.lower()
-    for baseline in BASELINES:
-        if baseline.id in lowered:
-            return baseline
-    return next((_by_id(one) for alias, one in ALIASES.items() if alias in lowered), None)
-
-
-def _by_id(wanted: str) -> Baseline:
-    return next(one for one in BASELINES if one.id == wanted)
+    lowered = (text or "").lower()
+    return next((one for one in BASELINES if any(word in lowered for word in one.words)), None)

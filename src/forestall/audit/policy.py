@@ -7,10 +7,10 @@ is found without a word. docs/reference/audit.md describes the file.
 import fnmatch
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
@@ -21,6 +21,7 @@ from forestall.units import DAY, parse_duration
 FILE_LIMIT_BYTES = 4 * 1024**2
 LIST_LIMIT = 10_000
 KNOWN = {rule.id for rule in RULES}
+Read = TypeVar("Read")
 ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -76,13 +77,8 @@ class Policy:
                 terms = replace(terms, roles=(terms.roles or frozenset()) | one.roles)
             changed = {
                 name: value
-                for name in (
-                    "baseline",
-                    "extended_support_until",
-                    "time_to_act_seconds",
-                    "uptime_limit_days",
-                )
-                if (value := getattr(one, name)) is not None
+                for name, _ in READ_TERMS.values()
+                if name != "roles" and (value := getattr(one, name)) is not None
             }
             terms = replace(terms, **changed)
         return terms
@@ -132,22 +128,17 @@ class _WrongError(Exception):
 
 def parse_policy(data: Mapping[str, Any], at: float) -> Policy:
     """The policy that a TOML document says."""
-    known = {"time_to_act", "uptime_limit_days", "roles", "host", "waiver", "rules"}
-    _only(data, known, "")
-    terms = Terms(at=at)
-    if "time_to_act" in data:
-        terms = replace(terms, time_to_act_seconds=_duration(data["time_to_act"]))
-    if "uptime_limit_days" in data:
-        terms = replace(terms, uptime_limit_days=_number(data["uptime_limit_days"]))
+    _only(data, ("time_to_act", "uptime_limit_days", "roles", "host", "waiver", "rules"))
+    terms = replace(Terms(at=at), **_said(data, ("time_to_act", "uptime_limit_days")))
     hosts = [
         HostTerms(match=pattern, roles=frozenset((_role(role),)))
         for role, patterns in _table(data, "roles").items()
         for pattern in _texts(patterns, f"roles.{role}")
     ]
-    hosts += [_host(one, i) for i, one in enumerate(_list(data, "host"))]
+    hosts += _each(data, "host", _host)
     rules = _table(data, "rules")
-    _only(rules, {"skip", "optional"}, "")
-    waivers = [_waiver(one, i, at) for i, one in enumerate(_list(data, "waiver"))]
+    _only(rules, ("skip", "optional"))
+    waivers = _each(data, "waiver", lambda one: _waiver(one, at))
     return Policy(
         hosts=tuple(hosts),
         waivers=Waivers(tuple(waivers)),
@@ -167,72 +158,60 @@ def role_of(option: str) -> HostTerms:
     return HostTerms(match=pattern, roles=frozenset((role,)))
 
 
-def _host(one: Any, index: int) -> HostTerms:
-    if not isinstance(one, dict):
-        raise _WrongError("host has to be a list of tables, [[host]]")
-    known = {
-        "match",
-        "roles",
-        "baseline",
-        "extended_support_until",
-        "time_to_act",
-        "uptime_limit_days",
-    }
-    try:
-        _only(one, known, "")
-        if "match" not in one:
-            raise _WrongError("no `match`", advice='add for example match = "db*"')
-        roles = one.get("roles")
-        until = one.get("extended_support_until")
-        return HostTerms(
-            match=_text(one["match"], "match"),
-            roles=None if roles is None else frozenset(map(_role, _texts(roles, "roles"))),
-            baseline=_text(one["baseline"], "baseline").lower() if "baseline" in one else None,
-            extended_support_until=None if until is None else _end_of(until),
-            time_to_act_seconds=_duration(one["time_to_act"]) if "time_to_act" in one else None,
-            uptime_limit_days=(
-                _number(one["uptime_limit_days"]) if "uptime_limit_days" in one else None
-            ),
+def _each(data: Mapping[str, Any], table: str, read: Callable[[Any], Read]) -> list[Read]:
+    """What is read of each table [[`table`]]; an error says which of them is wrong."""
+    found = []
+    for index, one in enumerate(_list(data, table)):
+        if not isinstance(one, dict):
+            raise _WrongError(f"{table} has to be a list of tables, [[{table}]]")
+        try:
+            found.append(read(one))
+        except _WrongError as wrong:
+            raise _WrongError(wrong.said, table, index, wrong.advice) from None
+    return found
+
+
+def _host(one: Mapping[str, Any]) -> HostTerms:
+    """What one [[host]] says; a key that is not there says nothing."""
+    _only(one, ("match", *READ_TERMS))
+    if "match" not in one:
+        raise _WrongError("no `match`", advice='add for example match = "db*"')
+    return HostTerms(match=_text(one["match"], "match"), **_said(one, READ_TERMS))
+
+
+def _said(data: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """The fields of HostTerms, or Terms, that those of `keys` say which are there."""
+    return {READ_TERMS[key][0]: READ_TERMS[key][1](data[key]) for key in keys if key in data}
+
+
+def _waiver(one: Mapping[str, Any], at: float) -> Waiver:
+    keys = ("host", "rule", "owner", "reason", "expires")
+    _only(one, keys)
+    missing = [key for key in keys if key not in one]
+    if missing:
+        raise _WrongError(
+            f"no `{missing[0]}`", advice="a waiver needs host, rule, owner, reason and expires"
         )
-    except _WrongError as wrong:
-        raise _WrongError(wrong.said, "host", index, wrong.advice) from None
-
-
-def _waiver(one: Any, index: int, at: float) -> Waiver:
-    if not isinstance(one, dict):
-        raise _WrongError("waiver has to be a list of tables, [[waiver]]")
-    try:
-        _only(one, {"host", "rule", "owner", "reason", "expires"}, "")
-        missing = [key for key in ("host", "rule", "owner", "reason", "expires") if key not in one]
-        if missing:
-            raise _WrongError(
-                f"no `{missing[0]}`", advice="a waiver needs host, rule, owner, reason and expires"
-            )
-        expires = _day(one["expires"])
-        if too_long(expires, at):
-            raise _WrongError(
-                f"expires {expires:%Y-%m-%d} is more than {LONGEST_DAYS} days away",
-                advice="what lasts longer is no exception: skip the rule, or set a nearer day",
-            )
-        return Waiver(
-            host=_text(one["host"], "host"),
-            rule=_rule(_text(one["rule"], "rule")),
-            owner=_text(one["owner"], "owner"),
-            reason=_text(one["reason"], "reason"),
-            expires=expires,
+    expires = _day(one["expires"])
+    if too_long(expires, at):
+        raise _WrongError(
+            f"expires {expires:%Y-%m-%d} is more than {LONGEST_DAYS} days away",
+            advice="what lasts longer is no exception: skip the rule, or set a nearer day",
         )
-    except _WrongError as wrong:
-        raise _WrongError(wrong.said, "waiver", index, wrong.advice) from None
+    return Waiver(
+        host=_text(one["host"], "host"),
+        rule=_rule(_text(one["rule"], "rule")),
+        owner=_text(one["owner"], "owner"),
+        reason=_text(one["reason"], "reason"),
+        expires=expires,
+    )
 
 
-def _only(data: Mapping[str, Any], known: set[str], where: str) -> None:
+def _only(data: Mapping[str, Any], known: Iterable[str]) -> None:
     for key in data:
         if key not in known:
-            raise _WrongError(f"{where}unknown key `{key}`", advice=f"known: {_named(known)}")
-
-
-def _named(known: Iterable[str]) -> str:
-    return ", ".join(sorted(known))
+            advice = f"known: {', '.join(sorted(known))}"
+            raise _WrongError(f"unknown key `{key}`", advice=advice)
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -301,3 +280,13 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise _WrongError(f"not a positive number: {value!r}")
     return float(value)
+
+
+READ_TERMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "roles": ("roles", lambda value: frozenset(map(_role, _texts(value, "roles")))),
+    "baseline": ("baseline", lambda value: _text(value, "baseline").lower()),
+    "extended_support_until": ("extended_support_until", _end_of),
+    "time_to_act": ("time_to_act_seconds", _duration),
+    "uptime_limit_days": ("uptime_limit_days", _number),
+}
+"""Keys of a [[host]]: the field of HostTerms, and how it is read."""

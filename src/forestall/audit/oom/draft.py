@@ -4,6 +4,7 @@ The kernel prints pages in one place and kB in another; both are kept until the 
 """
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from forestall.audit.oom.nouns import (
     Cache,
@@ -18,13 +19,12 @@ from forestall.audit.oom.nouns import (
     Zone,
 )
 from forestall.audit.oom.prefix import Said
+from forestall.units import KIB
 
-KIB = 1024
 TASKS_MAX = 65_536
 ZONES_MAX = 4_096
 CACHES_MAX = 1_024
 KILLS_MAX = 1_024
-STACK_MAX = 40
 STATS_MAX = 256
 PAGE_SIZES = (4 * KIB, 16 * KIB, 64 * KIB)
 # page_counter's "no limit" is the largest count of pages, printed in kB: some 8 EiB.
@@ -32,6 +32,14 @@ UNLIMITED_KIB = 1 << 52
 
 # A row without its header still has these; what stands between them differs by kernel.
 COLUMNS_ALWAYS = ("uid", "tgid", "total_vm", "rss")
+
+
+class Section(Enum):
+    """The part of the report whose rows come now: statistics of a cgroup, or slab caches."""
+
+    NONE = auto()
+    STATS = auto()
+    SLAB = auto()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,13 +69,11 @@ class Draft:
     pool_path: str | None = None
     gauges: dict[str, Gauge] = field(default_factory=dict)
     stats: dict[str, int] = field(default_factory=dict)
-    in_stats: bool = False
-    in_slab: bool = False
+    section: Section = Section.NONE
     caches: list[Cache] = field(default_factory=list)
     columns: tuple[str, ...] | None = None
     tasks: list[RawTask] = field(default_factory=list)
     tasks_short: int = 0
-    stack: list[str] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     chosen: Kill | None = None
     group: bool = False
@@ -99,7 +105,6 @@ class Draft:
             tasks=tuple(_task(raw, page) for raw in self.tasks),
             tasks_header=self.columns is not None,
             tasks_short=self.tasks_short,
-            stack=tuple(self.stack),
             kills=tuple(self.kills),
             chosen=self.chosen,
             panic=self.panic,

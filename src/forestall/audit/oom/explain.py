@@ -21,7 +21,6 @@ from forestall.units import format_bytes
 TASKS_KEPT = 50
 ZONES_KEPT = 64
 CACHES_KEPT = 10
-UNKILLABLE = -1000
 
 
 def explain(event: Event, number: int) -> Account:
@@ -48,7 +47,7 @@ def explain(event: Event, number: int) -> Account:
         order=event.order,
         gfp=event.gfp_names or (None if event.gfp_mask is None else hex(event.gfp_mask)),
         page_bytes=event.page_bytes,
-        cgroup=_cgroup(event),
+        cgroup=event.cgroup,
         whole_bytes=counted.whole_bytes,
         swap_total_bytes=event.swap_total_bytes,
         swap_free_bytes=event.swap_free_bytes,
@@ -66,10 +65,6 @@ def explain(event: Event, number: int) -> Account:
         unknown=tuple(_unknown(event, counted, culprits)),
         next_steps=tuple(next_steps(event, out, culprits, ending)),
     )
-
-
-def _cgroup(event: Event) -> str | None:
-    return event.limit_cgroup or (event.pool.path if event.pool else None)
 
 
 def _largest_first(task: Task) -> tuple[int, int]:
@@ -199,7 +194,7 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         return "Memory was not used up but fragmented: no adjacent pages as many as were asked for."
     where = {
         Shortage.ZONE: out.what.removesuffix(", while the host has memory left"),
-        Shortage.CGROUP: f"cgroup {_cgroup(event) or '(unnamed)'}",
+        Shortage.CGROUP: f"cgroup {event.cgroup or '(unnamed)'}",
         Shortage.NODES: out.what.removeprefix("the memory of "),
     }.get(out.shortage, "the host")
     if event.kind is Kind.KILL_LINE:
@@ -322,7 +317,7 @@ def _unknown_cgroup(event: Event, counted: Tally) -> list[str]:
     text = []
     if not counted.complete:
         text.append("What of the cgroup's memory is page cache, tmpfs or the kernel's.")
-    if _cgroup(event) is None:
+    if event.cgroup is None:
         text.append("Which cgroup it was.")
     if event.tasks:
         text.append(

@@ -104,7 +104,6 @@ class Gauge:
 
     usage_bytes: int
     limit_bytes: int | None
-    failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +165,6 @@ class Event:
     gfp_mask: int | None = None
     gfp_names: str | None = None
     order: int | None = None
-    invoker_adjust: int | None = None
     kernel: str | None = None
     page_bytes: int = 4096
     page_known: bool = False
@@ -180,7 +178,6 @@ class Event:
     zones: tuple[Zone, ...] = ()
     kernel_stack_bytes: int | None = None
     huge_pages: tuple[HugePages, ...] = ()
-    page_cache_pages: int | None = None
     swap_total_bytes: int | None = None
     swap_free_bytes: int | None = None
     ram_pages: int | None = None
@@ -191,7 +188,6 @@ class Event:
     tasks_header: bool = False
     tasks_short: int = 0
     tasks_whole: bool = False
-    stack: tuple[str, ...] = ()
     kills: tuple[Kill, ...] = ()
     chosen: Kill | None = None
     kills_who_asks: bool = False
@@ -207,6 +203,11 @@ class Event:
         if self.swap_total_bytes is None or self.swap_free_bytes is None:
             return None
         return max(0, self.swap_total_bytes - self.swap_free_bytes)
+
+    @property
+    def cgroup(self) -> str | None:
+        """The cgroup whose limit was reached, where the log names it."""
+        return self.limit_cgroup or (self.pool.path if self.pool else None)
 
     @property
     def in_cgroup(self) -> bool:

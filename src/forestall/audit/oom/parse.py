@@ -107,7 +107,7 @@ class Parser:
                 draft.kernel = self._kernel
                 take(draft, said)
                 return draft
-        elif self._draft is None and text.startswith(words.NOTHING):
+        elif self._draft is None and words.NOTHING.match(text):
             draft = Draft(kind=Kind.KILL_LINE, first=said, last_line=said.number)
             draft.facts["nothing_killable"] = True
             draft.kernel = self._kernel
@@ -127,10 +127,9 @@ class Parser:
         if gfp is not None:
             facts["gfp_mask"] = int(gfp[1], 16)
             facts["gfp_names"] = gfp[2]
-        for name, pattern in (("order", words.ORDER), ("invoker_adjust", words.ADJUST)):
-            value = pattern.search(rest)
-            if value is not None:
-                facts[name] = int(value[1])
+        order = words.ORDER.search(rest)
+        if order is not None:
+            facts["order"] = int(order[1])
         nodemask = words.NODEMASK.search(rest)
         if nodemask is not None and nodemask[1] != "(null)":
             facts["nodemask"] = nodemask[1].strip(",")

@@ -66,7 +66,7 @@ def ran_out(event: Event) -> RanOut:
 
 def _cgroup(event: Event) -> RanOut:
     pool = event.pool
-    path = event.limit_cgroup or (pool.path if pool else None)
+    path = event.cgroup
     name = f"cgroup {path}" if path else "a cgroup that the log does not name"
     gauges = dict(pool.gauges) if pool else {}
     reached = [kind for kind in ("memory", "memory+swap", "kmem") if _full(gauges.get(kind))]

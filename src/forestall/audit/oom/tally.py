@@ -83,7 +83,6 @@ class Tally:
     parts: tuple[Part, ...]
     holders: tuple[Holder, ...]
     complete: bool
-    shared_twice_bytes: int | None = None
 
     @property
     def blamed(self) -> tuple[Holder, ...]:
@@ -210,7 +209,7 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
     ]
     used = parts["huge pages"] - _idle_huge(event)
     holders.append(_kernel(HolderKind.HUGE_PAGES_USED, "huge pages in use", used))
-    return _result(whole, parts, holders, tasks, complete=True, anonymous=sized.anonymous)
+    return _result(whole, parts, holders, complete=True)
 
 
 def _idle_huge(event: Event) -> int:
@@ -227,7 +226,7 @@ def _of_tasks(event: Event, tasks: tuple[Task, ...], whole: int | None) -> Tally
     mapped = event.counts.get("mapped")
     shared = None if mapped is None else mapped * event.page_bytes
     holders = _processes(tasks, _Sized(shared_max=shared))
-    return _result(whole, {}, holders, tasks, complete=False)
+    return _result(whole, {}, holders, complete=False)
 
 
 def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
@@ -256,7 +255,7 @@ def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
     if "swap" in pool.gauges:
         swapped = pool.gauges["swap"].usage_bytes
     whole = gauge.usage_bytes + swapped
-    return _result(whole, parts, holders, tasks, complete=True, anonymous=sized.anonymous)
+    return _result(whole, parts, holders, complete=True)
 
 
 def hierarchical(stats: Mapping[str, int]) -> Mapping[str, int]:
@@ -371,13 +370,7 @@ def _kernel(kind: HolderKind, name: str, size: int) -> Holder:
 
 
 def _result(
-    whole: int | None,
-    parts: dict[str, int],
-    holders: list[Holder],
-    tasks: tuple[Task, ...],
-    *,
-    complete: bool,
-    anonymous: int | None = None,
+    whole: int | None, parts: dict[str, int], holders: list[Holder], *, complete: bool
 ) -> Tally:
     ranked = sorted(holders, key=lambda one: (-one.bytes, one.name))
     if whole:
@@ -391,13 +384,9 @@ def _result(
             )
             for one in ranked
         ]
-    twice = None
-    if anonymous is not None:
-        twice = max(0, sum(task.rss_bytes for task in tasks) - anonymous)
     return Tally(
         whole_bytes=whole,
         parts=tuple(Part(name=name, bytes=size) for name, size in parts.items() if size > 0),
         holders=tuple(one for one in ranked if one.bytes > 0)[:HOLDERS_MAX],
         complete=complete,
-        shared_twice_bytes=twice,
     )

@@ -99,8 +99,7 @@ def with_memory(event: Event, found: dict[str, Json]) -> Event:
     stacks = counts.pop("kernel_stack_kib", 0) * KIB
     tasks = tuple(_task(row, page) for row in found["tasks"] if row["pid"] != 1)
     if event.in_cgroup:
-        limit = event.limit_cgroup or (event.pool.path if event.pool else None) or "/"
-        tasks = tuple(task for task in tasks if _is_below(task.cgroup, limit))
+        tasks = tuple(task for task in tasks if _is_below(task.cgroup, event.cgroup or "/"))
     huge = tuple(
         HugePages(node=None, size_bytes=row["size_bytes"], total=row["total"], free=row["free"])
         for row in found["huge_pages"]

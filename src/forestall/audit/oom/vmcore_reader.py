@@ -12,7 +12,6 @@ from typing import Any
 
 TASKS_MAX = 65_536
 CACHES_MAX = 2_048
-STACK_MAX = 20
 LOG_CHARS_MAX = 8 * 1024 * 1024
 
 # Names of the counters in a report, and of the kernel's enums, newest first.
@@ -56,7 +55,7 @@ def read_core(core: str, vmlinux: str | None) -> dict[str, Any]:
         "caches": _caches(program),
         "huge_pages": _huge_pages(program),
         **_swap(program),
-        **_panicked(program),
+        "panicked_in": _panicked_in(program),
     }
 
 
@@ -88,7 +87,7 @@ def _counts(program: Any) -> dict[str, int]:
 
 
 def _tasks(program: Any) -> list[dict[str, Any]]:
-    from drgn.helpers.linux.mm import cmdline, task_rss, task_vsize
+    from drgn.helpers.linux.mm import task_rss, task_vsize
     from drgn.helpers.linux.pid import for_each_task
 
     found: list[dict[str, Any]] = []
@@ -98,7 +97,7 @@ def _tasks(program: Any) -> list[dict[str, Any]]:
         if not task.mm or int(task.pid) != int(task.tgid):
             continue
         rss = task_rss(task)
-        row: dict[str, Any] = {
+        row = {
             "pid": int(task.pid),
             "name": task.comm.string_().decode("utf-8", "replace"),
             "uid": int(task.cred.uid.val),
@@ -111,8 +110,6 @@ def _tasks(program: Any) -> list[dict[str, Any]]:
             "oom_score_adj": int(task.signal.oom_score_adj),
             "cgroup": _cgroup(program, task),
         }
-        with contextlib.suppress(Exception):
-            row["command"] = b" ".join(cmdline(task) or [])[:200].decode("utf-8", "replace")
         found.append(row)
     return found
 
@@ -194,16 +191,13 @@ def _swap(program: Any) -> dict[str, int | None]:
         return {"swap_total_bytes": None, "swap_free_bytes": None}
 
 
-def _panicked(program: Any) -> dict[str, Any]:
-    """Whose context the kernel panicked in, and by which calls; None and none in a live kernel."""
+def _panicked_in(program: Any) -> str | None:
+    """Whose context the kernel panicked in; None in a live kernel."""
     from drgn.helpers.linux.panic import panic_task
 
-    found: dict[str, Any] = {"panicked_in": None, "panic_stack": []}
     with contextlib.suppress(Exception):
-        task = panic_task(program)
-        found["panicked_in"] = task.comm.string_().decode("utf-8", "replace")
-        found["panic_stack"] = [frame.name for frame in program.stack_trace(task)][:STACK_MAX]
-    return found
+        return str(panic_task(program).comm.string_().decode("utf-8", "replace"))
+    return None
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
 REFUSED = re.compile(NAME + r": page allocation failure(?P<rest>[:.].*|$)")
 GFP = re.compile(r"(?:gfp_mask=|mode:)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\)?)?")
 ORDER = re.compile(r"order[=:](-?\d{1,3})")
-ADJUST = re.compile(r"oom_score_adj=(-?\d{1,5})")
 NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,\-]{1,200})")
 CPUSET = re.compile(NAME + r" cpuset=(?P<cpuset>\S{1,4096}) mems_allowed=(?P<mems>[\d,\-]{0,200})")
 CPUSET_IN = re.compile(r"cpuset=(?P<cpuset>[^,\s]{1,4096}),mems_allowed=(?P<mems>[\d,\-]{0,200})")
@@ -38,26 +37,22 @@ WHERE = re.compile(
 )
 BOOT = re.compile(r"Linux version (?P<release>\S{1,100})")
 FRAME = re.compile(
-    r"(?P<doubt>\? )?(?:\[<[0-9a-fA-F]*>\]\s+)?(?P<doubt2>\? )?"
+    r"(?:\? )?(?:\[<[0-9a-fA-F]*>\]\s+)?(?:\? )?"
     r"(?P<what>[A-Za-z_][\w.]{1,120})\+0x[0-9a-f]+/0x[0-9a-f]+"
 )
 
 COUNTER = re.compile(r"([a-z_]{3,40}(?:\((?:anon|file)\))?):(\d{1,18})(?=\s|$)")
-COUNTS_OPEN = (
-    "active_anon:", "active_file:", "unevictable:", "slab_reclaimable:", "mapped:", "free:",
-    "sec_pagetables:", "kernel_misc_reclaimable:", "anon_thp:", "shmem:", "bounce:",
-)  # fmt: skip
-NODE = re.compile(r"Node (?P<node>\d{1,5}) active_anon:\d+kB")
-ZONE = re.compile(
-    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device) "
-    r"free:(?P<free>\d{1,18})kB\b"
+COUNTS_TITLE = re.compile(r"Mem-Info:")
+COUNTS = re.compile(
+    r"(?:active_anon|active_file|unevictable|slab_reclaimable|mapped|free|sec_pagetables|"
+    r"kernel_misc_reclaimable|anon_thp|shmem|bounce):"
 )
+NODE = re.compile(r"Node (?P<node>\d{1,5}) active_anon:\d+kB")
+_ZONE = r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device)"
+ZONE = re.compile(_ZONE + r" free:\d{1,18}kB\b")
 KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})kB")
 RESERVE = re.compile(r"lowmem_reserve\[\]:(?P<pages>(?: \d{1,18}){1,16})")
-BUDDY = re.compile(
-    r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device): "
-    r"(?P<rest>\d+\*.*)"
-)
+BUDDY = re.compile(_ZONE + r": (?P<rest>\d+\*.*)")
 BLOCK = re.compile(r"(\d{1,12})\*(\d{1,9})kB(?: \(([A-Z]{1,8})\))?")
 HUGE = re.compile(
     r"(?:Node (?P<node>\d{1,5}) )?hugepages_total=(?P<total>\d{1,12}) "
@@ -68,7 +63,8 @@ PAGES = re.compile(
     r"(?P<pages>\d{1,15}) (?:total )?(?P<what>pages RAM|pagecache pages|pages reserved|"
     r"pages in swap cache|reserved pages)$"
 )
-SLAB_OPEN = "Unreclaimable slab info:"
+SLAB_OPEN = re.compile(r"Unreclaimable slab info:")
+SLAB_TITLE = re.compile(r"Name ")
 SLAB = re.compile(r"(?P<name>\S{1,100})\s+(?P<used>\d{1,15})KB\s+(?P<total>\d{1,15})KB$")
 
 TASK_IN = re.compile(
@@ -76,14 +72,18 @@ TASK_IN = re.compile(
 )
 GAUGE = re.compile(
     r"(?P<what>memory|memory\+swap|kmem|swap): usage (?P<usage>\d{1,18})kB, "
-    r"limit (?P<limit>\d{1,18})kB(?:, failcnt (?P<failures>\d{1,18}))?"
+    r"limit (?P<limit>\d{1,18})kB"
 )
 STATS = re.compile(r"Memory cgroup stats(?: for (?P<path>.{0,4096}?))?:(?P<rest>\s.*|$)")
 STAT_OLD = re.compile(r"([a-z_]{3,40}):(\d{1,18})KB")
 STAT_NEW = re.compile(r"(?P<name>[a-z_0-9]{3,60}) (?P<value>\d{1,20})$")
 
+TASKS_OPEN = re.compile(r"Tasks state \(memory")
 HEADER = re.compile(r"\[\s*pid\s*\]\s+(?P<columns>uid\s.*)$")
 TASK = re.compile(r"\[\s*(?P<pid>\d{1,10})\]\s+(?P<rest>-?\d{1,10}\s.*)$")
+TASK_WITHOUT_HEADER = re.compile(
+    r"\[\s*(?P<pid>\d{1,10})\]\s+(?P<values>(?:-?\d{1,18}\s+){6,})(?P<name>\S.*)$"
+)
 
 OOM_KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>[A-Z_]{1,32})(?P<rest>.*)")
 OOM_KILL_REST = re.compile(
@@ -110,10 +110,8 @@ REAPED = re.compile(
     r"\((?P<name>.{0,64})\)"
 )
 GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
-NOTHING = "Out of memory and no killable processes"
-BY_HAND = re.compile(
-    r"sys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution|SysRq : Manual OOM execution"
-)
+NOTHING = re.compile(r"Out of memory and no killable processes")
+BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution")
 PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<why>.*)$")
 HUNG = re.compile(
     r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"

@@ -7,6 +7,7 @@ has. A service with nothing else is unlimited, whatever its unit says.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
@@ -25,8 +26,7 @@ def judge(host: Posture) -> Judgement:
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"What units ask for is unknown: {why}.")
+        return unseen(host, "units", "What units ask for")
     found = [
         (index, unit, fields)
         for index, unit in enumerate(facts.units)

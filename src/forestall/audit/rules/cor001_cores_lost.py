@@ -12,6 +12,7 @@ from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST, named, unit_of
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Cost, Service, Severity
@@ -37,8 +38,7 @@ def judge(host: Posture) -> Judgement:
     if facts.units is None:
         if facts.container:
             return not_applicable("Cores are the host's, not this container's.")
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which services would leave a core is unknown: {why}.")
+        return unseen(host, "units", "Which services would leave a core")
     python = _python_services(host)
     if not python:
         return not_applicable("No large Python service of the site's own is seen here.")

@@ -11,6 +11,7 @@ import math
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.budget import POSTGRES
 from forestall.model.finding import Cost, Severity
 from forestall.units import GIB, MIB, format_bytes
 
@@ -30,7 +31,7 @@ def judge(host: Posture) -> Judgement:
         return IN_CONTAINER
     if facts.databases is None:
         return NO_DATABASES_READ
-    if not host.runs("postgres", "postmaster"):
+    if not host.runs(*POSTGRES):
         return NO_POSTGRES
     if not facts.postgres:
         why = host.why_unseen("postgres", "its settings were not read")

@@ -9,6 +9,7 @@ everything that starts services.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -27,8 +28,7 @@ def judge(host: Posture) -> Judgement:
     size = facts.journal_runtime_max_bytes
     if size is None:
         if FIELD in facts.unseen or facts.systemd_version is None:
-            why = host.why_unseen(FIELD, "no systemd was seen")
-            return unknown(f"How much memory the journal may take is unknown: {why}.")
+            return unseen(host, FIELD, "How much memory the journal may take")
         return PASS
     total = facts.memory.mem_total_bytes
     if not total:

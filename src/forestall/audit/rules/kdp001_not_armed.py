@@ -13,6 +13,7 @@ from forestall.audit.headroom import ROUNDING
 from forestall.audit.kernels import EL_SYSTEMS
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.systems import system_of
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import GIB
@@ -33,8 +34,7 @@ def judge(host: Posture) -> Judgement:
     if armed:
         return PASS
     if armed is None:
-        why = host.why_unseen("crash_kernel_loaded", "it was not read")
-        return unknown(f"Whether kdump is armed is unknown: {why}.")
+        return unseen(host, "crash_kernel_loaded", "Whether kdump is armed")
     total = facts.memory.mem_total_bytes
     if total is not None and total < ROUNDING * LEAST_MEMORY_BYTES:
         return TOO_SMALL

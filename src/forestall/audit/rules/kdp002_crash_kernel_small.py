@@ -15,6 +15,7 @@ from forestall.audit.rules.shared.crash_kernel import (
     options,
     reserved_bytes,
 )
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import MIB, format_bytes
 
@@ -51,8 +52,7 @@ def judge(host: Posture) -> Judgement:
         reserved = _asked_for(facts.cmdline, total)
         # One that is armed lies in memory that something set aside, whatever the line says.
         if reserved is None or (reserved == 0 and facts.crash_kernel_loaded):
-            why = host.why_unseen("crash_kernel_bytes", "it was not read")
-            return unknown(f"How much is set aside for the crash kernel is unknown: {why}.")
+            return unseen(host, "crash_kernel_bytes", "How much is set aside for the crash kernel")
     if reserved >= needed:
         return PASS
     if not reserved:

@@ -10,7 +10,8 @@ another host has cannot be seen from here.
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.storage import IN_MEMORY, device_of, is_remote, mount_of
-from forestall.model.facts import HostFacts, KdumpFacts
+from forestall.audit.rules.shared.unseen import unseen
+from forestall.model.facts import HostFacts, KdumpFacts, MountFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -32,8 +33,7 @@ def judge(host: Posture) -> Judgement:
         return NOT_ARMED
     if facts.crash_kernel_loaded is None or facts.kdump is None:
         field = "crash_kernel_loaded" if facts.crash_kernel_loaded is None else "kdump"
-        why = host.why_unseen(field, "it was not read")
-        return unknown(f"Where a dump would go is unknown: {why}.")
+        return unseen(host, field, "Where a dump would go")
     total = facts.memory.mem_total_bytes
     if total is None:
         return NO_MEMORY
@@ -46,8 +46,7 @@ def judge(host: Posture) -> Judgement:
             "/kdump/address",
             remedy="look at the free space of the target, and run a test dump",
         )
-    index = _mount(facts, kdump)
-    mount = None if index is None else (facts.mounts or ())[index]
+    index, mount = _mount(facts, kdump) or (0, None)
     if mount is None or is_remote(mount) or mount.free_bytes is None:
         return unknown(f"How much room there is for a dump in {_place(kdump)} is unknown.")
     if mount.kind in IN_MEMORY:
@@ -56,31 +55,32 @@ def judge(host: Posture) -> Judgement:
             f"/mounts/{index}/kind",
             "/kdump/path",
         )
-    return _judged(facts, kdump, index or 0, total)
-
-
-def _judged(facts: HostFacts, kdump: KdumpFacts, index: int, total: int) -> Judgement:
-    mount = (facts.mounts or ())[index]
-    free = mount.free_bytes or 0
-    needed = int(FILTERED_SHARE * total)
-    if free >= total or (kdump.filtered and free >= needed):
-        return PASS
     reads = (
         f"/mounts/{index}/path",
         f"/mounts/{index}/free_bytes",
         "/memory/mem_total_bytes",
         "/kdump/filtered",
     )
+    return _judged(kdump, mount.path, mount.free_bytes, total, reads)
+
+
+def _judged(
+    kdump: KdumpFacts, place: str, free: int, total: int, reads: tuple[str, ...]
+) -> Judgement:
+    """`free` bytes in `place` against memory, `total`."""
+    needed = int(FILTERED_SHARE * total)
+    if free >= total or (kdump.filtered and free >= needed):
+        return PASS
     if kdump.filtered is None and free >= needed:
         return unknown(
-            f"{format_bytes(free)} is free in {mount.path}: enough for a filtered dump, not for "
+            f"{format_bytes(free)} is free in {place}: enough for a filtered dump, not for "
             "all of memory, and which it would be is unknown.",
             *reads,
         )
     if kdump.filtered is False:
         needed = total
     return fail(
-        f"{format_bytes(free)} is free in {mount.path} for a dump of a host with "
+        f"{format_bytes(free)} is free in {place} for a dump of a host with "
         f"{format_bytes(total)} of memory; it may need {format_bytes(needed)}.",
         *reads,
         expected=f"{format_bytes(needed)} free",
@@ -91,8 +91,8 @@ def _judged(facts: HostFacts, kdump: KdumpFacts, index: int, total: int) -> Judg
     )
 
 
-def _mount(facts: HostFacts, kdump: KdumpFacts) -> int | None:
-    """Index in `facts.mounts` of the file system that takes the dump."""
+def _mount(facts: HostFacts, kdump: KdumpFacts) -> tuple[int, MountFacts] | None:
+    """The file system that takes the dump, and its index in `facts.mounts`."""
     if kdump.target in (None, "file"):
         return mount_of(facts, kdump.path or DEFAULT_PATH)
     device = device_of(facts, kdump.address or "")
@@ -100,7 +100,7 @@ def _mount(facts: HostFacts, kdump: KdumpFacts) -> int | None:
         if mount.device == kdump.address or (
             device is not None and device.answers_to(mount.device)
         ):
-            return index
+            return index, mount
     return None
 
 

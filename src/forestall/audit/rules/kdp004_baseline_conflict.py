@@ -10,6 +10,7 @@ operational need. CIS and ANSSI profiles leave kdump alone; their orders about c
 from forestall.audit.baselines import KDUMP_OFF, THIRD_WAY
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 
 IN_CONTAINER = not_applicable("The host dumps, not this container.")
@@ -31,8 +32,9 @@ def judge(host: Posture) -> Judgement:
     if not host.forbids(KDUMP_OFF):
         return PASS
     if facts.crash_kernel_loaded is None:
-        why = host.why_unseen("crash_kernel_loaded", "it was not read")
-        return unknown(f"{baseline.name} orders kdump off; whether it is, is unknown: {why}.")
+        return unseen(
+            host, "crash_kernel_loaded", f"{baseline.name} orders kdump off; whether it is,"
+        )
     if not facts.crash_kernel_loaded:
         return fail(
             f"{baseline.name} orders kdump off, and so it is: a panic here stays unexplained.",

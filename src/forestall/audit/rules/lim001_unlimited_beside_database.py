@@ -24,12 +24,9 @@ NEEDS_MEMORY_MAX = 231
 """systemd before this version has MemoryLimit= in its place."""
 
 
+@graded(Severity.CRITICAL)
 def judge(host: Posture) -> Judgement:
     """The distribution's own services are left out: they are not what leaks beside a database."""
-    return graded(host, _judge(host), Severity.CRITICAL)
-
-
-def _judge(host: Posture) -> Judgement:
     elsewhere = no_database(host)
     if elsewhere is not None:
         return elsewhere

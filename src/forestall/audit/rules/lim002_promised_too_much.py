@@ -11,17 +11,18 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.audit.rules.shared.beside_database import no_database
 from forestall.audit.rules.shared.budget import (
     LINES_MOST,
+    POSTGRES,
     needs,
     promised,
     promised_table,
     settings_read,
 )
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
 MOST_SHARE = 0.9
 TABLE_MOST = 10
-POSTGRES = ("postgres", "postmaster")
 
 
 def judge(host: Posture) -> Judgement:
@@ -36,8 +37,7 @@ def judge(host: Posture) -> Judgement:
             return unknown(f"What PostgreSQL may take is unknown: {why}.")
         return not_applicable("No PostgreSQL here, and of no other database are limits known.")
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which limits are promised is unknown: {why}.")
+        return unseen(host, "units", "Which limits are promised")
     total = facts.memory.mem_total_bytes
     if not total:
         return unknown("How much memory there is could not be read.")

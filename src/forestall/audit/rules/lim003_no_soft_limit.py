@@ -8,6 +8,7 @@ host loses that.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
@@ -21,8 +22,7 @@ def judge(host: Posture) -> Judgement:
     if facts.units is None:
         if facts.container:
             return not_applicable("Limits are the host's, not this container's.")
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"How services are limited is unknown: {why}.")
+        return unseen(host, "units", "How services are limited")
     if facts.cgroup_version == 1:
         return not_applicable("cgroup version 1 knows no MemoryHigh=.")
     if facts.systemd_version is not None and facts.systemd_version < NEEDS_MEMORY_HIGH:

@@ -6,9 +6,8 @@ kills the database on an ordinary busy day, with memory to spare on the host.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.lim002_promised_too_much import POSTGRES
-from forestall.audit.rules.shared.budget import Needs, needs, settings_read
-from forestall.model.facts import UnitFacts
+from forestall.audit.rules.shared.budget import POSTGRES, needs, settings_read
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -25,40 +24,34 @@ def judge(host: Posture) -> Judgement:
     found = _limited_unit(host)
     if found is None:
         if facts.units is None and (host.runs(*POSTGRES) or facts.databases is None):
-            why = host.why_unseen("units", "systemd could not be asked")
-            return unknown(f"Whether the database has a limit is unknown: {why}.")
+            return unseen(host, "units", "Whether the database has a limit")
         return not_applicable("No unit of a PostgreSQL here has a limit.")
-    index, unit = found
+    index, name, limit = found
     if facts.postgres is not None and len(facts.postgres) > 1:
         return not_applicable("More than one PostgreSQL: whose settings are whose is not told.")
     budget = needs(facts.postgres[0]) if facts.postgres else None
     if budget is None:
         return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
-    return _compared(unit, index, budget)
-
-
-def _limited_unit(host: Posture) -> tuple[int, UnitFacts] | None:
-    """The PostgreSQL unit with MemoryMax=, and its index; None where there is none."""
-    names = {one.process.unit for one in host.facts.databases or () if one.process.name in POSTGRES}
-    for index, unit in enumerate(host.facts.units or () if names else ()):
-        if unit.name in names and unit.memory_max_bytes is not None:
-            return index, unit
-    return None
-
-
-def _compared(unit: UnitFacts, index: int, budget: Needs) -> Judgement:
-    limit = unit.memory_max_bytes or 0
     if budget.most_bytes <= limit:
         return PASS
     return fail(
-        f"{unit.name} may take {format_bytes(limit)}, and its settings up to "
+        f"{name} may take {format_bytes(limit)}, and its settings up to "
         f"{format_bytes(budget.most_bytes)}: {'; '.join(budget.table())}.",
         f"/units/{index}/memory_max_bytes",
         *settings_read(0),
         severity=Severity.HIGH if budget.shared_bytes > NEEDED_SHARE * limit else Severity.LOW,
         expected=f"MemoryMax= of at least {format_bytes(budget.most_bytes)}",
-        undo=f"systemctl set-property {unit.name} MemoryMax={limit}",
+        undo=f"systemctl set-property {name} MemoryMax={limit}",
     )
+
+
+def _limited_unit(host: Posture) -> tuple[int, str, int] | None:
+    """Index, name and MemoryMax= of the PostgreSQL unit that has one; None where there is none."""
+    names = {one.process.unit for one in host.facts.databases or () if one.process.name in POSTGRES}
+    for index, unit in enumerate(host.facts.units or () if names else ()):
+        if unit.name in names and unit.memory_max_bytes is not None:
+            return index, unit.name, unit.memory_max_bytes
+    return None
 
 
 RULE = Rule(

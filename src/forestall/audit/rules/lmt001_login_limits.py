@@ -7,7 +7,8 @@ using them: it starts without, on twice the memory.
 """
 
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.facts import UserLimit
 from forestall.model.finding import Cost, Severity
 from forestall.units import KIB, format_bytes
@@ -16,6 +17,7 @@ DATABASE_USERS = ("*", "postgres", "@postgres", "mysql", "oracle", "@oinstall", 
 ORACLE_USERS = ("*", "oracle", "@oinstall", "@dba")
 NO_LIMIT = ("unlimited", "infinity", "-1")
 SHOWN_MOST = 3
+DIGITS_MOST = 18
 
 
 def judge(host: Posture) -> Judgement:
@@ -24,12 +26,11 @@ def judge(host: Posture) -> Judgement:
     if facts.user_limits is None:
         if facts.container:
             return not_applicable("Nobody logs in to a container.")
-        why = host.why_unseen("user_limits", "limits.conf was not read")
-        return unknown(f"How logins are limited is unknown: {why}.")
+        return unseen(host, "user_limits", "How logins are limited")
     found = [
         (index, f"{limit.domain} {limit.kind} as {limit.value}")
         for index, limit in enumerate(facts.user_limits)
-        if limit.item == "as" and limit.domain in DATABASE_USERS and _is_limit(limit)
+        if limit.item == "as" and limit.domain in DATABASE_USERS and limit.value not in NO_LIMIT
     ]
     wanted = (facts.hugepages_total or 0) * (facts.hugepage_bytes or 0)
     if wanted and _has_oracle(host):
@@ -53,16 +54,9 @@ def _has_oracle(host: Posture) -> bool:
     return any(one.process.name.startswith("ora_") for one in (*databases, *host.facts.holders))
 
 
-def _is_limit(limit: UserLimit) -> bool:
-    return limit.value not in NO_LIMIT
-
-
 def _below(limit: UserLimit, wanted_bytes: int) -> bool:
-    return limit.value.isascii() and limit.value.isdigit() and _kib(limit) < wanted_bytes
-
-
-def _kib(limit: UserLimit) -> int:
-    return int(limit.value[:18]) * KIB
+    value = limit.value[:DIGITS_MOST]
+    return value.isascii() and value.isdigit() and int(value) * KIB < wanted_bytes
 
 
 RULE = Rule(

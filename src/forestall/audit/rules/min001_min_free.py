@@ -31,21 +31,22 @@ def judge(host: Posture) -> Judgement:
     kilobytes, total = host.number(SETTING), host.facts.memory.mem_total_bytes
     if kilobytes is None or not total:
         return NOT_READ
-    size = kilobytes * KIB
+    size, own_choice = kilobytes * KIB, _own_choice(total)
     if size > HIGHEST_SHARE * total:
-        return fail(
+        text = (
             f"{format_bytes(size)} of {format_bytes(total)} is kept from every program "
-            f"({SETTING}={kilobytes}): they run out of memory with memory free.",
-            remedy=f"sysctl -w {SETTING}={_own_choice(total) // KIB}, and take the old line out "
-            "of /etc/sysctl.d/",
-            undo=f"sysctl -w {SETTING}={kilobytes}",
+            f"({SETTING}={kilobytes}): they run out of memory with memory free."
         )
-    if size >= SLACK * _own_choice(total):
+    elif size >= SLACK * own_choice:
         return PASS
+    else:
+        text = (
+            f"The kernel keeps only {format_bytes(size)} free to work with "
+            f"({SETTING}={kilobytes}); by itself it would keep {format_bytes(own_choice)}."
+        )
     return fail(
-        f"The kernel keeps only {format_bytes(size)} free to work with ({SETTING}={kilobytes}); "
-        f"by itself it would keep {format_bytes(_own_choice(total))}.",
-        remedy=f"sysctl -w {SETTING}={_own_choice(total) // KIB}, and take the old line out of "
+        text,
+        remedy=f"sysctl -w {SETTING}={own_choice // KIB}, and take the old line out of "
         "/etc/sysctl.d/",
         undo=f"sysctl -w {SETTING}={kilobytes}",
     )

@@ -9,8 +9,8 @@ database is protected first.
 
 from forestall.audit.holders import UNKILLABLE, database_bytes, sessions
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
+from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
+from forestall.audit.rules.shared.beside_database import graded, gravity, scored_database
 from forestall.model.facts import HolderFacts
 from forestall.model.finding import Cost, Outcome, Severity
 from forestall.units import format_bytes
@@ -19,22 +19,12 @@ PROTECTED_ADJUST = -500
 """At or below this a database is taken only when it holds half of all memory more than others."""
 
 
+@graded(Severity.HIGH)
 def judge(host: Posture) -> Judgement:
     """The largest database's main process, then its sessions."""
-    return graded(host, _judge(host), Severity.HIGH)
-
-
-def _judge(host: Posture) -> Judgement:
-    if host.facts.container:
-        return not_applicable("The OOM killer is the host's, not this container's.")
-    elsewhere = no_database(host)
-    if elsewhere is not None:
-        return elsewhere
-    database = host.database
-    if database is None:
-        if host.facts.databases is None:
-            return unknown("The database's processes could not be seen.")
-        return not_applicable("No process of a database is seen here.")
+    database = scored_database(host)
+    if isinstance(database, Judgement):
+        return database
     name, pid = database.process.name, database.process.key.pid
     pointer = f"/databases/{host.main_database}/oom_score_adjust"
     adjust = database.oom_score_adjust

@@ -7,32 +7,22 @@ killed inside its own cgroup, long before it is compared with anybody.
 """
 
 from forestall.audit.posture import Posture
-from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.beside_database import graded, gravity, no_database
+from forestall.audit.rule import PASS, Judgement, Rule, fail, unknown
+from forestall.audit.rules.shared.beside_database import graded, gravity, scored_database
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST, named, unit_of
+from forestall.model.facts import HolderFacts
 from forestall.model.finding import Cost, Service, Severity
 
 
+@graded(Severity.HIGH)
 def judge(host: Posture) -> Judgement:
     """Compared are the main processes, as they run, else as their units would start them."""
-    return graded(host, _judge(host), Severity.HIGH)
-
-
-def _judge(host: Posture) -> Judgement:
-    facts = host.facts
-    if facts.container:
-        return not_applicable("The OOM killer is the host's, not this container's.")
-    elsewhere = no_database(host)
-    if elsewhere is not None:
-        return elsewhere
-    database = host.database
-    if database is None:
-        if facts.databases is None:
-            return unknown("The database's processes could not be seen.")
-        return not_applicable("No process of a database is seen here.")
-    if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Which services run beside the database is unknown: {why}.")
+    database = scored_database(host)
+    if isinstance(database, Judgement):
+        return database
+    if host.facts.units is None:
+        return unseen(host, "units", "Which services run beside the database")
     beside = [one for one in host.own_services if not one.limited]
     if not beside:
         return PASS
@@ -44,7 +34,7 @@ def _judge(host: Posture) -> Judgement:
     low = [(one, where) for one, adjust, where in seen if _as_low(adjust, protected)]
     found = [(one, where) for one, where in low if one.limited is False]
     if found:
-        return _found(host, [one for one, _ in found], [where for _, where in found], place)
+        return _found(host, database, found, place)
     if low:
         return unknown(f"Whether {named([one for one, _ in low])} has a memory limit is not told.")
     untold = [one for one, adjust, _ in seen if adjust is None]
@@ -67,15 +57,18 @@ def _adjust(host: Posture, service: Service) -> tuple[int | None, str]:
     return unit.oom_score_adjust, f"{service.pointer}/oom_score_adjust"
 
 
-def _found(host: Posture, services: list[Service], where: list[str], place: str) -> Judgement:
+def _found(
+    host: Posture, database: HolderFacts, found: list[tuple[Service, str]], place: str
+) -> Judgement:
+    services = [one for one, _ in found]
     have = "has" if len(services) == 1 else "have"
-    name = host.database.process.name if host.database else "the database"
+    name = database.process.name
     first = services[0].name
     return fail(
         f"{named(services)} {have} no higher oom_score_adj than {name}, so the larger of them "
         "would be killed, whichever leaks.",
         place,
-        *where[:NAMED_MOST],
+        *(where for _, where in found[:NAMED_MOST]),
         severity=gravity(host, Severity.HIGH),
         remedy=f"set OOMScoreAdjust=500 in a drop-in (systemctl edit {first}) and restart it; "
         "the database need not be restarted",

@@ -29,7 +29,8 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return not_applicable("The OOM killer is the host's, not this container's.")
-    if not facts.holders or facts.memory.mem_total_bytes is None:
+    total = facts.memory.mem_total_bytes
+    if not facts.holders or not total:
         return unknown("Which processes hold memory could not be seen.")
     found = unkillable_large(facts)
     if not found:
@@ -38,8 +39,7 @@ def judge(host: Posture) -> Judgement:
         return PASS
     databases = {index for index in found if is_database(facts, facts.holders[index])}
     exempt = _exempt_bytes(host, found, databases)
-    share = 1 - exempt / facts.memory.mem_total_bytes if facts.memory.mem_total_bytes else 1.0
-    last = share < KILLABLE_SHARE or nothing_killable(facts)
+    last = 1 - exempt / total < KILLABLE_SHARE or nothing_killable(facts)
     if not last and len(databases) == len(found):
         return PASS
     shown = found if last else tuple(index for index in found if index not in databases)

@@ -12,6 +12,7 @@ from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.overcommit import COMFORT_SHARE, comfortable_ratio, limit_bytes
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.settings import STRICT_OVERCOMMIT
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
@@ -45,8 +46,7 @@ def judge(host: Posture) -> Judgement:
     if mode == 1:
         return ALWAYS
     if facts.units is None:
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Whether PostgreSQL has this host for itself is unknown: {why}.")
+        return unseen(host, "units", "Whether PostgreSQL has this host for itself")
     beside = _beside(host)
     if beside:
         return not_applicable(f"PostgreSQL shares this host with {beside}.")

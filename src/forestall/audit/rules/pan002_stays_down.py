@@ -30,9 +30,9 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return IN_CONTAINER
-    action = facts.kdump.final_action if facts.kdump is not None else None
+    action = (facts.kdump and facts.kdump.final_action) or ""
     if action in STAYS_DOWN and facts.crash_kernel_loaded is not False:
-        return _dumps_and_halts(host, action or "")
+        return _dumps_and_halts(host, action)
     value = host.number(SETTING)
     if value is None:
         return NOT_READ

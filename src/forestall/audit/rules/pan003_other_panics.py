@@ -7,6 +7,7 @@ orders it, a kubelet sets it on its node; without a dump it only turns a fault o
 restart, which is worth a note. With kdump armed the dump shows what was behind it.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from forestall.audit.baselines import KDUMP_OFF, PANIC_ON_OOPS, THIRD_WAY, Baseline
@@ -30,7 +31,7 @@ def judge(host: Posture) -> Judgement:
         return IN_CONTAINER
     values = tuple([host.number(name) for name in SETTINGS])
     if not any(values):
-        return NOT_READ if values == (None, None, None) else PASS
+        return PASS if 0 in values else NOT_READ
     if facts.crash_kernel_loaded:
         return PASS
     if host.kubernetes and _is_oops_alone(values):
@@ -41,20 +42,19 @@ def judge(host: Posture) -> Judgement:
 
 
 def _is_oops_alone(values: tuple[int | None, ...]) -> bool:
-    return [name for name, value in zip(SETTINGS, values, strict=True) if value] == [OOPS]
+    return bool(values[0]) and not any(values[1:])
 
 
 @lru_cache(maxsize=256)
 def _without_dump(values: tuple[int | None, ...], baseline: Baseline | None) -> Judgement:
     """`values` are those of SETTINGS. Kept, because many hosts of a fleet have the same."""
-    on = [name for name, value in zip(SETTINGS, values, strict=True) if value]
+    on = {name: value for name, value in zip(SETTINGS, values, strict=True) if value}
+    oops_alone = _is_oops_alone(values)
     orders = frozenset[str]() if baseline is None else baseline.orders
-    named = ", ".join(
-        f"{name}={value}" for name, value in zip(SETTINGS, values, strict=True) if value
-    )
+    named = ", ".join(f"{name}={value}" for name, value in on.items())
     reads = (*(f"/sysctls/{name}" for name in on), "/crash_kernel_loaded")
     text = f"A host that thrashes may panic for other reasons ({named}), without a dump"
-    if on == [OOPS]:
+    if oops_alone:
         text = f"A fault of the kernel panics this host ({named}), without a dump"
     ordered = []
     if KDUMP_OFF in orders:
@@ -66,13 +66,13 @@ def _without_dump(values: tuple[int | None, ...], baseline: Baseline | None) -> 
     return fail(
         f"{text}.",
         *reads,
-        severity=Severity.LOW if on == [OOPS] else None,
+        severity=Severity.LOW if oops_alone else None,
         remedy=_remedy(orders, on),
         undo="set them back: " + ", ".join(f"sysctl -w {name}=1" for name in on),
     )
 
 
-def _remedy(orders: frozenset[str], on: list[str]) -> str:
+def _remedy(orders: frozenset[str], on: Iterable[str]) -> str:
     relaxed = " ".join(f"{name}=0" for name in on if name != OOPS or PANIC_ON_OOPS not in orders)
     if KDUMP_OFF in orders:
         first = f"sysctl -w {relaxed}; for the dump, " if relaxed else ""

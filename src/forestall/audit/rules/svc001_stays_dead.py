@@ -8,6 +8,7 @@ host for as long as nobody looks.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST, named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Service, Severity
@@ -25,8 +26,7 @@ def judge(host: Posture) -> Judgement:
     if facts.units is None:
         if facts.container:
             return not_applicable("What starts this container again is the host's business.")
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"Whether services are started again is unknown: {why}.")
+        return unseen(host, "units", "Whether services are started again")
     dead: list[Service] = []
     loops: list[Service] = []
     untold: list[Service] = []

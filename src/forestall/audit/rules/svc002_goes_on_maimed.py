@@ -7,6 +7,7 @@ alive and does no work, and nothing starts it again.
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
+from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import named, pointers
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
@@ -20,8 +21,7 @@ def judge(host: Posture) -> Judgement:
     if facts.units is None:
         if facts.container:
             return not_applicable("Services are the host's business, not this container's.")
-        why = host.why_unseen("units", "systemd could not be asked")
-        return unknown(f"What an OOM kill does to services is unknown: {why}.")
+        return unseen(host, "units", "What an OOM kill does to services")
     if facts.systemd_version is not None and facts.systemd_version < NEEDS_OOM_POLICY:
         return not_applicable(f"systemd {facts.systemd_version} knows no OOMPolicy=.")
     asked = [

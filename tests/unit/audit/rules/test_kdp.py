@@ -151,6 +151,7 @@ def test_kdump_not_armed_where_little_else_was_read():
         ("6.10", "x86_64", 8 * GIB, 128 * MIB, NOT_APPLICABLE),
         ("9.4", "riscv64", 8 * GIB, 128 * MIB, NOT_APPLICABLE),
         ("9.4", "x86_64", 8 * GIB, 0, NOT_APPLICABLE),
+        ("rolling", "x86_64", 8 * GIB, 128 * MIB, NOT_APPLICABLE),
     ],
 )
 def test_crash_kernel_size(version, machine, total, reserved, expected):
@@ -187,6 +188,35 @@ def test_crash_kernel_size_from_the_command_line(cmdline, expected):
     """Where only the command line is known it is read as the kernel reads it, ranges and all."""
     facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=None)
     assert state(SIZE, facts) is expected
+
+
+def test_nothing_set_aside_is_kdp_001s():
+    """Whether or not the table knows the host."""
+    for machine in ("x86_64", "riscv64"):
+        told = found(SIZE, rhel(machine=machine, crash_kernel_bytes=0))
+        assert told.text.startswith("No memory is set aside")
+    asked = rhel(cmdline="ro", crash_kernel_bytes=None, crash_kernel_loaded=False)
+    assert found(SIZE, asked).text.startswith("No memory is set aside")
+
+
+def test_of_several_reservations_the_last_counts():
+    """As the kernel has it, whatever is set aside for low memory beside it."""
+    facts = rhel(crash_kernel_bytes=None, crash_kernel_loaded=True)
+    last = "ro crashkernel=128M crashkernel=512M crashkernel=72M,low"
+    assert state(SIZE, replace(facts, cmdline=last)) is PASS
+    first = "ro crashkernel=512M crashkernel=128M"
+    told = found(SIZE, replace(facts, cmdline=first))
+    assert told.state is FAIL
+    assert "crashkernel=256M" in told.remedy
+    chosen = replace(facts, cmdline="ro crashkernel=auto crashkernel=128M", crash_kernel_bytes=MIB)
+    assert state(SIZE, chosen) is FAIL
+
+
+def test_crash_kernel_size_where_little_else_was_read():
+    """The kernel's release and its command line are not needed, the size of memory is."""
+    facts = replace(rhel(crash_kernel_bytes=MIB), kernel_release=None, cmdline=None)
+    assert state(SIZE, facts) is FAIL
+    assert state(SIZE, memory(facts, mem_total_bytes=None)) is UNKNOWN
 
 
 def test_an_armed_kdump_contradicts_a_line_without_memory_for_it():
@@ -298,7 +328,9 @@ def test_room_elsewhere_cannot_be_seen(target):
     """What another host, or a raw device, has left is unknown from here."""
     told = found(ROOM, dumping(GIB, target=target, address="crash@dumps.example"))
     assert told.state is UNKNOWN
-    assert "cannot be seen from here" in told.text
+    assert f"to {target} crash@dumps.example; how much room is there cannot be seen" in told.text
+    nameless = found(ROOM, dumping(GIB, target=target))
+    assert f"to {target}; how much" in nameless.text
 
 
 def test_a_dump_to_a_device_is_looked_for_there():
@@ -313,6 +345,35 @@ def test_a_dump_to_a_device_is_looked_for_there():
     )
     assert state(ROOM, known) is PASS
     assert state(ROOM, replace(known, mounts=(*facts.mounts, replace(crash, free_bytes=1)))) is FAIL
+    by_name = replace(known, mounts=(*facts.mounts, replace(crash, device="/dev/mapper/vg-crash")))
+    assert state(ROOM, replace(by_name, block_devices=None)) is PASS
+    assert "/var/crash on /dev/mapper/vg-crash is unknown" in found(ROOM, facts).text
+
+
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4", "xfs", "btrfs", "minix"])
+def test_file_systems_that_kdump_mounts(kind):
+    """All of kdump.conf's; what is on one is free space of this host."""
+    crash = MountFacts(device="/dev/sdc1", path="/crash", kind=kind, free_bytes=20 * GIB)
+    facts = dumping(GIB, target=kind, address="/dev/sdc1")
+    assert state(ROOM, replace(facts, mounts=(*facts.mounts, crash))) is PASS
+
+
+def test_a_path_of_the_sites_own():
+    """Where the dump goes is read, not assumed."""
+    other = MountFacts(device="/dev/sdb1", path="/srv", kind="xfs", free_bytes=GIB)
+    facts = dumping(100 * GIB, path="/srv/dumps")
+    told = found(ROOM, replace(facts, mounts=(*facts.mounts, other)))
+    assert "1.0 GiB is free in /srv for a dump" in told.text
+    assert told.observed[0].pointer == "/mounts/2/path"
+    assert told.remedy == ROOM.remedy
+    assert "in /srv/dumps is unknown" in found(ROOM, replace(facts, mounts=())).text
+
+
+def test_what_a_dump_may_need():
+    """Unfiltered all of memory; filtered, or not known to be either, the share."""
+    assert "may need 16 GiB" in found(ROOM, dumping(4 * GIB, filtered=False)).text
+    assert "may need 4.8 GiB" in found(ROOM, dumping(4 * GIB, filtered=None)).text
+    assert "may need 4.8 GiB" in found(ROOM, dumping(4 * GIB, filtered=True)).text
 
 
 def test_the_nearest_mount_holds_the_path():
@@ -375,3 +436,14 @@ def test_the_third_way_wants_only_its_record():
     assert "the third way" in told.text
     assert told.remedy.startswith("record the exception")
     assert state(CONFLICT, replace(facts, container="podman")) is NOT_APPLICABLE
+    assert "over sftp" in found(CONFLICT, replace(facts, kdump=KdumpFacts(target="sftp"))).text
+
+
+def test_which_side_won_is_said():
+    """Off as ordered; on, and where the secrets go; and a baseline that nobody here knows."""
+    off = found(CONFLICT, healthy(crash_kernel_loaded=False, kdump=None, baseline="stig"))
+    assert "and so it is: a panic here stays unexplained" in off.text
+    for kdump, place in ((None, "a local file system"), (KdumpFacts(target="nfs"), "nfs")):
+        told = found(CONFLICT, healthy(crash_kernel_loaded=True, kdump=kdump, baseline="stig"))
+        assert f"it dumps to {place}, where" in told.text
+    assert "the baseline our own orders" in found(CONFLICT, healthy(), baseline="our own").text

@@ -22,6 +22,7 @@ from forestall.audit.rules import (
 from forestall.audit.terms import Terms
 from forestall.model.facts import PostgresFacts
 from forestall.model.finding import FindingState, Severity
+from forestall.model.sample import HostSample
 
 OWN = "/etc/systemd/system/x.service"
 DISTRIBUTION = "/usr/lib/systemd/system/x.service"
@@ -47,8 +48,16 @@ def test_unlimited_beside_a_database():
     assert found.text.startswith("feed-sync.service may take all the memory")
     assert "feed-sync.service MemoryLimit=SIZE" in found.remedy
     assert found.reads == ("/units/1/memory_max_bytes",)
-    newer = judged(lim001, seed_host(systemd_version=252))
-    assert "MemoryMax=SIZE" in newer.remedy
+    assert found.remedy.startswith("systemctl set-property feed-sync.service ")
+    assert found.undo == "systemctl set-property feed-sync.service MemoryLimit=infinity"
+
+
+@pytest.mark.parametrize(
+    ("version", "setting"), [(230, "MemoryLimit"), (231, "MemoryMax"), (None, "MemoryMax")]
+)
+def test_the_setting_that_this_systemd_knows(version, setting):
+    """MemoryMax= came with 231; one that was not told is taken for a newer one."""
+    assert f"{setting}=SIZE" in judged(lim001, seed_host(systemd_version=version)).remedy
 
 
 @pytest.mark.parametrize(
@@ -132,6 +141,10 @@ def test_limits_not_told_are_unknown(units):
         ("/machine.slice/libpod-0123abcd.scope", 4 * GIB, UNKNOWN),
         ("/kubepods.slice/kubepods-burstable.slice/x", 4 * GIB, UNKNOWN),
         ("/docker/0123abcd", GIB, PASS),
+        ("/docker/0123abcd", 32 * GIB // 20 + 1, UNKNOWN),
+        ("/lxc/x", 4 * GIB, UNKNOWN),
+        ("/system.slice/crio-0123abcd.scope", 4 * GIB, UNKNOWN),
+        ("/system.slice/cri-containerd-0123abcd.scope", 4 * GIB, UNKNOWN),
         ("/system.slice/docker.service", 4 * GIB, PASS),
         (None, 4 * GIB, PASS),
     ],
@@ -242,6 +255,48 @@ def test_budget_without_evidence(changes, state):
     assert judged(lim002, seed_host(**changes)).state is state
 
 
+def bare(shared, work=0, **changes):
+    """A PostgreSQL that may take so much on a host of 10 GiB, and one connection's worth."""
+    server = PostgresFacts(
+        complete=True,
+        shared_buffers_bytes=shared,
+        max_connections=1,
+        work_mem_bytes=work,
+        autovacuum_max_workers=0,
+    )
+    facts = seed_host(postgres=(server,), **changes)
+    return replace(facts, memory=replace(facts.memory, mem_total_bytes=10 * GIB))
+
+
+def test_the_budget_to_the_byte():
+    """Nine tenths may be promised; what is certain weighs more than what is not."""
+    assert judged(lim002, bare(9 * GIB)).state is PASS
+    over = judged(lim002, bare(9 * GIB + 1))
+    assert (over.state, over.severity) == (FAIL, Severity.HIGH)
+    assert over.expected == "at most 9.0 GiB promised"
+    assert "/postgres/0/shared_buffers_bytes" in over.reads
+    worst = judged(lim002, bare(9 * GIB, work=1))
+    assert (worst.state, worst.severity) == (FAIL, Severity.MEDIUM)
+    facts = bare(9 * GIB + 1)
+    assert judged(lim002, replace(facts, memory=HostSample())).state is UNKNOWN
+
+
+def test_the_budget_of_a_host_whose_processes_were_not_seen():
+    """A role says that there is a database; whether it is PostgreSQL nobody knows."""
+    blind = seed_host(databases=None, postgres=None)
+    assert judged(lim002, blind, DB).state is UNKNOWN
+    old = seed_host(databases=(holder("postmaster", 9, 8 * GIB),), postgres=None)
+    assert judged(lim002, old).state is UNKNOWN
+
+
+def test_a_long_budget_is_cut():
+    """Three limits and the sum of the rest, and ten lines at most with the servers' own."""
+    units = tuple(own(f"s{n}.service", memory_max_bytes=(9 - n) * GIB) for n in range(5))
+    table = judged(lim002, seed_host(units=units, postgres=seed_host().postgres * 3)).text
+    assert "s2.service 7.0 GiB; 2 more limits 11 GiB; shared_buffers" in table
+    assert table.count(";") == 9
+
+
 def test_autovacuum_takes_maintenance_work_mem():
     """-1, the default, stands for maintenance_work_mem; its own value goes before it."""
     server = seed_host().postgres[0]
@@ -262,6 +317,8 @@ def test_autovacuum_takes_maintenance_work_mem():
         ({"units": (own(),)}, PASS),
         ({"units": (own(memory_max_bytes=GIB),), "cgroup_version": 1}, NOT_APPLICABLE),
         ({"units": (own(memory_max_bytes=GIB),), "systemd_version": 230}, NOT_APPLICABLE),
+        ({"units": (own(memory_max_bytes=GIB),), "systemd_version": 231}, FAIL),
+        ({"units": (own(memory_max_bytes=GIB),), "systemd_version": None}, FAIL),
         ({"units": (own(memory_max_bytes=GIB),), "cgroup_version": None}, UNKNOWN),
         ({"units": None}, UNKNOWN),
         ({"units": None, "container": "docker"}, NOT_APPLICABLE),
@@ -278,6 +335,21 @@ def test_swap_behind_the_wall_is_said():
     assert "no MemorySwapMax=" in judged(lim003, healthy(units=(walled,))).text
     bounded = replace(walled, swap_max_bytes=0)
     assert "MemorySwapMax" not in judged(lim003, healthy(units=(bounded,))).text
+    assert "MemorySwapMax" in judged(lim003, healthy(units=(bounded, walled))).text
+    swapless = healthy(units=(walled,))
+    swapless = replace(swapless, memory=replace(swapless.memory, swap_total_bytes=0))
+    assert "MemorySwapMax" not in judged(lim003, swapless).text
+
+
+def test_walls_are_named():
+    """One has, two have; the remedy is for the first."""
+    one = judged(lim003, healthy(units=(own(memory_max_bytes=GIB),)))
+    assert one.text.startswith("x.service has a hard limit")
+    units = (own("b.service", memory_max_bytes=GIB), own("a.service", memory_max_bytes=GIB))
+    two = judged(lim003, healthy(units=units))
+    assert two.text.startswith("b.service, a.service have a hard limit")
+    assert "set-property b.service MemoryHigh=SIZE" in two.remedy
+    assert two.undo == "systemctl set-property b.service MemoryHigh=infinity"
 
 
 def limited_database(limit, **changes):
@@ -301,6 +373,21 @@ def test_database_limit_below_its_settings(limit, state, severity):
     assert (found.state, found.severity) == (state, severity)
 
 
+def test_a_database_limit_to_the_byte():
+    """Shared buffers within nine tenths of the limit are a note, above that an alarm."""
+
+    def limited(limit, shared):
+        facts = bare(shared, work=GIB)
+        return replace(facts, units=(replace(facts.units[0], memory_max_bytes=limit),))
+
+    assert judged(lim004, limited(10 * GIB, 9 * GIB)).state is PASS
+    assert judged(lim004, limited(10 * GIB - 10, 9 * GIB - 9)).severity is Severity.LOW
+    high = judged(lim004, limited(10 * GIB - 10, 9 * GIB - 8))
+    assert high.severity is Severity.HIGH
+    assert high.undo.endswith(f"postgresql-12.service MemoryMax={10 * GIB - 10}")
+    assert high.reads[0] == "/units/0/memory_max_bytes"
+
+
 def test_database_limit_without_evidence():
     """Unknown settings, and two servers whose settings cannot be told apart."""
     assert judged(lim004, limited_database(GIB, postgres=None)).state is UNKNOWN
@@ -308,6 +395,12 @@ def test_database_limit_without_evidence():
     two = seed_host().postgres * 2
     assert judged(lim004, limited_database(GIB, postgres=two)).state is NOT_APPLICABLE
     assert judged(lim004, healthy()).state is NOT_APPLICABLE
+    assert judged(lim004, healthy(databases=None, units=None)).state is UNKNOWN
+    assert judged(lim004, healthy(databases=(), units=None)).state is NOT_APPLICABLE
+    half = replace(seed_host().postgres[0], complete=False)
+    assert judged(lim004, limited_database(GIB, postgres=(half,))).state is UNKNOWN
+    idle = replace(limited_database(None), units=(own("other.service", memory_max_bytes=GIB),))
+    assert judged(lim004, idle).state is NOT_APPLICABLE
 
 
 def test_what_the_audit_asks_for_is_enough():

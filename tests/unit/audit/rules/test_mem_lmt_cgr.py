@@ -42,7 +42,23 @@ def test_little_left_is_now(available, swap_free, state):
     found = judged(mem001, facts)
     assert found.state is state
     assert mem001.RULE.severity is Severity.CRITICAL
-    assert state is not FAIL or "2.0 GiB of 36 GiB left" in found.text
+    assert state is not FAIL or "GiB of 36 GiB left" in found.text
+
+
+def test_little_left_where_swap_was_not_read():
+    """A host without swap has none free; a limit that is tighter does not ask for swap."""
+    facts = memory(seed_like(), mem_available_bytes=GIB, swap_free_bytes=None)
+    assert judged(mem001, memory(facts, swap_total_bytes=0)).state is FAIL
+    assert judged(mem001, memory(facts, swap_total_bytes=None)).state is UNKNOWN
+    tight = cgroup("/", max_bytes=GIB, current_bytes=GIB - MIB, file_bytes=0)
+    assert judged(mem001, replace(facts, own_cgroups=(tight,))).state is FAIL
+
+
+def test_little_left_to_the_byte():
+    """A tenth is enough."""
+    facts = memory(healthy(), mem_total_bytes=10 * GIB, swap_total_bytes=0, swap_free_bytes=0)
+    assert judged(mem001, memory(facts, mem_available_bytes=GIB)).state is PASS
+    assert judged(mem001, memory(facts, mem_available_bytes=GIB - 1)).state is FAIL
 
 
 def test_little_left_below_a_limit():
@@ -154,6 +170,51 @@ def test_memlock_below_the_huge_pages_of_oracle(value, state):
     )
     assert judged(lmt001, facts).state is state
     assert judged(lmt001, replace(facts, databases=())).state is PASS
+
+
+@pytest.mark.parametrize(
+    "user", ["*", "postgres", "@postgres", "mysql", "oracle", "@oinstall", "@dba"]
+)
+def test_whose_address_space(user):
+    """Everybody's, or one of those that databases run as."""
+    assert judged(lmt001, healthy(user_limits=(limit("as", "1", user),))).state is FAIL
+
+
+@pytest.mark.parametrize("value", ["unlimited", "infinity", "-1"])
+def test_no_limit_is_none(value):
+    """However it is written."""
+    assert judged(lmt001, healthy(user_limits=(limit("as", value),))).state is PASS
+
+
+@pytest.mark.parametrize(
+    ("user", "state"),
+    [("*", FAIL), ("oracle", FAIL), ("@oinstall", FAIL), ("@dba", FAIL), ("postgres", PASS)],
+)
+def test_whose_locked_memory(user, state):
+    """That of Oracle's users, to the KiB; a process of it is enough to know it by."""
+    facts = healthy(
+        user_limits=(limit("memlock", "8388607", user),),
+        hugepages_total=4096,
+        hugepage_bytes=2 * MIB,
+        holders=(holder("ora_dbw0_ORCL", 9),),
+    )
+    assert judged(lmt001, facts).state is state
+    enough = replace(facts, user_limits=(limit("memlock", "8388608", user),))
+    assert judged(lmt001, enough).state is PASS
+    files = replace(facts, user_limits=(limit("nofile", "64", "oracle"),))
+    assert judged(lmt001, files).state is PASS
+    unread = replace(facts, hugepage_bytes=None)
+    assert judged(lmt001, unread).state is PASS
+
+
+def test_login_limits_are_named():
+    """Three of them, each as it is written, and their places."""
+    rest = [limit("as", str(n)) for n in range(1, 5)]
+    found = judged(lmt001, healthy(user_limits=(limit("nofile", "1"), *rest)))
+    assert found.text.endswith(": * hard as 1; * hard as 2; * hard as 3.")
+    assert found.reads == tuple(f"/user_limits/{n}/value" for n in (1, 2, 3))
+    unread = judged(lmt001, healthy(user_limits=None))
+    assert unread.text == "How logins are limited is unknown: limits.conf was not read."
 
 
 def test_login_limits_of_a_container():

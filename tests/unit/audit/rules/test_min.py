@@ -33,6 +33,7 @@ from forestall.audit.rules.min001_min_free import RULE
         (512 * GIB, "67584", PASS),
         (512 * GIB, "90112", PASS),
         (512 * GIB, "49151", FAIL),
+        (512 * GIB, "49152", PASS),
         (GIB, "45056", PASS),
         (GIB, "67584", FAIL),
         (512 * 1024**2, "2896", PASS),

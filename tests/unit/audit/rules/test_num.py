@@ -55,3 +55,11 @@ def test_undo_is_the_old_value():
     """It was 3, so undoing gives 3."""
     told = found(RULE, sysctls(database(numa_node_count=2), vm__zone_reclaim_mode="3"))
     assert "vm.zone_reclaim_mode=3" in told.undo
+
+
+def test_zero_is_fine_whatever_else_is_not_known():
+    """Neither the role nor the number of nodes is asked for then."""
+    facts = sysctls(healthy(databases=None, numa_node_count=None), vm__zone_reclaim_mode="0")
+    assert state(RULE, facts) is PASS
+    one_node = sysctls(database(numa_node_count=1, container="lxc"), vm__zone_reclaim_mode="0")
+    assert state(RULE, one_node) is NOT_APPLICABLE

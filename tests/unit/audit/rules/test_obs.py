@@ -41,10 +41,16 @@ def test_watched_by_all_four():
     ("changes", "severity", "said"),
     [
         ({"scraped_at": AT - 2 * DAY}, Severity.HIGH, "no sample of it for 2 d"),
+        ({"scraped_at": AT - DAY - 1}, Severity.HIGH, "no sample of it for 24 h"),
         ({"scraped_at": None, "monitors": ()}, Severity.HIGH, "no exporter or agent runs"),
         ({"memory_alerts": ()}, Severity.HIGH, "no alert watches its memory"),
         ({"psi": False}, Severity.LOW, "pressure (PSI) is switched off"),
         ({"psi": False, "kernel_release": EL8}, Severity.LOW, "pressure (PSI) is switched off"),
+        (
+            {"psi": False, "kernel_release": "4.20.0"},
+            Severity.LOW,
+            "pressure (PSI) is switched off",
+        ),
         ({"gated_services": ()}, Severity.MEDIUM, "feed-sync.service never passed a leak test"),
     ],
 )
@@ -89,7 +95,60 @@ def test_what_is_missing_and_what_was_not_asked_are_told_apart():
 def test_an_old_kernel_is_not_blamed():
     """RHEL 7 knows no pressure, and nothing on the host could change that."""
     assert judged(remedied(seed_host())).state is PASS
-    assert judged(watched(psi=False, kernel_release=None)).state is PASS
+    for release in (None, "4.19.0-27-amd64", "3.20", "el9"):
+        assert judged(watched(psi=False, kernel_release=release)).state is PASS
+
+
+def test_a_sample_of_a_day_ago_is_young_enough():
+    """To the second."""
+    assert judged(watched(scraped_at=AT - DAY)).state is PASS
+
+
+def test_what_was_not_asked_is_asked_first_where_it_decides():
+    """The remedy and the evidence are those of the parts that the text names."""
+    unasked = judged(watched(scraped_at=None, memory_alerts=None))
+    assert unasked.text == (
+        "Not known: whether its exporter is scraped, whether an alert watches its memory."
+    )
+    assert unasked.remedy == "ask the Prometheus: forestall audit prometheus URL"
+    assert unasked.reads == ("/scraped_at", "/monitors", "/memory_alerts")
+    missing = judged(watched(psi=False, gated_services=(), memory_alerts=None))
+    assert missing.severity is Severity.MEDIUM
+    assert missing.reads == ("/psi", "/gated_services")
+    assert missing.remedy.count("; ") == 1
+    seen = judged(watched(gated_services=()))
+    assert seen.text.endswith("a leak test.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        ({"scraped_at": None, "monitors": ()}, ("/monitors",)),
+        ({"scraped_at": None, "monitors": None, "guards": None}, ("/monitors",)),
+        ({"scraped_at": AT - 2 * DAY}, ("/scraped_at",)),
+        ({"memory_alerts": ()}, ("/memory_alerts",)),
+        ({"psi": None}, ("/psi",)),
+        ({"gated_services": None}, ("/gated_services",)),
+    ],
+)
+def test_what_a_part_reads(changes, reads):
+    """The evidence of the part that is missing, or was not asked, and nothing else."""
+    assert judged(watched(**changes)).reads == reads
+
+
+def test_monitors_that_cannot_be_seen():
+    """With other users' processes hidden an exporter may run; one that is seen settles it."""
+    hidden = watched(scraped_at=None, monitors=(), hidden_processes=True, guards=())
+    assert "whether an exporter runs" in judged(hidden).text
+    seen = watched(scraped_at=None, hidden_processes=True)
+    assert "whether its exporter is scraped" in judged(seen).text
+    unread = watched(scraped_at=None, monitors=None, guards=None)
+    assert "whether an exporter runs" in judged(unread).text
+
+
+def test_services_are_known_with_and_without_their_suffix():
+    """The gate's records name them as its users do."""
+    assert judged(watched(gated_services=("feed-sync.service",))).state is PASS
 
 
 def test_the_age_is_that_at_the_moment_of_judgement():
@@ -107,6 +166,7 @@ def test_a_host_with_little_to_lose():
     bare = watched(scraped_at=None, monitors=(), units=())
     found = judged(bare)
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+    assert judged(watched(psi=False, units=())).severity is Severity.LOW
     assert judged(bare, Terms(roles=frozenset(("db",)))).severity is Severity.HIGH
 
 

@@ -30,13 +30,14 @@ def database_host(adjust, **changes):
 
 @pytest.mark.parametrize(
     ("adjust", "state"),
-    [(0, FAIL), (-100, FAIL), (None, UNKNOWN), (-500, PASS), (-900, PASS), (-1000, PASS)],
+    [(0, FAIL), (-499, FAIL), (None, UNKNOWN), (-500, PASS), (-900, PASS), (-1000, PASS)],
 )
 def test_database_protected(adjust, state):
     """From -500 down it is protected; judged like any other, or not known, is said."""
     found = judged(oom001, database_host(adjust))
     assert found.state is state
     assert state is PASS or found.reads == ("/databases/0/oom_score_adjust",)
+    assert state is PASS or found.severity is Severity.HIGH
 
 
 def test_a_panic_hides_nothing():
@@ -44,6 +45,10 @@ def test_a_panic_hides_nothing():
     found = judged(oom001, with_sysctls(database_host(0), vm__panic_on_oom="1"))
     assert (found.state, found.severity) == (FAIL, Severity.HIGH)
     assert found.text.startswith("Once this host no longer panics on OOM, the OOM killer judges")
+    calm = judged(oom001, database_host(0))
+    assert calm.text == (
+        "The OOM killer judges postgres (pid 800, 1.0 GiB) like any other process: oom_score_adj 0."
+    )
 
 
 def test_sessions_that_inherit_the_exemption():
@@ -53,6 +58,11 @@ def test_sessions_that_inherit_the_exemption():
     found = judged(oom001, healthy(databases=(main,), holders=(main, session)))
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
     assert found.reads == ("/holders/1/oom_score_adjust",)
+    many = [holder("postgres", 801 + n, GIB, 0, -1000, "postgresql.service") for n in range(5)]
+    several = judged(oom001, healthy(databases=(main,), holders=(main, *many)))
+    assert several.reads == tuple(f"/holders/{n}/oom_score_adjust" for n in (1, 2, 3))
+    nearly = replace(main, oom_score_adjust=-999)
+    assert judged(oom001, healthy(databases=(nearly,), holders=(nearly, *many))).state is PASS
     killable = replace(session, oom_score_adjust=0)
     assert judged(oom001, healthy(databases=(main,), holders=(main, killable))).state is PASS
 
@@ -134,13 +144,47 @@ def test_services_not_told_are_unknown():
     """Without systemd nobody knows what runs beside the database."""
     facts = seed_host(units=None, unseen={"units": "systemd does not run here"})
     found = judged(oom002, facts)
-    assert found.state is UNKNOWN
+    assert (found.state, found.severity) == (UNKNOWN, Severity.HIGH)
     assert "systemd does not run here" in found.text
 
 
 def test_no_service_beside_the_database():
     """A database alone has nobody to be compared with."""
     assert judged(oom002, seed_host(units=seed_host().units[:1])).state is PASS
+
+
+def test_services_as_protected_are_named():
+    """Three of them with their places, and the remedy for the first."""
+    main = holder("postgres", 800, 4 * GIB, 100, 0, "postgresql.service")
+    units = tuple(
+        unit(f"s{n}.service", main_pid=900 + n, fragment_path=OWN, oom_score_adjust=0)
+        for n in range(4)
+    )
+    found = judged(oom002, healthy(databases=(main,), holders=(main,), units=units))
+    assert found.text.startswith("s0.service, s1.service, s2.service and 1 more have no higher")
+    assert found.reads == (
+        "/databases/0/oom_score_adjust",
+        *(f"/units/{n}/oom_score_adjust" for n in range(3)),
+    )
+    assert "systemctl edit s0.service" in found.remedy
+    assert "systemctl edit s0.service" in found.undo
+    two = judged(oom002, healthy(databases=(main,), holders=(main,), units=units[:2]))
+    assert two.severity is Severity.HIGH
+    mixed = (units[0], replace(units[1], limit_known=False))
+    told = judged(oom002, healthy(databases=(main,), holders=(main,), units=mixed))
+    assert told.text.startswith("s0.service has no higher")
+
+
+def test_a_process_without_a_score_is_judged_by_its_unit():
+    """What the unit says counts where the process itself was not read."""
+    facts = beside(None, 0, oom_score_adjust=0)
+    found = judged(oom002, facts)
+    assert found.reads == ("/databases/0/oom_score_adjust", "/units/0/oom_score_adjust")
+    untold = judged(oom002, beside(None, 0))
+    assert untold.text == "The oom_score_adj of x.service is not seen."
+    limits = judged(oom002, beside(0, 0, limit_known=False))
+    assert limits.text == "Whether x.service has a memory limit is not told."
+    assert judged(oom002, beside(0, None)).reads == ("/databases/0/oom_score_adjust",)
 
 
 def test_unkillable_holder():
@@ -162,6 +206,51 @@ def test_nobody_left_to_kill():
     assert "the kernel panics" in found.text
 
 
+def test_a_quarter_is_left_to_kill():
+    """Exactly a quarter of memory is enough, a page less is not."""
+    other = holder("python", 6, 2 * GIB)
+    for size, severity in ((12 * GIB, None), (12 * GIB + 4096, Severity.CRITICAL)):
+        large = holder("java", 5, size, 0, -1000)
+        assert judged(oom003, healthy(holders=(large, other))).severity is severity
+
+
+def test_nobody_large_is_left():
+    """Half of memory exempt, and no other process of weight: the next leak is its own killer's."""
+    small = holder("python", 6, GIB // 4)
+    for size, severity in ((8 * GIB, Severity.CRITICAL), (8 * GIB - 4096, None)):
+        large = holder("java", 5, size, 0, -1000)
+        assert judged(oom003, healthy(holders=(large, small))).severity is severity
+
+
+def test_who_is_named_among_the_exempt():
+    """Not the database, unless nobody else would be left; the largest, and three as evidence."""
+    main = holder("postgres", 800, 4 * GIB, 0, -1000)
+    java = [holder("java", 5 + n, (1 + n) * GIB, 0, -1000) for n in range(2)]
+    other = holder("python", 60, 4 * GIB, 400, 0)
+    facts = healthy(databases=(main,), holders=(main, *java, other))
+    found = judged(oom003, facts)
+    assert found.severity is None
+    assert found.text == (
+        "3.0 GiB is held by processes the kernel may not kill (java, pid 6, ...): if one of them "
+        "leaks, the rest dies first."
+    )
+    assert found.reads == ("/holders/1/oom_score_adjust", "/holders/2/oom_score_adjust")
+    huge = replace(facts, holders=(main, *java, holder("java", 9, 7 * GIB, 0, -1000), other))
+    last = judged(oom003, huge)
+    assert last.severity is Severity.CRITICAL
+    assert last.text.startswith("14 GiB is held")
+    assert len(last.reads) == 3
+    one = judged(oom003, healthy(holders=(java[0], other)))
+    assert "(java, pid 5): if" in one.text
+
+
+def test_an_unknown_size_of_memory():
+    """Without it nobody knows what is large."""
+    facts = healthy(holders=(holder("java", 5, 4 * GIB, 0, -1000),))
+    facts = replace(facts, memory=replace(facts.memory, mem_total_bytes=None))
+    assert judged(oom003, facts).state is UNKNOWN
+
+
 def test_a_database_may_exempt_its_main_process():
     """PostgreSQL's own documentation asks for it, so it is no finding until it is too much."""
     main = holder("postgres", 800, 4 * GIB, 0, -1000)
@@ -170,6 +259,9 @@ def test_a_database_may_exempt_its_main_process():
     huge = holder("postgres", 800, 13 * GIB, 0, -1000)
     found = judged(oom003, healthy(databases=(huge,), holders=(huge,)))
     assert (found.state, found.severity) == (FAIL, Severity.CRITICAL)
+    session = holder("postgres", 801, 2 * GIB, 0, -1000)
+    both = judged(oom003, healthy(databases=(huge,), holders=(session, huge)))
+    assert both.text.startswith("13 GiB is held")
 
 
 def test_shared_memory_of_a_database_counts_once():
@@ -184,7 +276,9 @@ def test_shared_memory_of_a_database_counts_once():
 def test_scores_that_were_not_read():
     """No holder, or none with a score, is unknown; a container's killer is its host's."""
     assert judged(oom003, healthy(holders=())).state is UNKNOWN
-    assert judged(oom003, healthy(holders=(holder("x", 5, GIB, None, None),))).state is UNKNOWN
+    unread = holder("x", 5, GIB, None, None)
+    assert judged(oom003, healthy(holders=(unread,))).state is UNKNOWN
+    assert judged(oom003, healthy(holders=(unread, holder("y", 6)))).state is PASS
     assert judged(oom003, healthy(container="docker")).state is NOT_APPLICABLE
 
 

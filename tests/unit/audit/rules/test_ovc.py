@@ -51,11 +51,13 @@ def test_heuristic(mode, expected):
         (database(container="docker"), NOT_APPLICABLE),
         (database(kubernetes=True), NOT_APPLICABLE),
         (replace(database(), units=None), UNKNOWN),
+        (memory(database(), mem_total_bytes=None), UNKNOWN),
     ],
 )
 def test_heuristic_is_for_postgres(facts, expected):
     """Not for others, nodes, containers; whether it has the host for itself must be seen."""
     assert state(HEURISTIC, facts) is expected
+    assert found(HEURISTIC, database("mysqld")).text.startswith("No host for PostgreSQL")
 
 
 def test_co_tenants_would_be_refused():
@@ -65,7 +67,12 @@ def test_co_tenants_would_be_refused():
     assert told.state is NOT_APPLICABLE
     assert "app.service" in told.text
     redis = replace(database(), databases=(*database().databases, holder("redis-server", 9, GIB)))
-    assert state(HEURISTIC, redis) is NOT_APPLICABLE
+    assert found(HEURISTIC, redis).text == "PostgreSQL shares this host with redis-server."
+    assert state(HEURISTIC, healthy(), roles=frozenset({"db"})) is NOT_APPLICABLE
+    assert state(HEURISTIC, healthy(databases=None), roles=frozenset({"db"})) is UNKNOWN
+    session = holder("postgres", 801, 2 * GIB, unit="db.service")
+    sessions = replace(database(), holders=(*database().holders, session))
+    assert state(HEURISTIC, sessions) is FAIL
     java = replace(database(), holders=(*database().holders, holder("java", 11, 2 * GIB)))
     assert state(HEURISTIC, java) is NOT_APPLICABLE
     small = replace(database(), holders=(*database().holders, holder("rsyslogd", 11, GIB // 10)))
@@ -141,6 +148,15 @@ def test_commit_limit_near(mode, committed, expected):
     assert state(NEAR, facts) is expected
 
 
+def test_commit_limit_without_a_limit():
+    """One that was not read, or is nothing, is no limit that is far."""
+    facts = sysctls(healthy(committed_bytes=GIB), vm__overcommit_memory="2")
+    assert state(NEAR, replace(facts, commit_limit_bytes=None)) is UNKNOWN
+    assert state(NEAR, replace(facts, commit_limit_bytes=0)) is UNKNOWN
+    other = sysctls(healthy(), vm__overcommit_memory="1")
+    assert found(NEAR, other).text == "vm.overcommit_memory=1: the commit limit is not enforced."
+
+
 def test_ratio_alone_is_no_finding():
     """A low vm.overcommit_ratio in mode 0 is not bad: nothing enforces it."""
     facts = sysctls(
@@ -167,6 +183,7 @@ def test_commit_limit_remedy_is_computed():
         (database("redis-server"), NOT_APPLICABLE),
         (database("valkey-server"), NOT_APPLICABLE),
         (database("mongod"), NOT_APPLICABLE),
+        (database("keydb-server"), NOT_APPLICABLE),
         (healthy(kubernetes=True), NOT_APPLICABLE),
         (healthy(container="docker"), NOT_APPLICABLE),
         (healthy(databases=None), UNKNOWN),

@@ -41,6 +41,7 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
     """From inside a container the setting cannot be changed, and the remedy says where to."""
     told = found(PANIC, seed_like(container="docker"))
     assert told.remedy.startswith("on the host, not in this container")
+    assert found(PANIC, seed_like()).remedy == PANIC.remedy
     assert found(PANIC, sysctls(seed_like(), vm__panic_on_oom="2")).undo.startswith(
         "sysctl -w vm.panic_on_oom=2"
     )
@@ -54,6 +55,7 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
         ("0", True, "reboot", PASS),
         ("0", True, "halt", FAIL),
         ("10", True, "poweroff", FAIL),
+        ("10", True, "shell", FAIL),
         ("10", None, "poweroff", UNKNOWN),
         ("0", None, None, UNKNOWN),
         ("0", None, "reboot", UNKNOWN),
@@ -146,7 +148,8 @@ def test_a_kubelet_asks_for_panic_on_oops():
     node = sysctls(healthy(kubernetes=True, crash_kernel_loaded=False), kernel__panic_on_oops="1")
     assert state(OTHER, node) is NOT_APPLICABLE
     assert state(OTHER, sysctls(node, kernel__hung_task_panic="1")) is FAIL
-    assert state(OTHER, replace(node, container="docker")) is NOT_APPLICABLE
+    hung = sysctls(node, kernel__hung_task_panic="1")
+    assert state(OTHER, replace(hung, container="docker")) is NOT_APPLICABLE
 
 
 def test_a_baseline_is_named_instead_of_broken():
@@ -160,7 +163,16 @@ def test_a_baseline_is_named_instead_of_broken():
     assert "arm kdump, so" not in stig.remedy
     anssi = found(OTHER, facts, baseline="anssi_bp28_high")
     assert "ANSSI BP-028 orders kernel.panic_on_oops=1" in anssi.text
-    assert "kernel.hung_task_panic=0" in anssi.remedy
+    assert anssi.remedy.endswith(", or sysctl -w kernel.hung_task_panic=0")
+    assert stig.remedy.startswith(
+        "sysctl -w kernel.panic_on_oops=0 kernel.hung_task_panic=0; for the dump, "
+    )
+    plain = found(OTHER, facts)
+    assert plain.remedy.endswith("or sysctl -w kernel.panic_on_oops=0 kernel.hung_task_panic=0")
+    oops = sysctls(healthy(crash_kernel_loaded=False), kernel__panic_on_oops="1")
+    assert found(OTHER, oops, baseline="anssi").remedy == OTHER.remedy
+    assert "orders kdump off" in found(OTHER, oops, baseline="stig").text
+    assert "panic_on_oops=1." not in found(OTHER, oops, baseline="stig").text
     assert "panic_on_oops=0" not in anssi.remedy
     watchdogs = sysctls(facts, kernel__panic_on_oops="0")
     assert "orders" not in found(OTHER, watchdogs, baseline="anssi").text
@@ -191,5 +203,7 @@ def test_allocating_task_is_graver_beside_a_database():
     assert beside.severity is Severity.MEDIUM
     alone = found(ASKS, sysctls(healthy(), vm__oom_kill_allocating_task="1"))
     assert alone.severity is Severity.LOW
+    assert alone.text.endswith("any process may be it.")
+    assert alone.remedy == ASKS.remedy
     inside = found(ASKS, sysctls(healthy(container="lxc"), vm__oom_kill_allocating_task="1"))
     assert inside.remedy.startswith("on the host")

@@ -66,6 +66,8 @@ def test_not_meant_to_be_started_again(fields):
     [
         ({"start_limit_burst": 0, "restart_seconds": 0.1}, FAIL),
         ({"start_limit_interval_seconds": 0.0, "restart_seconds": 0.1}, FAIL),
+        ({"start_limit_burst": 0, "restart_seconds": 0.99}, FAIL),
+        ({"start_limit_burst": 0, "restart_seconds": 1.0}, PASS),
         ({"start_limit_burst": 0, "restart_seconds": 10.0}, PASS),
         ({"start_limit_burst": 5, "restart_seconds": 0.1}, PASS),
         ({"start_limit_burst": 0, "restart_seconds": None}, PASS),
@@ -92,6 +94,25 @@ def test_both_at_once():
         "/units/1/start_limit_burst",
         "/units/1/restart_seconds",
     )
+
+
+def test_several_of_each_are_named():
+    """In the plural, with each setting once, and the remedy for the first."""
+    dead = [own(name=f"d{n}.service", restart=how) for n, how in enumerate(("no", "on-success"))]
+    loops = [own(name=f"l{n}.service", start_limit_burst=0, restart_seconds=0) for n in range(2)]
+    found = judged(svc001, *dead, *loops)
+    assert found.text == (
+        "d0.service, d1.service are not started again after a kill: Restart=no or "
+        "Restart=on-success. l0.service, l1.service are started again at once and without end: "
+        "no start limit."
+    )
+    assert "systemctl edit d0.service" in found.remedy
+    assert found.remedy.endswith("for l0.service")
+    one = judged(svc001, loops[0])
+    assert one.text == "l0.service is started again at once and without end: no start limit."
+    assert "drop-in" not in one.remedy
+    untold = judged(svc001, own(restart=None), own(name="y.service"))
+    assert untold.text == "Whether x.service is started again was not told."
 
 
 @pytest.mark.parametrize("rule", [svc001, svc002])
@@ -125,10 +146,38 @@ def test_goes_on_maimed(fields, holders, state):
     assert judged(svc002, own(**fields), holders=holders).state is state
 
 
-def test_an_old_systemd_has_no_such_policy():
+@pytest.mark.parametrize(
+    ("version", "state"), [(219, NOT_APPLICABLE), (242, NOT_APPLICABLE), (243, FAIL), (None, FAIL)]
+)
+def test_an_old_systemd_has_no_such_policy(version, state):
     """Before 243 the question does not arise."""
-    found = judged(svc002, own(oom_policy="continue"), holders=TWO, systemd_version=219)
-    assert found.state is NOT_APPLICABLE
+    unit = own(oom_policy="continue")
+    assert judged(svc002, unit, holders=TWO, systemd_version=version).state is state
+
+
+def test_whose_processes_are_counted():
+    """Those of the service alone, its main process among them whether it is seen or not."""
+    unit = own(oom_policy="continue")
+    stranger = holder("python", 3, GIB, unit="y.service")
+    assert judged(svc002, unit, holders=(*ONE, stranger)).state is UNKNOWN
+    worker = holder("python", 2, GIB, unit="x.service")
+    assert judged(svc002, unit, holders=(worker,)).state is FAIL
+    headless = replace(unit, main_pid=None, memory_current_bytes=GIB)
+    assert judged(svc002, headless, holders=(worker,)).state is UNKNOWN
+
+
+def test_who_goes_on_is_named():
+    """One goes, two go; what is not seen is named too."""
+    units = (own(oom_policy="continue"), own(name="z.service", main_pid=5, oom_policy="continue"))
+    three = (*TWO, holder("python", 5, unit="z.service"), holder("python", 6, unit="z.service"))
+    both = judged(svc002, *units, holders=three)
+    assert both.text.startswith("x.service, z.service go on when")
+    assert both.reads == ("/units/0/oom_policy", "/units/1/oom_policy")
+    one = judged(svc002, *units, holders=TWO)
+    assert one.text.startswith("x.service goes on when")
+    assert "systemctl edit x.service" in one.remedy
+    unseen = judged(svc002, replace(units[0], task_count=1), units[1], holders=())
+    assert unseen.text.startswith("z.service has OOMPolicy=continue, and whether")
 
 
 def test_what_the_audit_asks_for_is_enough():

@@ -89,3 +89,17 @@ def test_zram_alone_wants_to_be_used():
 def test_role_without_a_database_in_sight():
     """A host called db that runs none has nothing to fit the setting to."""
     assert state(RULE, healthy(), roles=frozenset({"db"})) is NOT_APPLICABLE
+
+
+def test_a_host_whose_memory_was_not_read():
+    """Whether the database is what the host is there for cannot be told; it is never fine."""
+    facts = sysctls(memory(database(), mem_total_bytes=None), vm__swappiness="60")
+    assert state(RULE, facts) is UNKNOWN
+
+
+def test_what_is_told_of_a_value_too_high():
+    """The vendor's range, its reference, and the value to go back to."""
+    told = found(RULE, sysctls(database(), vm__swappiness="60"))
+    assert told.severity is Severity.MEDIUM
+    assert told.text == "vm.swappiness=60 beside PostgreSQL: its vendor wants 1 to 10."
+    assert "vm.swappiness=60" in told.undo

@@ -83,6 +83,7 @@ def test_vendor_table_passes_the_host_of_the_incident():
         (rhel(kubernetes=True), NOT_APPLICABLE),
         (rhel(memory=HostSample()), UNKNOWN),
         (memory(rhel(), swap_total_bytes=None), UNKNOWN),
+        (memory(rhel(), mem_total_bytes=None), UNKNOWN),
     ],
 )
 def test_vendor_table_is_for_its_family(facts, expected):
@@ -192,7 +193,7 @@ def test_runway_is_the_sites_time():
         mem_available_bytes=6 * GIB,
         swap_free_bytes=0,
     )
-    assert "last 26 min" in found(RUNWAY, facts).text
+    assert "last 26 min 51 s at 13 GiB an hour; from alert to repair" in found(RUNWAY, facts).text
     assert state(RUNWAY, facts, time_to_act_seconds=600.0) is PASS
 
 
@@ -200,7 +201,17 @@ def test_runway_is_the_sites_time():
 def test_runway_needs_a_window(window):
     """A start-up of some minutes is no trend."""
     facts = healthy(anonymous_growth_bytes_per_second=1e9, growth_window_seconds=window)
-    assert state(RUNWAY, facts) is UNKNOWN
+    told = found(RUNWAY, facts)
+    assert told.state is UNKNOWN
+    assert ("an unknown time" in told.text) == (window is None)
+
+
+def test_memory_that_does_not_grow_lasts():
+    """Even where nothing is left of it."""
+    facts = healthy(anonymous_growth_bytes_per_second=0.0, growth_window_seconds=7200.0)
+    assert state(RUNWAY, memory(facts, mem_available_bytes=0, swap_free_bytes=0)) is PASS
+    shrinks = replace(facts, anonymous_growth_bytes_per_second=-1.0)
+    assert state(RUNWAY, memory(shrinks, mem_available_bytes=0, swap_free_bytes=0)) is PASS
 
 
 def test_half_an_hour_is_window_enough():
@@ -254,6 +265,13 @@ def test_swap_nearly_full_to_the_page(free, available, expected, severity):
     )
     told = found(FULL, facts)
     assert (told.state, told.severity) == (expected, severity)
+
+
+def test_full_swap_where_memory_or_swap_was_not_read():
+    """Without the size of swap nobody knows; without that of memory it is grave."""
+    facts = memory(healthy(), swap_free_bytes=0, mem_available_bytes=12 * GIB)
+    assert state(FULL, memory(facts, swap_total_bytes=None)) is UNKNOWN
+    assert found(FULL, memory(facts, mem_total_bytes=None)).severity is Severity.HIGH
 
 
 def test_no_swap_is_not_full_swap():
@@ -388,6 +406,29 @@ def test_why_swap_is_unknown_is_said():
     assert "needs root" in found(BOOT, healthy(fstab_swaps=None, unseen=unseen)).text
 
 
+def test_swap_after_a_boot_to_the_word():
+    """One sentence for each side that there is, and none for the other."""
+    gone = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",)))
+    assert gone.text == "/swapfile should be swap since boot, and is not."
+    assert gone.remedy == "swapon -a (and journalctl -b -u '*.swap' for why it failed at boot)"
+    both = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=("/swapfile",), kubernetes=False))
+    assert both.text.startswith("/swapfile should be swap since boot, and is not; /dev/dm-1 is")
+    node = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=(), kubernetes=True))
+    assert node.text == "/dev/dm-1 is swap now, and nothing turns it on at the next boot."
+    assert node.remedy == "a line in /etc/fstab: /dev/dm-1 none swap defaults 0 0"
+    two = (DISK, replace(DISK, name="/dev/sdb1"))
+    assert "/dev/dm-1 none" in found(BOOT, healthy(swaps=two, fstab_swaps=())).remedy
+
+
+def test_names_of_devices_that_nobody_resolved():
+    """A second name may be the device that is on; a device that is known is what it is."""
+    known = BlockDevice(name="dm-7", disks=("sda",), aliases=("/dev/mapper/other",))
+    facts = healthy(swaps=(DISK,), fstab_swaps=("/dev/mapper/other",), block_devices=(known,))
+    assert state(BOOT, facts) is FAIL
+    by_id = replace(facts, fstab_swaps=("/dev/disk/by-id/x",))
+    assert state(BOOT, by_id) is UNKNOWN
+
+
 def test_swap_after_a_boot_says_which_way():
     """What is missing and what would not come back are told apart, and a kubelet minds neither."""
     gone = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",)))
@@ -451,6 +492,32 @@ def test_swap_beside_the_data():
 def test_swap_beside_the_data_is_for_iron(changes, expected):
     """A guest's disks say nothing; what is not told is unknown."""
     assert state(BESIDE, beside(**changes)) is expected
+
+
+def test_what_is_told_of_the_shared_disk():
+    """Rotating where it is, its name, and the places of both."""
+    at_home = beside(postgres=(PostgresFacts(data_directory="/srv/pg", complete=True),))
+    still = tuple(replace(one, rotational=one.name == "dm-0") for one in at_home.block_devices)
+    told = found(BESIDE, replace(at_home, block_devices=still))
+    assert "is on the disk of the database's data: sda" in told.text
+    unread = (*at_home.postgres, PostgresFacts(complete=True))
+    assert state(BESIDE, replace(at_home, postgres=unread)) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        replace(DISK, name="/dev/nowhere"),
+        replace(DISK, name="/dev/mapper/vg-pg", kind="file"),
+        replace(DISK, name="/var/lib/pgsql/swap"),
+    ],
+    ids=["a device nobody told of", "a file that is none", "a partition that is none"],
+)
+def test_swap_whose_disk_is_not_told(swap):
+    """Unknown, and by its name."""
+    told = found(BESIDE, beside(swaps=(swap,), mounts=beside().mounts[1:]))
+    assert told.state is UNKNOWN
+    assert f"the swap {swap.name}" in told.text
 
 
 def test_other_databases_data_is_not_looked_for():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.fakes.facts import GIB, healthy
-from tests.fakes.postures import FAIL, NOT_APPLICABLE, PASS, UNKNOWN, database, found, state
+from tests.fakes.postures import FAIL, NOT_APPLICABLE, PASS, UNKNOWN, database, found, memory, state
 
 from forestall.audit.rules.thp001_huge_pages import RULE
 
@@ -57,3 +57,20 @@ def test_other_hosts(facts, expected):
     """A small database is no reason to change a setting of the whole host."""
     assert state(RULE, replace(facts, transparent_hugepage="always")) is expected
     assert state(RULE, healthy(), roles=frozenset({"db"})) is NOT_APPLICABLE
+
+
+def test_a_host_whose_memory_was_not_read():
+    """Whether the database is what the host is there for cannot be told; it is never fine."""
+    facts = memory(replace(database(), transparent_hugepage="always"), mem_total_bytes=None)
+    assert state(RULE, facts) is UNKNOWN
+    assert state(RULE, replace(database(), transparent_hugepage="always [] never")) is UNKNOWN
+
+
+def test_what_is_told_is_the_vendors():
+    """Each value that the vendor allows, and the one to set."""
+    told = found(RULE, replace(database(), transparent_hugepage="[always] madvise never"))
+    assert told.text.startswith("Transparent huge pages are `always` beside PostgreSQL, which asks")
+    assert told.expected == "transparent huge pages never or madvise"
+    assert told.remedy.startswith("echo never > ")
+    unread = found(RULE, replace(database(), transparent_hugepage=None))
+    assert unread.text.endswith("/enabled was not read.")

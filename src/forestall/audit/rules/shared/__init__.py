@@ -6,4 +6,5 @@
 `overcommit`      what strict overcommit would allow
 `storage`         which disk and file system a path lies on
 `swap`            the vendors' tables of swap, and the finding of less
+`unseen`          the answer where evidence was not read
 """

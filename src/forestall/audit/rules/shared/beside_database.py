@@ -1,10 +1,15 @@
 """Whether a rule about what runs beside a database is about this host, and how grave it is."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import Judgement, not_applicable, unknown
+from forestall.model.facts import HolderFacts
 from forestall.model.finding import FindingState, Severity
+
+Judge = Callable[[Posture], Judgement]
 
 
 def no_database(host: Posture) -> Judgement | None:
@@ -27,13 +32,36 @@ def no_database(host: Posture) -> Judgement | None:
     return not_applicable("No database here.")
 
 
+def scored_database(host: Posture) -> HolderFacts | Judgement:
+    """The main process whose OOM score a rule compares, or why there is none to compare."""
+    if host.facts.container:
+        return not_applicable("The OOM killer is the host's, not this container's.")
+    elsewhere = no_database(host)
+    if elsewhere is not None:
+        return elsewhere
+    if host.database is not None:
+        return host.database
+    if host.facts.databases is None:
+        return unknown("The database's processes could not be seen.")
+    return not_applicable("No process of a database is seen here.")
+
+
 def gravity(host: Posture, severity: Severity) -> Severity:
     """`severity` on a database host; MEDIUM beside a database that holds little."""
     return severity if host.is_database_host else Severity.MEDIUM
 
 
-def graded(host: Posture, judged: Judgement, severity: Severity) -> Judgement:
-    """An UNKNOWN as grave as the finding would be: beside a database that holds little, MEDIUM."""
-    if judged.state is not FindingState.UNKNOWN or not host.facts.databases:
-        return judged
-    return replace(judged, severity=gravity(host, severity))
+def graded(severity: Severity) -> Callable[[Judge], Judge]:
+    """Makes an UNKNOWN as grave as the finding: beside a database that holds little, MEDIUM."""
+
+    def decorate(judge: Judge) -> Judge:
+        @wraps(judge)
+        def graded_judge(host: Posture) -> Judgement:
+            judged = judge(host)
+            if judged.state is not FindingState.UNKNOWN or not host.facts.databases:
+                return judged
+            return replace(judged, severity=gravity(host, severity))
+
+        return graded_judge
+
+    return decorate

@@ -6,6 +6,9 @@ from forestall.audit.services import database_units, is_running
 from forestall.model.facts import HostFacts, PostgresFacts
 from forestall.units import MIB, format_bytes
 
+POSTGRES = ("postgres", "postmaster")
+"""How the main process of a PostgreSQL is called."""
+
 WORK_MEM_BYTES = 4 * MIB
 MAINTENANCE_WORK_MEM_BYTES = 64 * MIB
 SHARED_BUFFERS_BYTES = 128 * MIB

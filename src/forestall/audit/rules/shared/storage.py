@@ -6,34 +6,28 @@ IN_MEMORY = frozenset(("tmpfs", "ramfs", "devtmpfs"))
 REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse.sshfs", "9p"))
 
 
-def mount_of(facts: HostFacts, path: str) -> int | None:
-    """Index in `facts.mounts` of the file system that holds `path`; None where none is told.
+def mount_of(facts: HostFacts, path: str) -> tuple[int, MountFacts] | None:
+    """The file system that holds `path`, and its index in `facts.mounts`; None = none is told.
 
     Of several mounts on the same place the last one is seen.
     """
-    best, best_length = None, -1
-    for index, mount in enumerate(facts.mounts or ()):
-        root = mount.path.rstrip("/")
-        inside = path == mount.path or path.startswith(root + "/")
-        if inside and len(root) >= best_length:
-            best, best_length = index, len(root)
-    return best
+    above = [
+        (index, mount)
+        for index, mount in enumerate(facts.mounts or ())
+        if path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
+    ]
+    return max(above, key=lambda one: (len(one[1].path.rstrip("/")), one[0]), default=None)
 
 
 def device_of(facts: HostFacts, path: str) -> BlockDevice | None:
     """The block device at a path such as /dev/dm-1 or /dev/mapper/vg-swap."""
-    for device in facts.block_devices or ():
-        if device.answers_to(path):
-            return device
-    return None
+    return next((one for one in facts.block_devices or () if one.answers_to(path)), None)
 
 
 def disks_of_file(facts: HostFacts, path: str) -> frozenset[str] | None:
     """The whole disks under the file system that holds `path`; None where they are not told."""
-    index = mount_of(facts, path)
-    if index is None:
-        return None
-    return disks_of_device(facts, (facts.mounts or ())[index].device)
+    found = mount_of(facts, path)
+    return None if found is None else disks_of_device(facts, found[1].device)
 
 
 def disks_of_device(facts: HostFacts, path: str) -> frozenset[str] | None:

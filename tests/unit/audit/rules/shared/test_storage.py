@@ -34,12 +34,13 @@ FACTS = mounted(("/", "/dev/mapper/vg-root"), ("/var", "/dev/sdc1"), ("/variant"
 )
 def test_longest_mount_holds_a_path(path, index):
     """By whole names: /variant is not in /var."""
-    assert mount_of(FACTS, path) == index
+    found = mount_of(FACTS, path)
+    assert found == (None if index is None else (index, FACTS.mounts[index]))
 
 
 def test_the_last_of_several_mounts_is_seen():
     """A file system mounted over another hides it."""
-    assert mount_of(mounted(("/", "/dev/sda"), ("/", "/dev/sdb")), "/x") == 1
+    assert mount_of(mounted(("/", "/dev/sda"), ("/", "/dev/sdb")), "/x")[0] == 1
 
 
 def test_nothing_told_is_nothing_known():
