@@ -2,6 +2,8 @@
 
 A noun that is written down as a document of its own declares `SCHEMA`, for example
 `forestall/verdict/1`; `to_document` puts it first and `from_document` refuses any other.
+
+A whole number of bytes is never negative, unless its field says so: `field(metadata=SIGNED)`.
 """
 
 import dataclasses
@@ -21,6 +23,9 @@ Json = Any
 """A JSON value carried as it is."""
 
 Noun = TypeVar("Noun")
+
+SIGNED: Mapping[str, bool] = {"signed": True}
+"""The metadata of a field in bytes that may be below zero."""
 
 _LARGEST = sys.float_info.max
 
@@ -135,6 +140,7 @@ def _plain(cls: Any) -> _Read:
     sound = frozenset((name, kind) for name, (kinds, _) in fields.items() for kind in kinds)
     build = _builder(cls)
     makers = [(name, make) for name, (_, make) in fields.items() if make is not None]
+    sizes = _sizes(cls)
 
     def read(data: Json) -> Any:
         # One set operation looks at every name and type: most fields are a plain value or null.
@@ -142,10 +148,25 @@ def _plain(cls: Any) -> _Read:
             zip(data, map(type, data.values()), strict=True)
         ):
             raise _Unsure
+        if sizes and min(filter(None, map(data.get, sizes)), default=0) < 0:
+            raise _Unsure
         made = {name: make(value) for name, make in makers if (value := data.get(name)) is not None}
         return build({**data, **made})
 
     return read
+
+
+@functools.cache
+def _sizes(cls: Any) -> tuple[str, ...]:
+    """The fields that hold a whole number of bytes, which is at least 0."""
+    hints = _hints_of(cls)
+    return tuple(
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.name.endswith("_bytes")
+        and hints[f.name] in (int, int | None)
+        and not f.metadata.get("signed")
+    )
 
 
 def _builder(cls: Any) -> _Read:
@@ -276,7 +297,14 @@ def _decode_dataclass(cls: Any, data: Json, where: str) -> Any:
     values = {}
     for name, f in fields.items():
         if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}/{name}")
+            value = _decode(hints[name], data[name], f"{where}/{name}")
+            _expect(
+                name not in _sizes(cls) or value is None or value >= 0,
+                "a size of at least 0",
+                data[name],
+                f"{where}/{name}",
+            )
+            values[name] = value
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise InputError(f"missing field {where}/{name} in {cls.__name__}")
     try:
@@ -325,7 +353,7 @@ def _kind(data: Json) -> str:
         bool: "true or false",
         type(None): "null",
     }
-    return names.get(type(data), "a number")
+    return names.get(type(data)) or ("a negative number" if data < 0 else "a number")
 
 
 def _escape(key: str) -> str:

@@ -6,7 +6,7 @@ from forestall.errors import InputError
 from forestall.model import codec
 from forestall.model.action import Mode
 from forestall.model.event import TimelineEvent
-from forestall.model.facts import UnitFacts
+from forestall.model.facts import HostFacts, PostgresFacts, UnitFacts
 from forestall.model.sample import ProcessKey
 
 
@@ -39,6 +39,28 @@ def test_a_value_of_another_type_is_refused_with_its_place(noun, given, message)
     with pytest.raises(InputError) as caught:
         codec.decode(noun, {**whole, **given})
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("noun", "given", "place"),
+    [
+        (HostFacts, {"memory": {"mem_total_bytes": -1}}, "/memory/mem_total_bytes"),
+        (
+            HostFacts,
+            {"units": [{"name": "a", "memory_max_bytes": -5}]},
+            "/units/0/memory_max_bytes",
+        ),
+    ],
+)
+def test_a_size_is_never_negative(noun, given, place):
+    """Nonsense would pass every comparison; a setting of -1 is said to be one by its field."""
+    with pytest.raises(InputError) as caught:
+        codec.decode(noun, {"at": 1.0, "hostname": "a", **given})
+    assert caught.value.message == (
+        f"expected a size of at least 0 at {place}, found a negative number"
+    )
+    setting = codec.decode(PostgresFacts, {"autovacuum_work_mem_bytes": -1})
+    assert setting.autovacuum_work_mem_bytes == -1
 
 
 def test_a_whole_number_is_taken_for_a_number_and_comes_back_as_one():
