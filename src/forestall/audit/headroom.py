@@ -8,7 +8,7 @@ from forestall.audit.limits import limit_comes_first, tightest_limit
 from forestall.audit.reading import fact
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Fact, Headroom, Holder
-from forestall.units import GIB, format_bytes
+from forestall.units import GIB, MIB, format_bytes
 
 HOST_POINTERS = (
     "/memory/mem_available_bytes",
@@ -24,6 +24,9 @@ ENOUGH_SWAP_BYTES = GIB
 
 ROUNDING = 0.95
 """MemTotal lacks what firmware and kernel keep, and swap its header: 5 % is no shortage."""
+
+
+DEFAULT_HUGE_PAGE_BYTES = 2 * MIB
 
 
 class Room(NamedTuple):
@@ -87,6 +90,17 @@ def disk_swap_bytes(facts: HostFacts) -> int | None:
     """Swap that is not itself kept in memory, as zram is; all of it where no kind was read."""
     total = facts.memory.swap_total_bytes
     return None if total is None else max(0, total - zram_bytes(facts))
+
+
+def other_huge_pages_bytes(facts: HostFacts) -> int | None:
+    """What is reserved as huge pages of other sizes than the default; None where it is not told.
+
+    HugePages_* of meminfo count the default size alone, Hugetlb (since Linux 4.16) all of them.
+    """
+    if facts.hugetlb_bytes is None or facts.hugepages_total is None:
+        return None
+    page = facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES
+    return max(0, facts.hugetlb_bytes - facts.hugepages_total * page)
 
 
 def too_little_swap(facts: HostFacts) -> str | None:

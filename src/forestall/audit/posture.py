@@ -19,6 +19,12 @@ from forestall.model.finding import Outcome, Service
 Found = TypeVar("Found")
 
 
+LISTS_PROC_SYS = ("local", "ssh", "sosreport")
+"""Where facts come from that hold each setting a host has (`HostFacts.origin`)."""
+
+IN_EVERY_KERNEL = frozenset(("kernel.panic", "kernel.panic_on_oops", "vm.panic_on_oom"))
+
+
 class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
     """Worked out once a host, then an attribute like any other.
 
@@ -67,6 +73,20 @@ class Posture:
             return int(self.facts.sysctls[sysctl])
         except (KeyError, ValueError):
             return None
+
+    def has_no(self, sysctl: str) -> bool:
+        """Whether this host's kernel surely has no such setting.
+
+        Only a reading of /proc/sys itself lists what is there, and one that lacks what every
+        kernel has was not whole.
+        """
+        facts = self.facts
+        return (
+            sysctl not in facts.sysctls
+            and facts.origin in LISTS_PROC_SYS
+            and "sysctls" not in facts.unseen
+            and facts.sysctls.keys() >= IN_EVERY_KERNEL
+        )
 
     def why_unseen(self, field: str, otherwise: str) -> str:
         """Why a field of the facts is None, in words."""
