@@ -133,6 +133,11 @@ def kernel_of(release: str, system: str | None) -> Kernel | None:
     )
 
 
+def is_of_wsl(release: str | None) -> bool:
+    """Whether it is Microsoft's kernel for the Windows Subsystem for Linux."""
+    return release is not None and "-microsoft" in release.lower()
+
+
 def _enterprise(release: str) -> Kernel | None:
     match = _EL.fullmatch(release)
     if match is None:

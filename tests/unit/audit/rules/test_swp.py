@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.fakes.facts import GIB, healthy, holder, seed_like
+from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
 from tests.fakes.postures import (
     FAIL,
     NOT_APPLICABLE,
@@ -399,6 +399,37 @@ def test_swap_after_a_boot(active, fstab, expected):
     assert state(BOOT, facts) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("dphys-swapfile.service", "/var/swap"),
+        ("waagent.service", "/mnt/resource/swapfile"),
+        ("rc-local.service", "/swap"),
+    ],
+)
+def test_a_service_may_turn_swap_on(name, path):
+    """Raspberry Pi OS, Azure's agent and rc.local do without fstab."""
+    swap = SwapDevice(name=path, kind="file", size_bytes=GIB, used_bytes=0)
+    bare = healthy(swaps=(swap,), fstab_swaps=())
+    assert state(BOOT, bare) is FAIL
+    told = found(BOOT, replace(bare, units=(*bare.units, unit(name))))
+    assert told.state is UNKNOWN
+    assert f"{name} may turn it on" in told.text
+    assert state(BOOT, replace(bare, units=(*bare.units, unit(name, active=False)))) is FAIL
+    assert state(BOOT, replace(bare, units=None)) is UNKNOWN
+
+
+def test_systemd_finds_swap_on_the_roots_disk():
+    """By its GPT type; on another disk, or a logical volume, it does not."""
+    swap = SwapDevice(name="/dev/sda2", kind="partition", size_bytes=GIB, used_bytes=0)
+    assert state(BOOT, healthy(swaps=(swap,), fstab_swaps=())) is UNKNOWN
+    other = replace(swap, name="/dev/nvme0n1p3")
+    disk = BlockDevice(name="nvme0n1p3", disks=("nvme0n1",))
+    bare = healthy(swaps=(other,), fstab_swaps=())
+    assert state(BOOT, bare) is UNKNOWN
+    assert state(BOOT, replace(bare, block_devices=(*bare.block_devices, disk))) is FAIL
+
+
 def test_why_swap_is_unknown_is_said():
     """The reader's own reason, of the field that is missing."""
     unseen = {"swaps": "no proc/swaps", "fstab_swaps": "needs root"}
@@ -414,7 +445,9 @@ def test_swap_after_a_boot_to_the_word():
     both = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=("/swapfile",), kubernetes=False))
     assert both.text.startswith("/swapfile should be swap since boot, and is not; /dev/dm-1 is")
     node = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=(), kubernetes=True))
-    assert node.text == "/dev/dm-1 is swap now, and nothing turns it on at the next boot."
+    assert node.text == (
+        "/dev/dm-1 is swap now, and neither fstab nor a swap unit turns it on at the next boot."
+    )
     assert node.remedy == "a line in /etc/fstab: /dev/dm-1 none swap defaults 0 0"
     two = (DISK, replace(DISK, name="/dev/sdb1"))
     assert "/dev/dm-1 none" in found(BOOT, healthy(swaps=two, fstab_swaps=())).remedy
@@ -435,7 +468,7 @@ def test_swap_after_a_boot_says_which_way():
     assert "should be swap since boot" in gone.text
     assert "swapon -a" in gone.remedy
     extra = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=()))
-    assert "nothing turns it on at the next boot" in extra.text
+    assert "neither fstab nor a swap unit turns it on at the next boot" in extra.text
     assert "/dev/dm-1 none swap" in extra.remedy
     node = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",), kubernetes=True))
     assert "kubelet refuses" in node.text
