@@ -4,12 +4,15 @@ from forestall.audit.tables.nouns import day
 from forestall.units import DAY
 from tests.fakes.facts import healthy
 
-FRESH = day("2026-08-25")
-"""A few days after the newest advisory of the shipped tables."""
+FRESH = day("2026-09-18")
+"""A few days after the day that the shipped advisories of Enterprise Linux 9 reach to."""
+
+DECIDABLE = day("2026-12-01")
+"""A day whose ninety before it lie where the shipped tables know every update of 9."""
 
 
 def alma(**changes):
-    """An AlmaLinux 9.8 host that runs the newest kernel of the table and uses nothing special."""
+    """An AlmaLinux 9.8 host that runs the newest kernel there was and uses nothing special."""
     return healthy(
         **{
             "at": FRESH,
@@ -17,9 +20,9 @@ def alma(**changes):
             "os_id": "almalinux",
             "os_version_id": "9.8",
             "os_name": "AlmaLinux 9.8 (Moss Jungle Cat)",
-            "kernel_release": "5.14.0-687.38.1.el9_8.x86_64",
+            "kernel_release": "5.14.0-687.47.1.el9_8.x86_64",
             "installed_kernels": (
-                "5.14.0-687.38.1.el9_8.x86_64",
+                "5.14.0-687.47.1.el9_8.x86_64",
                 "5.14.0-687.12.1.el9_8.x86_64",
                 "0-rescue-8a6b1f0c2d3e4f5a6b7c8d9e0f1a2b3c",
             ),

@@ -185,10 +185,14 @@ def remedied(facts):
 def repaired(facts):
     """The host after what the audit asks for as well, short of a new release."""
     done = with_sysctls(facts, vm__panic_on_oom="0", kernel__panic="10")
+    kernel = "3.10.0-1160.119.1.el7.x86_64"
     database, service = facts.units
     postgres, python = facts.holders
     return replace(
         done,
+        kernel_release=kernel,
+        cmdline=f"BOOT_IMAGE=/vmlinuz-{kernel} crashkernel=auto",
+        installed_kernels=("3.10.0-1160.el7.x86_64", kernel),
         units=(
             replace(database, oom_score_adjust=-900, oom_adjust_children=0),
             replace(

@@ -10,12 +10,18 @@ PRODUCTS = {
     "almalinux": ("almalinux", ""),
     "alpine": ("alpine-linux", ""),
     "amzn": ("amazon-linux", ""),
+    "azurelinux": ("azure-linux", ""),
     "centos": ("centos", ""),
+    "cloudlinux": ("cloudlinux", "Extended Lifecycle Support"),
     "debian": ("debian", ""),
+    "fedora": ("fedora", ""),
+    "mariner": ("azure-linux", ""),
+    "nixos": ("nixos", ""),
     "ol": ("oracle-linux", "Extended Support"),
     "opensuse-leap": ("opensuse", ""),
     "rhel": ("rhel", "ELS"),
     "rocky": ("rocky-linux", ""),
+    "scientific": ("scientific-linux", ""),
     "sles": ("sles", "LTSS"),
     "sles_sap": ("sles", "LTSS"),
     "ubuntu": ("ubuntu", "Ubuntu Pro"),
@@ -41,6 +47,9 @@ _NAMES = (
     ("Oracle Linux", "ol"),
     ("AlmaLinux", "almalinux"),
     ("Rocky Linux", "rocky"),
+    ("Scientific Linux", "scientific"),
+    ("CloudLinux", "cloudlinux"),
+    ("Fedora", "fedora"),
 )
 """How /etc/redhat-release begins; Enterprise Linux 5 and 6 have no os-release."""
 

@@ -101,8 +101,9 @@ def _past(host: _Case, system: System, cycle: Cycle, end: str) -> Judgement:
 
 
 def _name(host: _Case) -> str:
-    named = " ".join(word for word in (host.os_id, host.version) if word)
-    return host.os_name or named or "A system without os-release"
+    named = host.os_name or " ".join(word for word in (host.os_id, host.version) if word)
+    # Whatever a host calls itself stays on one line.
+    return " ".join(named.split()) or "A system without os-release"
 
 
 def _aged(host: _Case, system: System) -> str:

@@ -1,8 +1,9 @@
 """A kernel update has been out for a quarter of a year and does not run here.
 
 One update missed is a maintenance window that did not come; a quarter of a year of them says that
-nobody boots this host into what is fixed. The table knows the updates that bear on memory; a
-host that lacks one of these lacks the others too.
+nobody boots this host into what is fixed. Of older days the table knows the updates that bear on
+memory alone, which is enough to accuse; to acquit it must know every update of the last days before
+those 90.
 """
 
 from dataclasses import replace
@@ -12,6 +13,7 @@ from forestall.audit.exposure import exposure, has_paid_stream, reservations, su
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.tables import Update
+from forestall.audit.tables.nouns import iso
 from forestall.model.finding import Cost, Severity
 from forestall.units import DAY
 
@@ -20,7 +22,7 @@ FIRST_MAJOR = 8
 
 
 def judge(host: Posture) -> Judgement:
-    """Package against package. PASS needs a table that reaches to within the 90 days."""
+    """Package against package. PASS needs every update from before the 90 days to within them."""
     facts = host.facts
     which = subject(host)
     if which.kernel is None:
@@ -40,14 +42,23 @@ def judge(host: Posture) -> Judgement:
     if late and facts.livepatches and not facts.effective_release:
         return unknown("The kernel is livepatched, and up to which update is not shown.")
     if late:
-        judged = _missed(kernel.release, late, host.at // DAY, reservations(host, major))
+        aged = reservations(host, major)
+        # Who misses the first of the days that are all known may miss more from before them.
+        first = min(update.at for update in late) - 1
+        every = host.tables.knows_every_update(major, first, limit)
+        judged = _missed(kernel.release, late, every, host.at // DAY, aged)
         return replace(judged, reads=EFFECTIVE) if facts.effective_release else judged
     until = host.tables.covered_until(major)
     if until is None or until < limit:
         return unknown(
             "No missed update is known, but the table of advisories is older than "
             f"{DAYS_TO_BOOT} days.",
-            remedy="bring it up to date: forestall audit refresh",
+            remedy=REFRESH,
+        )
+    if not host.tables.knows_every_update(major, limit - 1, limit):
+        return unknown(
+            f"No missed update is known, but of those before {iso(limit)} the table has only some.",
+            remedy=REFRESH,
         )
     if found.minor is None:
         return unknown(f"{kernel.release} is not in the map of minor releases.")
@@ -59,21 +70,26 @@ def _older(updates: tuple[Update, ...], limit: float) -> tuple[Update, ...]:
 
 
 @lru_cache(1024)
-def _missed(release: str, late: tuple[Update, ...], today: float, aged: str) -> Judgement:
-    """Of a fleet, many hosts miss the same updates on the same day."""
+def _missed(
+    release: str, late: tuple[Update, ...], every: bool, today: float, aged: str
+) -> Judgement:
+    """Of a fleet, many hosts miss the same updates on the same day; `every` = no others are."""
     first = min(late, key=lambda update: update.at)
     days = today - first.at / DAY
     newest = late[-1].advisory
     count = f"{len(late)} kernel updates" if len(late) > 1 else "A kernel update"
+    if not every:
+        count = f"At least {count[0].lower()}{count[1:]}"
     return fail(
-        f"{count} out for more than {DAYS_TO_BOOT} days: {release} runs, the oldest missed one is "
-        f"{first.advisory.id} of {first.advisory.date}, {days:.0f} days before.{aged}",
+        f"{count} out for more than {DAYS_TO_BOOT} days: {release} runs, the oldest missed one "
+        f"known is {first.advisory.id} of {first.advisory.date}, {days:.0f} days before.{aged}",
         expected=f"kernel {newest.fixed} or newer",
         reference=f"{first.advisory.id}, {newest.id}" if len(late) > 1 else first.advisory.id,
     )
 
 
 EFFECTIVE = ("/kernel_release", "/effective_release")
+REFRESH = "bring it up to date: forestall audit refresh"
 
 RULE = Rule(
     id="KRN-003",

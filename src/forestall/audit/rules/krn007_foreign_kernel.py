@@ -23,7 +23,7 @@ def judge(host: Posture) -> Judgement:
     system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
     homes = HOMES.get(system.id or "")
     if homes is None:
-        name = system.id or "this system"
+        name = " ".join((system.id or "").split()) or "this system"
         return not_applicable(f"How {name} names its own kernels is not known.")
     kernel = kernel_of(facts.kernel_release, system.id)
     if kernel is not None and kernel.line in homes:

@@ -196,14 +196,15 @@ class Tables:
 
     @cached_property
     def _updates(self) -> dict[tuple[int, str], list[Update]]:
-        found: dict[tuple[int, str], list[Update]] = {}
+        found: dict[tuple[int, str], dict[Key, Update]] = {}
         for one in self.advisories.advisories:
             if one.stream is None:
+                # Red Hat's and AlmaLinux's advisories of one package are one update.
                 update = Update(advisory=one, at=day(one.date), key=rpm_key(one.fixed))
-                found.setdefault((one.el, one.base), []).append(update)
-        for updates in found.values():
-            updates.sort(key=lambda update: update.key)
-        return found
+                found.setdefault((one.el, one.base), {}).setdefault(update.key, update)
+        return {
+            place: [updates[key] for key in sorted(updates)] for place, updates in found.items()
+        }
 
     def updates(self, el: int, base: str) -> list[Update]:
         """The advisories of the ordinary stream, the oldest package first."""
@@ -216,6 +217,23 @@ class Tables:
     def covered_until(self, el: int) -> float | None:
         """Until when the advisories of a major are in the table; None = it has none."""
         return self._covered.get(el)
+
+    @cached_property
+    def _complete(self) -> dict[int, float]:
+        return {
+            one.el: day(one.complete_since)
+            for one in self.advisories.coverage
+            if one.complete_since is not None
+        }
+
+    def complete_since(self, el: int) -> float | None:
+        """Since when every update of a major is in the table; None = those about memory alone."""
+        return self._complete.get(el)
+
+    def knows_every_update(self, el: int, first: float, last: float) -> bool:
+        """Whether none of the updates of a major between two moments is missing in the table."""
+        since, until = self._complete.get(el), self._covered.get(el)
+        return since is not None and until is not None and since <= first and last <= until
 
     def aged(self, el: int, at: float) -> str:
         """A sentence, with a space before it, where the advisories of a major are stale; or ""."""

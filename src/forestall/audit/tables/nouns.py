@@ -262,13 +262,19 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Until which day the advisories of one major are in the table."""
+    """Until which day the advisories of one major that bear on memory are in the table.
+
+    From `complete_since` on, every other kernel update is in it as well; None = they are not.
+    """
 
     el: int
     until: str
+    complete_since: str | None = None
 
     def __post_init__(self) -> None:
-        _check_days(self.until)
+        _check_days(self.until, self.complete_since)
+        if self.complete_since is not None and self.until < self.complete_since:
+            raise ValueError(f"EL{self.el} is complete since {self.complete_since}, after its end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,7 +223,10 @@ def _with_alma(table: Advisories, found: _Gathered, force: bool) -> Advisories:
     ours = [one for one in table.advisories if one.el in majors and _is_alma(one)]
     # Less than is known of a major is no database: it adds, and does not say how far one reaches.
     whole = majors if force else majors - {one.el for one in ours if one.id not in given}
-    coverage |= {el: Coverage(el=el, until=found.alma_until) for el in whole}
+    since = {el: min(one.date for one in found.alma if one.el == el) for el in whole}
+    coverage |= {
+        el: Coverage(el=el, until=found.alma_until, complete_since=since[el]) for el in whole
+    }
     kept = [
         one
         for one in table.advisories
@@ -325,8 +328,8 @@ def differences(old: Tables, new: Tables) -> Iterable[str]:
     )
     yield from _changed(
         "advisories until",
-        {(f"EL{c.el}",): c.until for c in old.advisories.coverage},
-        {(f"EL{c.el}",): c.until for c in new.advisories.coverage},
+        {(f"EL{c.el}",): _coverage_words(c) for c in old.advisories.coverage},
+        {(f"EL{c.el}",): _coverage_words(c) for c in new.advisories.coverage},
     )
 
 
@@ -341,6 +344,11 @@ def _changed(
             yield f"- {name}: {old[place]}"
         elif old[place] != new[place]:
             yield f"~ {name}: {old[place]} -> {new[place]}"
+
+
+def _coverage_words(one: Coverage) -> str:
+    complete = f"; complete since {one.complete_since}" if one.complete_since else ""
+    return f"{one.until}{complete}"
 
 
 def _cycle_words(cycle: object) -> str:

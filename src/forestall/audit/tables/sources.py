@@ -95,6 +95,7 @@ SUBJECT = re.compile(
 """Titles of faults that are about memory management."""
 
 TOPICS = (
+    (re.compile(r"\bi915\b"), ("module:i915",)),
     (re.compile(r"hugetlb", re.IGNORECASE), ("huge-pages",)),
     (re.compile(r"zswap", re.IGNORECASE), ("zswap",)),
     (re.compile(r"zram", re.IGNORECASE), ("zram",)),

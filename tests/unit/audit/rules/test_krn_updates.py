@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.fakes.facts import healthy, unit
-from tests.fakes.kernels import FRESH, alma, rhel7
+from tests.fakes.kernels import DECIDABLE, FRESH, alma, rhel7
 
 from forestall.audit.exposure import exposure
 from forestall.audit.fault_needs import reached
@@ -71,32 +71,59 @@ def test_kernels_the_table_says_nothing_about(facts, state):
 
 
 def test_a_quarter_of_a_year():
-    """ALSA-2026:21556 (687.12.1) is of 2026-05-28: missed from the ninety-first day on."""
-    kernel = "5.14.0-687.5.1.el9_8.x86_64"
-    out = day("2026-05-28")
+    """ALSA-2026:59723 (687.42.1) is of 2026-08-26: missed from the ninety-first day on."""
+    kernel = "5.14.0-687.41.1.el9_8.x86_64"
+    out = day("2026-08-26")
     assert missed(alma(kernel_release=kernel, at=out + 90 * DAY)).state is PASS
     judged = missed(alma(kernel_release=kernel, at=out + 91 * DAY))
     assert judged.state is FAIL
-    assert "ALSA-2026:21556 of 2026-05-28" in judged.text
-    assert judged.expected == "kernel 5.14.0-687.12.1.el9_8 or newer"
+    assert judged.text.startswith("A kernel update out for more than 90 days")
+    assert "ALSA-2026:59723 of 2026-08-26" in judged.text
+    assert judged.expected == "kernel 5.14.0-687.42.1.el9_8 or newer"
 
 
 def test_the_very_package_is_not_missed():
-    """687.12.1 itself runs: it is not missed, however long ago it came out."""
-    kernel = "5.14.0-687.12.1.el9_8.x86_64"
-    facts = alma(kernel_release=kernel, at=day("2026-08-27"))
+    """687.42.1 itself runs: it is not missed, however long ago it came out."""
+    facts = alma(kernel_release="5.14.0-687.42.1.el9_8.x86_64", at=day("2026-11-26"))
     assert missed(facts).state is PASS
-    one_before = alma(kernel_release="5.14.0-687.11.1.el9_8.x86_64", at=facts.at)
+    one_before = alma(kernel_release="5.14.0-687.41.1.el9_8.x86_64", at=facts.at)
     assert missed(one_before).state is FAIL
+
+
+def test_an_update_that_does_not_bear_on_memory_counts():
+    """ALSA-2026:66000 (553.160.1) repairs nothing of memory; who lacks it has missed an update."""
+    facts = alma(os_version_id="8.10", at=day("2026-12-09"))
+    before, at = (
+        missed(replace(facts, kernel_release=f"4.18.0-553.{number}.1.el8_10.x86_64"))
+        for number in (159, 160)
+    )
+    assert before.state is FAIL
+    assert "ALSA-2026:66000" in before.text
+    assert at.state is PASS
+
+
+def test_some_updates_accuse_and_do_not_acquit():
+    """Of the spring the table knows those about memory alone: there may be one that is missed."""
+    facts = alma(at=day("2026-08-25"))
+    judged = missed(facts)
+    assert judged.state is UNKNOWN
+    assert "the table has only some" in judged.text
+    old = missed(replace(facts, kernel_release=OLD))
+    assert old.state is FAIL
+    assert old.text.startswith("At least ")
+    first = alma(kernel_release="5.14.0-687.40.1.el9_8.x86_64", at=day("2026-11-26"))
+    assert missed(first).text.startswith("At least 2 kernel updates")
+    between = alma(kernel_release="5.14.0-687.46.1.el9_8.x86_64", at=day("2026-12-24"))
+    assert missed(between).text.startswith("At least 2 kernel updates")
 
 
 def test_an_old_table_still_accuses_and_no_longer_acquits():
     """What is missed stays missed; that nothing is, needs a table of the last ninety days."""
-    later = FRESH + 200 * DAY
-    assert missed(alma(at=FRESH)).state is PASS
+    later = DECIDABLE + 200 * DAY
+    assert missed(alma(at=DECIDABLE)).state is PASS
     assert missed(alma(at=later, kernel_release=OLD)).state is FAIL
     assert (
-        "The advisories known end on 2026-08-21" in missed(alma(at=later, kernel_release=OLD)).text
+        "The advisories known end on 2026-09-14" in missed(alma(at=later, kernel_release=OLD)).text
     )
     assert "advisories known" not in missed(alma(kernel_release=OLD)).text
     fresh_kernel = alma(at=later, kernel_release="5.14.0-900.1.1.el9_8.x86_64")
@@ -132,8 +159,8 @@ def test_livepatched_kernels():
     patched = alma(kernel_release=OLD, livepatches=("kpatch_5_14_0_427_13_1_1_7",))
     assert missed(patched).state is UNKNOWN
     assert faults(replace(patched, transparent_hugepage="always")).state is UNKNOWN
-    effective = replace(patched, effective_release="5.14.0-687.38.1.el9_8.x86_64")
-    assert missed(effective).state is PASS
+    effective = replace(patched, effective_release="5.14.0-687.47.1.el9_8.x86_64")
+    assert missed(replace(effective, at=DECIDABLE)).state is PASS
     assert faults(effective).state is PASS
     behind = replace(patched, effective_release="5.14.0-503.31.1.el9_5.x86_64")
     assert missed(behind).state is FAIL
@@ -184,9 +211,9 @@ def test_the_host_of_the_incident():
     judged = faults(rhel7())
     assert judged.state is FAIL
     assert judged.severity is Severity.CRITICAL
-    assert "22 known memory or panic faults" in judged.text
+    assert "28 known memory or panic faults" in judged.text
     assert "CVE-2019-11477" in judged.text
-    assert judged.expected == "kernel 3.10.0-1160.el7 or newer"
+    assert judged.expected == "kernel 3.10.0-1160.88.1.el7 or newer"
     assert "RHSA-2019:1481" in judged.reference
     assert "advisories known end on 2020-09-29" in judged.text
 
@@ -232,13 +259,13 @@ def test_faults_that_came_later_are_not_in_older_kernels():
     dax = (MountFacts(device="/dev/pmem0", path="/data", kind="xfs", options=("dax",)),)
     new = faults(rhel7("3.10.0-862.el7.x86_64", os_id="centos", mounts=dax)).text
     old = faults(rhel7("3.10.0-693.el7.x86_64", os_id="centos", mounts=dax)).text
-    assert "22 known memory" in new
-    assert "21 known memory" in old
+    assert "28 known memory" in new
+    assert "27 known memory" in old
 
 
 def test_the_fixes_of_a_paid_stream():
     """7.6 EUS repaired mincore in 957.35.1: RHEL with 957.36 has it, and 957.34 does not."""
-    assert "19 known" in faults(rhel7("3.10.0-957.21.3.el7.x86_64")).text
+    assert "25 known" in faults(rhel7("3.10.0-957.21.3.el7.x86_64")).text
     before, at, after = (
         faults(rhel7(f"3.10.0-957.{number}.1.el7.x86_64")) for number in ("34", "35", "36")
     )
@@ -246,7 +273,7 @@ def test_the_fixes_of_a_paid_stream():
     assert "CVE-2019-5489" not in at.text
     assert "CVE-2019-5489" not in after.text
     centos = faults(rhel7("3.10.0-957.21.3.el7.x86_64", os_id="centos"))
-    assert centos.expected == "kernel 3.10.0-1160.el7 or newer"
+    assert centos.expected == "kernel 3.10.0-1160.88.1.el7 or newer"
     # What the table has no EUS package for may be repaired there all the same.
     assert "CVE-2018-16885" not in after.text
 
@@ -274,8 +301,10 @@ def test_kernels_that_somebody_else_rebuilds():
 
 
 def test_after_the_last_fix_of_the_table():
-    """1160 lacks none of them, but its table ends with it: undecided. A fresh table acquits."""
-    assert faults(rhel7("3.10.0-1160.el7.x86_64")).state is UNKNOWN
+    """1160.88.1 lacks none that are known of 7, which are not all: undecided. A fresh table
+    acquits."""
+    assert faults(rhel7("3.10.0-1160.87.1.el7.x86_64")).state is FAIL
+    assert faults(rhel7("3.10.0-1160.88.1.el7.x86_64")).state is UNKNOWN
     assert faults(alma()).state is PASS
     assert faults(alma(at=FRESH + 60 * DAY)).state is UNKNOWN
 

@@ -46,11 +46,15 @@ def test_advisories_of_a_major_are_replaced():
         force=True,
     )
     rows = [one for one in found.tables.advisories.advisories if one.el == 9]
-    assert [(one.id, one.cves) for one in rows] == [("ALSA-2026:60001", ("CVE-2026-70001",))]
+    assert [(one.id, one.cves) for one in rows] == [
+        ("RHSA-2023:2458", ("CVE-2022-42703",)),
+        ("ALSA-2026:60001", ("CVE-2026-70001",)),
+    ]
     flaws = {one.cve: one for one in found.tables.advisories.flaws}
     assert flaws["CVE-2026-70001"].needs == ("huge-pages",)
     assert found.tables.covered_until(9) == day("2026-09-25")
-    assert found.tables.covered_until(8) == day("2026-08-21")
+    assert found.tables.complete_since(9) == day(NEW["published"][:10])
+    assert found.tables.covered_until(8) == shipped().covered_until(8)
     assert [one for one in found.tables.advisories.advisories if one.el == 8]
     assert any(line.startswith("+ advisory EL9 ALSA-2026:60001") for line in found.changes)
     assert any(line.startswith("- advisory EL9 ALSA-2025:13962") for line in found.changes)
@@ -66,6 +70,7 @@ def test_one_advisory_is_no_database():
     after = {one.id for one in found.advisories.advisories}
     assert after == before | {"ALSA-2026:60001"}
     assert found.covered_until(9) == shipped().covered_until(9)
+    assert found.complete_since(9) == shipped().complete_since(9)
 
 
 def test_part_of_a_product_takes_no_release_away():
@@ -82,7 +87,7 @@ def test_what_was_looked_at_outweighs_a_title():
         "ALSA-2025:21926",
         9,
         "5.14.0-611.9.1.el9_7",
-        "2026-09-01",
+        "2026-09-15",
         {"CVE-2025-39843": "kernel: mm: slub: avoid wake up kswapd in set_track_prepare"},
     )
     found = refresh(file_of("x.json", again))
@@ -102,7 +107,7 @@ def test_a_new_minor_release_is_learnt_from_its_packages():
 def test_older_advisories_are_refused():
     """A checkout of the spring does not replace the summer's, unless it is forced to."""
     old = osv("ALSA-2026:50001", 9, "5.14.0-687.9.1.el9_8", "2026-04-01", {})
-    with pytest.raises(InputError, match="2026-04-01, those in use of 2026-08-21"):
+    with pytest.raises(InputError, match="2026-04-01, those in use of 2026-09-14"):
         refresh(file_of("x.json", old))
     assert refresh(file_of("x.json", old), force=True).changes
 

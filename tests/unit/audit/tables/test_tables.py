@@ -38,6 +38,12 @@ def test_every_system_has_its_life_cycle():
         ("centos", "7", "CentOS Linux 7 (Core)", "centos"),
         ("sles_sap", "15.5", None, "sles"),
         (None, None, "CentOS release 6.10 (Final)", "centos"),
+        (None, None, "Scientific Linux release 6.10 (Carbon)", "scientific-linux"),
+        (None, None, "CloudLinux release 8.10 (Vladimir Aksyonov)", "cloudlinux"),
+        ("fedora", "43", "Fedora Linux 43 (Server Edition)", "fedora"),
+        ("azurelinux", "3.0", "Microsoft Azure Linux 3.0", "azure-linux"),
+        ("mariner", "2.0", "CBL-Mariner/Linux", "azure-linux"),
+        ("nixos", "25.11", "NixOS 25.11 (Xantusia)", "nixos"),
         ("haiku", "1", None, None),
         (None, None, None, None),
     ],
@@ -76,11 +82,11 @@ def test_minor_releases_are_in_order():
 
 def test_stale():
     """Advisories after 45 days, life cycles after half a year, a sentence each."""
-    until = day("2026-08-21")
+    until = day("2026-09-14")
     fresh = " ".join(shipped().stale(until + 45 * DAY))
     old = " ".join(shipped().stale(until + 46 * DAY))
     assert "Enterprise Linux 9" not in fresh
-    assert "The advisories of Enterprise Linux 9 end on 2026-08-21" in old
+    assert "The advisories of Enterprise Linux 9 end on 2026-09-14" in old
     assert "Enterprise Linux 7 end on 2020-09-29" in fresh
     half_a_year = " ".join(shipped().stale(day("2026-08-22") + 181 * DAY))
     assert "rhel" in half_a_year
