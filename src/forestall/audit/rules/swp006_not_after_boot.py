@@ -69,7 +69,7 @@ def _may_return(extra: list[str], why: str) -> Judgement:
         f"{', '.join(extra)} is swap now, not by fstab or a swap unit; {why}.",
         "/swaps",
         "/fstab_swaps",
-        remedy="systemctl list-units --type swap, and look whether it was there after the last boot "
+        remedy="systemctl list-units --type swap, and look whether it came with the last boot "
         "(journalctl -b -g swap)",
     )
 
