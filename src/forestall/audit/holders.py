@@ -10,6 +10,9 @@ from forestall.model.finding import Holder
 UNKILLABLE = -1000
 """oom_score_adj that exempts a process from the OOM killer altogether."""
 
+LOWEST_ADVISED = -900
+"""What is advised in its place: below, a process weighs nothing until it holds nearly everything."""
+
 LARGE_SHARE = 0.05
 """From this share of the host's memory on, a process matters to what happens at the end."""
 
@@ -169,6 +172,18 @@ def spared_for_database(facts: HostFacts) -> tuple[int, ...]:
         and not is_database(facts, holder)
         and (own := weight_bytes(facts, holder)) is not None
         and own + left < weight
+    )
+
+
+def hardly_killable(facts: HostFacts) -> tuple[int, ...]:
+    """Indexes of large holders, not a database's, whose oom_score_adj is as good as -1000."""
+    return tuple(
+        index
+        for index, holder in enumerate(facts.holders)
+        if holder.oom_score_adjust is not None
+        and UNKILLABLE < holder.oom_score_adjust < LOWEST_ADVISED
+        and _is_large(facts, holder)
+        and not is_database(facts, holder)
     )
 
 

@@ -4,13 +4,15 @@ oom_score_adj -1000 exempts a process altogether. If it leaks, the kernel kills 
 host one by one, and where nothing killable is left it panics even with vm.panic_on_oom=0. A
 database's main process is left alone here as long as its sessions can be killed, because
 PostgreSQL's own documentation exempts it; but where all that is exempt leaves less than a quarter
-of the memory to be killed for, nobody's documentation helps. A value above -1000 is as bad where
-the database is killed first whatever such a process leaks; a kubelet's own is left alone. Where
-processes are hidden, or a large one's value was not seen, nothing is passed.
+of the memory to be killed for, nobody's documentation helps. -999 is hardly better, and any value
+is as bad at which the database is killed first whatever such a process leaks; what a kubelet sets
+on its node is left alone. Where processes are hidden, or a large one's value was not seen, nothing
+is passed.
 """
 
 from forestall.audit.holders import (
     counted_bytes,
+    hardly_killable,
     is_database,
     nothing_killable,
     spared_for_database,
@@ -79,6 +81,19 @@ def _spared(host: Posture) -> Judgement:
             remedy=f"raise it (OOMScoreAdjust= of its unit), or lower that of {name}",
             undo="set OOMScoreAdjust= back to what it was",
         )
+    hardly = () if host.kubernetes else hardly_killable(facts)
+    if hardly:
+        one = facts.holders[hardly[0]]
+        share = -(one.oom_score_adjust or 0) / 10
+        return fail(
+            f"{one.process.name} (pid {one.process.key.pid}) holds "
+            f"{format_bytes(counted_bytes(one))} at oom_score_adj {one.oom_score_adjust}, as good "
+            f"as exempt: the rest dies first until it holds {share:.1f} % of memory and swap.",
+            *(f"/holders/{index}/oom_score_adjust" for index in hardly[:READ_MOST]),
+            severity=Severity.MEDIUM,
+            remedy="use -900 or more (OOMScoreAdjust= of its unit)",
+            undo=f"set OOMScoreAdjust={one.oom_score_adjust} again",
+        )
     if why is not None:
         return unknown(f"Which processes the OOM killer may take is not known: {why}.")
     return PASS
@@ -99,7 +114,7 @@ RULE = Rule(
     title="large processes exempt from the OOM killer",
     severity=Severity.HIGH,
     reads=("/holders",),
-    expected="oom_score_adj above -1000 on every large process, the database not the first to go",
+    expected="oom_score_adj of -900 or more on large processes, and the database not the first",
     remedy="use -900 instead of -1000, unless killing it is worse than a panic",
     undo="set OOMScoreAdjust=-1000 again",
     cost=Cost.RESTART,
