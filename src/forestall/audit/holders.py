@@ -11,7 +11,7 @@ UNKILLABLE = -1000
 """oom_score_adj that exempts a process from the OOM killer altogether."""
 
 LOWEST_ADVISED = -900
-"""What is advised in its place: below, a process weighs nothing until it holds nearly everything."""
+"""What is advised in its place: below, a process weighs nothing until it holds nearly all."""
 
 LARGE_SHARE = 0.05
 """From this share of the host's memory on, a process matters to what happens at the end."""

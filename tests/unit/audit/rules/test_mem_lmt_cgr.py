@@ -51,7 +51,8 @@ def test_little_left_where_swap_was_not_read():
     assert judged(mem001, memory(facts, swap_total_bytes=0)).state is FAIL
     assert judged(mem001, memory(facts, swap_total_bytes=None)).state is UNKNOWN
     tight = cgroup("/", max_bytes=GIB, current_bytes=GIB - MIB, file_bytes=0)
-    assert judged(mem001, replace(facts, own_cgroups=(tight,))).state is FAIL
+    inside = replace(facts, container="docker", own_cgroups=(tight,))
+    assert judged(mem001, inside).state is FAIL
 
 
 def test_little_left_to_the_byte():
