@@ -69,5 +69,7 @@ def named(text: str | None) -> Baseline | None:
 
     Scanners write `xccdf_org.ssgproject.content_profile_stig_gui`, people `DISA STIG`.
     """
-    lowered = (text or "").lower()
+    if not text:
+        return None
+    lowered = text.lower()
     return next((one for one in BASELINES if any(word in lowered for word in one.words)), None)

@@ -71,6 +71,47 @@ def test_met_not_met_not_known(need):
     assert met(need, NOTHING) is None
 
 
+def settings(**values):
+    """The change of facts that sets these sysctls alone."""
+    return {"sysctls": {name.replace("__", "."): value for name, value in values.items()}}
+
+
+RUNTIMES = ("docker", "containerd", "crio", "kubelet", "podman")
+
+
+@pytest.mark.parametrize(
+    ("need", "changes", "expected"),
+    [
+        *(("memory-limits", {"units": (unit(f"{name}.service"),)}, True) for name in RUNTIMES),
+        ("memory-limits", {"units": (unit("docker.service", active=False),)}, False),
+        ("memory-limits", {"units": (unit("x.service", memory_max_bytes=1),)}, True),
+        ("memory-limits", {"units": (), "slices": (unit("x", memory_high_bytes=1),)}, True),
+        ("memory-limits", {"units": None, "kubernetes": True}, True),
+        ("dax", {"mounts": (replace(PMEM, options=("dax",)),)}, True),
+        ("zram", {"modules": (), "swaps": (ZRAM,)}, True),
+        ("zram", {"modules": None, "swaps": ()}, None),
+        ("zram", {"modules": (), "swaps": None}, None),
+        ("huge-pages", {"hugepages_total": 1}, True),
+        ("huge-pages", {"hugetlb_bytes": 1}, True),
+        ("huge-pages", {"hugepages_total": 0, "hugetlb_bytes": None}, False),
+        ("huge-pages", {"hugepages_total": None, "hugetlb_bytes": None}, None),
+        ("transparent-huge-pages", {"transparent_hugepage": "never"}, False),
+        ("numa", {"numa_node_count": 1}, False),
+        ("ksm", {"units": (unit("ksm.service"),)}, True),
+        ("ksm", {"units": (unit("ksm.service", active=False),)}, False),
+        ("cores", settings(kernel__core_pattern=""), False),
+        ("cores", settings(kernel__core_pattern="/dev/null"), False),
+        ("cores", settings(kernel__core_pattern="|/bin/false\n"), False),
+        ("slab-debug", {"cmdline": "slab_debug=P"}, True),
+        ("16-tib", {"memory": HostSample(mem_total_bytes=2**44 - 1)}, False),
+    ],
+)
+def test_each_way_to_meet_a_need(need, changes, expected):
+    """And each that only looks like one."""
+    bare = alma(swaps=(), kubernetes=False, sysctls={})
+    assert met(need, replace(bare, **changes)) is expected
+
+
 def test_any_of_several():
     """One that is met is enough; none met and one unknown is unknown; no needs is everywhere."""
     facts = replace(NOTHING, modules=("kvm",))
@@ -85,3 +126,4 @@ def test_evidence_is_what_was_met():
     facts = alma(modules=("xfs", "vhost_net"), zswap=True)
     needs = ("module:vhost_net", "module:kvm", "zswap", "zswap", "numa")
     assert places(needs, facts) == ("/modules/1", "/zswap")
+    assert places(("module:xfs", "dax"), replace(facts, modules=None, mounts=(PMEM,))) == ()

@@ -19,7 +19,7 @@ from forestall.model.finding import Cost, Service, Severity
 from forestall.units import GIB, format_bytes
 
 PATTERN = "kernel.core_pattern"
-THROWN_AWAY = ("|/bin/false", "|/bin/true", "|/usr/bin/false", "|/usr/bin/true", "/dev/null")
+THROWN_AWAY = ("|/bin/false", "|/bin/true", "|/usr/bin/false", "|/usr/bin/true")
 """What hardening baselines write there, so that no core is kept."""
 
 DEFAULT_SIZE_BYTES, OLD_DEFAULT_SIZE_BYTES = 32 * GIB, 2 * GIB

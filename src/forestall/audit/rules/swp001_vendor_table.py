@@ -12,7 +12,6 @@ from forestall.audit.rule import Judgement, Rule, not_applicable, unknown
 from forestall.audit.rules.shared.crash_kernel import RED_HAT_FAMILY
 from forestall.audit.rules.shared.swap import UNDO, compared, red_hat_bytes
 from forestall.model.finding import Cost, Severity
-from forestall.units import format_bytes
 
 IN_CONTAINER = not_applicable("Swap is the host's, not this container's.")
 ON_NODE = not_applicable("A node of Kubernetes runs without swap by design.")
@@ -38,8 +37,7 @@ def judge(host: Posture) -> Judgement:
         # No process was seen, so a kubelet would not have been either.
         return MAYBE_NODE
     wanted = red_hat_bytes(total)
-    why = f"Red Hat's table asks for {format_bytes(wanted)}"
-    return compared(host, swap, wanted, where="on a host", why=why)
+    return compared(host, swap, wanted, where="on a host", why="Red Hat's table asks for {}")
 
 
 RULE = Rule(

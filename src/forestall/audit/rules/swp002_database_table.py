@@ -17,7 +17,6 @@ from forestall.audit.rules.shared.swap import (
     database_bytes,
 )
 from forestall.model.finding import Cost, Severity
-from forestall.units import format_bytes
 
 IN_CONTAINER = not_applicable("Swap is the host's, not this container's.")
 ON_NODE = not_applicable("A node of Kubernetes runs without swap by design.")
@@ -44,7 +43,7 @@ def judge(host: Posture) -> Judgement:
     if total < DATABASE_FROM_BYTES * ROUNDING:
         return TOO_SMALL
     wanted = database_bytes(total)
-    why = f"{format_bytes(wanted)} would give time to act"
+    why = "{} would give time to act"
     return compared(host, swap, wanted, where="beside a database on a host", why=why)
 
 

@@ -36,7 +36,7 @@ def judge(host: Posture) -> Judgement:
         return NOT_READ
     needed = host.terms.time_to_act_seconds
     least = min(room.left_bytes for room in found)
-    if growth <= 0 or least >= growth * needed:
+    if least >= growth * needed:
         return PASS
     window = facts.growth_window_seconds
     if window is None or window < LEAST_WINDOW_SECONDS:

@@ -24,8 +24,6 @@ MAKES_SWAP = frozenset(("waagent.service", "walinuxagent.service", "rc-local.ser
 
 _PLAIN_PARTITION = re.compile(r"/dev/(?:(?:sd|vd|xvd|hd)[a-z]+\d+|(?:nvme\d+n|mmcblk)\d+p\d+)")
 
-NAMED_INDIRECTLY = ("/dev/disk/", "/dev/mapper/")
-
 
 def judge(host: Posture) -> Judgement:
     """Active swap against what a boot would turn on, device by device."""
@@ -142,12 +140,12 @@ def _matched(facts: HostFacts, missing: list[str], extra: list[str]) -> tuple[li
 
 
 def _is_unresolved(facts: HostFacts, name: str) -> bool:
-    """Whether a name may be another's second name: UUID=..., /dev/mapper/..., /dev/vg/lv."""
+    """Whether a name may be another's second name: UUID=..., /dev/disk/by-id/x, /dev/vg/lv."""
     if not name.startswith("/"):
         return True
     if device_of(facts, name) is not None or not name.startswith("/dev/"):
         return False
-    return name.startswith(NAMED_INDIRECTLY) or name.count("/") > 2
+    return name.count("/") > 2
 
 
 RULE = Rule(

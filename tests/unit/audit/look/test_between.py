@@ -183,3 +183,67 @@ def test_forestall_itself(facts, answer):
 def test_whom_this_is_about(facts, words):
     """The database by name, or one line that says there is none to be seen."""
     assert words in protected_text(facts)
+
+
+def test_a_cgroups_limits_speak_for_a_container_alone():
+    """On a host the shell's own cgroup is no word about the host's swap and services."""
+    own = cgroup("/user", max_bytes=GIB, current_bytes=0, swap_max_bytes=0)
+    host = seed_like(own_cgroups=(own,))
+    assert point(host, "swap").text.startswith("4.0 GiB")
+    assert "no limit" in point(host, "memory limits").text
+    free = cgroup("/", max_bytes=GIB, current_bytes=0, swap_max_bytes=None)
+    inside = healthy(container="docker", own_cgroups=(free,))
+    assert point(inside, "swap").text.startswith("16 GiB")
+    assert point(inside, "memory limits").text.startswith("this container may take 1.0 GiB")
+
+
+def test_a_score_that_was_not_read_where_the_host_panics():
+    """It would not help, and is not called None."""
+    unread = replace(seed_like().databases[0], oom_score_adjust=None)
+    found = point(
+        with_sysctls(seed_like(databases=(unread,)), vm__panic_on_oom="1"), "oom_score_adj"
+    )
+    assert found.answer is Answer.NO
+    assert "has an unknown one, which does not help here" in found.text
+
+
+def test_whom_it_is_about_where_nothing_holds_memory():
+    """A service that holds nothing is not called the largest."""
+    idle = unit("idle.service", main_pid=1, memory_current_bytes=0)
+    facts = healthy(databases=(), holders=(), units=(idle,), hidden_processes=False)
+    assert protected_text(facts).endswith("what follows holds for whatever runs here.")
+    large = unit("large.service", main_pid=2, memory_current_bytes=2 * GIB)
+    small = unit("small.service", main_pid=3, memory_current_bytes=GIB)
+    told = protected_text(replace(facts, units=(small, large, idle)))
+    assert told.endswith("The largest service is large.service (2.0 GiB).")
+
+
+@pytest.mark.parametrize("missing", ["commit_limit_bytes", "committed_bytes"])
+def test_strict_overcommit_whose_numbers_were_not_read(missing):
+    """The answer stands; how much is promised is left out."""
+    facts = with_sysctls(healthy(**{missing: None}), vm__overcommit_memory="2")
+    found = point(facts, "overcommit")
+    assert found.answer is Answer.YES
+    assert "promised" not in found.text
+
+
+def test_swap_whose_free_part_was_not_read():
+    """It is not counted on."""
+    assert point(memory(healthy(), swap_free_bytes=None), "swap").answer is Answer.NO
+
+
+@pytest.mark.parametrize(("left", "answer"), [(-1, Answer.NO), (0, Answer.YES)])
+def test_a_leak_of_just_the_databases_weight(left, answer):
+    """What is left must be less than the database weighs for it to be the first."""
+    main = holder("postgres", 800, 4 * GIB, 100, 0)
+    facts = healthy(databases=(main,), holders=(main,))
+    facts = memory(facts, mem_available_bytes=4 * GIB + left, swap_total_bytes=0, swap_free_bytes=0)
+    assert point(facts, "oom_score_adj").answer is answer
+
+
+@pytest.mark.parametrize("missing", ["mem_available_bytes", "mem_total_bytes"])
+def test_a_weight_that_cannot_be_compared(missing):
+    """Without what is left, or the size of memory, nobody knows who dies first."""
+    main = holder("postgres", 800, 4 * GIB, 100, -100)
+    facts = memory(healthy(databases=(main,), holders=(main,)), **{missing: None})
+    assert point(facts, "oom_score_adj").answer is Answer.UNKNOWN

@@ -38,7 +38,8 @@ def judged(facts, terms=None):
     [
         ({"coredump": None}, GIB, UNKNOWN),
         ({"systemd_version": None}, 4 * GIB, UNKNOWN),
-        ({"systemd_version": None}, GIB, PASS),
+        ({"systemd_version": None}, 2 * GIB, PASS),
+        ({"systemd_version": None}, 2 * GIB + 1, UNKNOWN),
         ({}, 4 * GIB, PASS),
     ],
 )
@@ -54,6 +55,9 @@ def test_settings_that_were_not_read_are_no_pass(changes, rss, state):
         (host("/var/crash/core.%p"), PASS),
         (host("|/bin/false"), FAIL),
         (host("|/bin/true %p"), FAIL),
+        (host("|/usr/bin/false"), FAIL),
+        (host("|/usr/bin/true"), FAIL),
+        (replace(host("/var/crash/core"), coredump=None), PASS),
         (host("/dev/null"), FAIL),
         (host(""), FAIL),
         (host("", kernel__core_uses_pid="1"), PASS),
@@ -78,6 +82,7 @@ def test_cores_lost(facts, state):
         (CoredumpFacts(process_size_max_bytes=GIB, external_size_max_bytes=GIB), 252, FAIL),
         (CoredumpFacts(process_size_max_bytes=GIB, external_size_max_bytes=8 * GIB), 252, PASS),
         (CoredumpFacts(), 252, PASS),
+        (CoredumpFacts(), 251, PASS),
         (CoredumpFacts(), 250, FAIL),
         (CoredumpFacts(), None, UNKNOWN),
     ],
@@ -87,6 +92,13 @@ def test_cut_to_less_than_the_service_holds(coredump, systemd, state):
     found = judged(replace(host(coredump=coredump), systemd_version=systemd))
     assert found.state is state
     assert state is not FAIL or "4.0 GiB held, and systemd-coredump cuts at" in found.text
+
+
+@pytest.mark.parametrize(("systemd", "most"), [(250, 2 * GIB), (251, 32 * GIB)])
+def test_the_largest_core_that_is_kept(systemd, most):
+    """systemd-coredump's own limit, to the byte."""
+    for size, state in ((most, PASS), (most + 1, FAIL)):
+        assert judged(replace(host(rss=size), systemd_version=systemd)).state is state
 
 
 def test_only_python_services_of_the_sites_own():

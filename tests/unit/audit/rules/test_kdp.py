@@ -408,8 +408,9 @@ def test_the_nearest_mount_holds_the_path():
     assert state(ROOM, replace(facts, mounts=(*facts.mounts, own))) is FAIL
     remote = replace(own, kind="nfs4")
     assert state(ROOM, replace(facts, mounts=(*facts.mounts, remote))) is UNKNOWN
-    told = found(ROOM, replace(facts, mounts=(*facts.mounts, replace(own, kind="tmpfs"))))
-    assert "gone after the reboot" in told.text
+    for kind in ("tmpfs", "ramfs", "devtmpfs"):
+        told = found(ROOM, replace(facts, mounts=(*facts.mounts, replace(own, kind=kind))))
+        assert "gone after the reboot" in told.text
 
 
 @pytest.mark.parametrize(

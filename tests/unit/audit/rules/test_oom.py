@@ -73,6 +73,7 @@ def test_sessions_that_inherit_the_exemption():
     [
         (healthy(), None, NOT_APPLICABLE),
         (healthy(databases=None), None, UNKNOWN),
+        (healthy(databases=None), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
         (seed_host(container="docker"), None, NOT_APPLICABLE),
         (seed_host(), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
         (healthy(), Terms(roles=frozenset(("db",))), NOT_APPLICABLE),

@@ -118,6 +118,8 @@ def test_the_switch_is_simulated(committed, says, severity):
     ("settings", "hugetlb", "expected"),
     [
         ({}, 0, 24 * GIB),
+        ({"vm__overcommit_ratio": None}, 0, 24 * GIB),
+        ({}, 17 * GIB, 16 * GIB),
         ({"vm__overcommit_ratio": "80"}, 0, 16 * GIB + 16 * GIB * 80 // 100),
         ({"vm__overcommit_ratio": "50"}, 8 * GIB, 20 * GIB),
         ({"vm__overcommit_kbytes": str(4 * 1024**2)}, 0, 20 * GIB),
@@ -127,6 +129,27 @@ def test_commit_limit_of_the_kernel(settings, hugetlb, expected):
     """vm_commit_limit: huge pages are taken off first, kbytes take the ratio's place."""
     facts = sysctls(healthy(hugetlb_bytes=hugetlb), **settings)
     assert overcommit.limit_bytes(Posture(facts)) == pytest.approx(expected, rel=1e-9)
+    assert overcommit.limit_bytes(Posture(memory(facts, mem_total_bytes=None))) is None
+
+
+@pytest.mark.parametrize(
+    ("committed", "changes", "ratio"),
+    [
+        (76 * GIB, {}, 95),
+        (76 * GIB + 1, {}, None),
+        (8 * GIB, {}, 50),
+        (84 * GIB, {"swap_total_bytes": 10 * GIB}, 95),
+        (84 * GIB, {"swap_total_bytes": 9 * GIB}, None),
+        (60 * GIB, {"swap_total_bytes": None}, 75),
+        (8 * GIB, {"mem_total_bytes": None}, None),
+    ],
+)
+def test_a_ratio_that_leaves_a_fifth(committed, changes, ratio):
+    """Of 100 GiB; none above 95, and never less than the kernel's own."""
+    facts = memory(healthy(hugetlb_bytes=None), mem_total_bytes=100 * GIB, swap_total_bytes=0)
+    assert overcommit.comfortable_ratio(Posture(memory(facts, **changes)), committed) == ratio
+    half = replace(facts, hugetlb_bytes=50 * GIB)
+    assert overcommit.comfortable_ratio(Posture(half), 38 * GIB) == 95
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,16 @@ def test_vendor_table(total, swap, expected):
     assert state(VENDOR, facts) is expected
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["rhel", "centos", "rocky", "almalinux", "ol", "scientific", "eurolinux", "cloudlinux"],
+)
+def test_vendor_table_is_the_familys(name):
+    """Red Hat's and those that are built from it."""
+    facts = memory(replace(rhel(), os_id=name, swaps=()), swap_total_bytes=0)
+    assert state(VENDOR, facts) is FAIL
+
+
 def test_vendor_table_passes_the_host_of_the_incident():
     """4 GiB beside 32 GiB satisfy the general table: the role is what asks for more."""
     assert state(VENDOR, seed_like()) is PASS

@@ -11,17 +11,21 @@ def mount_of(facts: HostFacts, path: str) -> tuple[int, MountFacts] | None:
 
     Of several mounts on the same place the last one is seen.
     """
-    above = [
-        (index, mount)
-        for index, mount in enumerate(facts.mounts or ())
-        if path == mount.path or path.startswith(mount.path.rstrip("/") + "/")
-    ]
-    return max(above, key=lambda one: (len(one[1].path.rstrip("/")), one[0]), default=None)
+    best, best_length = None, -1
+    for index, mount in enumerate(facts.mounts or ()):
+        root = mount.path.rstrip("/")
+        inside = path == mount.path or path.startswith(root + "/")
+        if inside and len(root) >= best_length:
+            best, best_length = (index, mount), len(root)
+    return best
 
 
 def device_of(facts: HostFacts, path: str) -> BlockDevice | None:
     """The block device at a path such as /dev/dm-1 or /dev/mapper/vg-swap."""
-    return next((one for one in facts.block_devices or () if one.answers_to(path)), None)
+    for device in facts.block_devices or ():
+        if device.answers_to(path):
+            return device
+    return None
 
 
 def disks_of_file(facts: HostFacts, path: str) -> frozenset[str] | None:

@@ -28,14 +28,18 @@ def database_bytes(memory_bytes: int) -> int:
 
 
 def compared(host: Posture, swap: int, wanted: int, *, where: str, why: str) -> Judgement:
-    """`swap` bytes on disks against the `wanted` ones; `where` and `why` are parts of the text."""
+    """`swap` bytes on disks against the `wanted` ones.
+
+    `where` and `why` are parts of the text, `{}` in the second is what is wanted.
+    """
     if swap >= ROUNDING * wanted:
         return PASS
     size = format_bytes(swap) if swap else "No"
     in_memory = " (zram is memory and not counted)" if host.has_zram else ""
     memory = format_bytes(host.facts.memory.mem_total_bytes or 0)
     return fail(
-        f"{size} swap{in_memory} {where} with {memory} of memory; {why}.",
+        f"{size} swap{in_memory} {where} with {memory} of memory; "
+        f"{why.format(format_bytes(wanted))}.",
         expected=f"at least {format_bytes(wanted)} of swap",
         remedy=_adding(wanted - swap),
     )

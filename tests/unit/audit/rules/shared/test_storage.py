@@ -64,3 +64,17 @@ def test_remote():
     """NFS is another host's; XFS is this one's."""
     assert is_remote(MountFacts(device="nas:/x", path="/x", kind="nfs4"))
     assert not is_remote(MountFacts(device="/dev/sda", path="/x", kind="xfs"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        *((kind, True) for kind in ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p")),
+        ("fuse.sshfs", True),
+        ("xfs", False),
+        ("fuse", False),
+    ],
+)
+def test_file_systems_of_another_host(kind, expected):
+    """Their free space is not this host's, nor their disks."""
+    assert is_remote(MountFacts(device="x", path="/x", kind=kind)) is expected
