@@ -1,57 +1,97 @@
-"""A Debian guest, audited over SSH for real: made, booted, asked as root and as a plain user.
+"""A Debian guest, audited for real: over SSH as root and as a plain user, beside its sosreport.
 
-    python bench/audit_guest.py                 about three minutes the first time, two after
-    python bench/audit_guest.py --keep DIR      keep the image, the key and the answers there
+    python bench/audit_guest.py                   about ten minutes, five the second time
+    python bench/audit_guest.py --suite trixie    Debian 13: systemd 257, sos 4.9
+    python bench/audit_guest.py --services 4000   as many services more, loaded and not running
+    python bench/audit_guest.py --keep DIR        keep the image, the key and the answers there
 
 Needs root, debootstrap, qemu-system-x86, e2fsprogs and an SSH client; says so and ends where one
-is missing. The guest is Debian's own: systemd, sshd and a cloud kernel, with settings that the
-audit should find (panic_on_oom, no reboot after a panic, a service without a limit). It runs under
-QEMU's emulation, so its seconds are several times a real machine's.
+is missing. It ends with 1 where a fact is not what was written into the guest (guest_host.py), not
+what systemd says of it on its bus, or not the same over SSH and in the sosreport.
 """
 
 import argparse
 import dataclasses
 import json
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
+import guest
+import guest_host
 from forestall.audit.collect.options import SshOptions
 from forestall.audit.collect.ssh import collect
+from forestall.audit.inputs.sosreport import read_sosreports
+from forestall.clock import SystemClock
+from guest import NAME, run, say
 
-SUITE = "bookworm"
-PACKAGES = "systemd-sysv,dbus,openssh-server,linux-image-cloud-amd64,initramfs-tools,udev,procps"
-TOOLS = ("debootstrap", "qemu-system-x86_64", "mke2fs", "ssh-keygen", "ssh-keyscan", "ssh")
-MAKE_SECONDS = 1200
-BOOT_SECONDS = 400
-
-UNIT = """\
-[Service]
-ExecStart=/bin/sleep infinity
-Restart=no
-[Install]
-WantedBy=multi-user.target
-"""
-FILES = {
-    "etc/hostname": "debian-guest\n",
-    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n/dev/vdb none swap sw 0 0\n",
-    "etc/systemd/network/10.network": "[Match]\nName=e*\n[Network]\nDHCP=yes\n",
-    "etc/systemd/system/leaky.service": UNIT,
-    "etc/sysctl.d/audit.conf": "vm.panic_on_oom=1\nkernel.panic=0\n",
-}
+HOST_SECONDS = 200.0
 EXPECTED = {
-    "hostname": "debian-guest",
+    "hostname": NAME,
     "os_id": "debian",
-    "os_version_id": "12",
     "virtualization": "qemu",
     "cgroup_version": 2,
     "fstab_swaps": ("/dev/vdb",),
 }
+MOVING = {
+    "at",
+    "origin",
+    "sources",
+    "unseen",
+    "memory",
+    "committed_bytes",
+    "process_count",
+    "holders",
+    "own_cgroups",
+}
+"""Facts that differ between two moments, or that say how they were read."""
+
+MOVING_OF_UNITS = ("memory_current_bytes", "task_count", "active", "main_pid", "restart_count")
+MOVING_OF_MOUNTS = ("free_bytes",)
+
+PLUGINS = (
+    "apt,boot,block,cgroups,date,dpkg,filesys,hardware,host,kdump,kernel,memory,numa,pam,postgresql,"
+    "process,release,systemd"
+)
+"""What the facts are in; all of sos takes an hour under emulation."""
+
+# Of each service and slice the bus gives numbers, which nobody had to write as text and read.
+BUS = """\
+import json, subprocess
+def ask(*words):
+    done = subprocess.run(["busctl", "--json=short", *words], capture_output=True, text=True)
+    return [json.loads(line)["data"] for line in done.stdout.splitlines()]
+where = "org.freedesktop.systemd1"
+(units,) = ask("call", where, "/org/freedesktop/systemd1", where + ".Manager", "ListUnits")
+found = {}
+for unit in units[0]:
+    name, path = unit[0], unit[6]
+    kind = {"service": "Service", "slice": "Slice"}.get(name.rpartition(".")[2])
+    if kind is None or "MANY" in name:
+        continue
+    names = "MemoryMax MemoryHigh MemorySwapMax Slice".split()
+    if kind == "Service":
+        names += "Type Restart RestartUSec OOMScoreAdjust OOMPolicy LimitCORESoft".split()
+    values = ask("get-property", where, path, where + "." + kind, *names)
+    one = dict(zip(names, values))
+    if kind == "Service":
+        names = "StartLimitBurst StartLimitIntervalUSec FragmentPath".split()
+        one |= zip(names, ask("get-property", where, path, where + ".Unit", *names))
+    found[name] = one
+print(json.dumps(found))
+"""
+UNLIMITED = 2**64 - 1
+
+MANY = """\
+cd /run/systemd/system && i=0
+while [ $i -lt {count} ]; do
+    printf '[Unit]\\nConditionPathExists=/none\\n' >MANY-$i.service
+    printf '[Service]\\nExecStart=/bin/true\\nMemoryMax=%sM\\n' $((i + 1)) >>MANY-$i.service
+    printf '[Unit]\\nWants=MANY-%s.service\\n' $i >>MANY.target
+    i=$((i + 1))
+done
+systemctl daemon-reload && systemctl start --no-block MANY.target
+while [ "$(systemctl show -P JobId MANY.target)" != 0 ]; do sleep 1; done
+"""
 
 
 def main():
@@ -59,136 +99,43 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--suite", default=guest.SUITE)
+    parser.add_argument("--services", type=int, default=0)
     args = parser.parse_args()
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing or os.geteuid() != 0:
-        print(f"not run: it needs root and {', '.join(missing) or 'nothing else'}")
+    problem = guest.why_not()
+    if problem:
+        print(problem)
         return 0
-    if args.keep:
-        os.makedirs(args.keep, exist_ok=True)
-        return audited(Path(args.keep))
-    with tempfile.TemporaryDirectory(prefix="forestall-guest-") as folder:
-        return audited(Path(folder))
+    with (
+        guest.folder_for(args.keep) as folder,
+        guest.Guest(folder, guest_host, args.suite) as machine,
+    ):
+        machine.settle()
+        if args.services:
+            machine.ask(MANY.format(count=args.services))
+        wrong, root = asked_as_both(machine)
+        bus = json.loads(machine.ask(f"python3 -c '{BUS}'"))
+        wrong += beside_the_bus(root, bus)
+        if args.services:
+            wrong += counted(root, args.services)
+        wrong += beside_the_report(machine, root)
+        audit(machine)
+    print("\n".join(wrong) or "all that was put there was found, by every way")
+    return 1 if wrong else 0
 
 
-def audited(folder):
-    """0 where everything that was put into the guest was found in its facts."""
-    began = time.monotonic()
-    if not (folder / "root.img").exists():
-        make(folder)
-    say(f"made after {time.monotonic() - began:.0f} s")
-    (port,) = free_port()
-    machine = boot(folder, port)
-    try:
-        began = time.monotonic()
-        wait(folder, port, machine)
-        say(f"answers after {time.monotonic() - began:.0f} s")
-        return ask(folder, port)
-    finally:
-        machine.kill()
-        machine.wait()
-
-
-def say(text):
-    print(text, flush=True)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return (found.getsockname()[1],)
-
-
-def run(*words, **options):
-    options.setdefault("timeout", MAKE_SECONDS)
-    done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options
-    )
-    if done.returncode != 0:
-        sys.exit(f"{words[0]} did not work:\n{(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
-
-
-def make(folder):
-    """A root file system as Debian installs it, in an image, with our key and settings."""
-    root = folder / "root"
-    # What an interrupted run left.
-    shutil.rmtree(root, ignore_errors=True)
-    for name in ("key", "key.pub"):
-        (folder / name).unlink(missing_ok=True)
-    source = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
-    run(
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={PACKAGES}",
-        SUITE,
-        str(root),
-        source.splitlines()[0],
-    )
-    for path, text in FILES.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key"))
-    run("chroot", str(root), "useradd", "-m", "-s", "/bin/sh", "audit")
-    run("chroot", str(root), "systemctl", "enable", "systemd-networkd", "ssh", "leaky")
-    for home, user in (("root", "root"), ("home/audit", "audit")):
-        keys = root / home / ".ssh"
-        keys.mkdir(mode=0o700, exist_ok=True)
-        shutil.copy(folder / "key.pub", keys / "authorized_keys")
-        run("chroot", str(root), "chown", "-R", user, f"/{home}/.ssh")
-    for name in ("vmlinuz", "initrd.img"):
-        shutil.copy(next((root / "boot").glob(f"{name}-*")), folder / name)
-    run("mke2fs", "-q", "-t", "ext4", "-d", str(root), str(folder / "root.img"), "2G")
-    with open(folder / "swap.img", "wb") as file:
-        file.truncate(128 * 2**20)
-    run("mkswap", str(folder / "swap.img"))
-    shutil.rmtree(root)
-
-
-def boot(folder, port):
-    return subprocess.Popen(
-        [
-            "qemu-system-x86_64",
-            *("-accel", "tcg", "-m", "1024", "-smp", "1", "-nodefaults", "-display", "none"),
-            *("-no-reboot", "-kernel", str(folder / "vmlinuz")),
-            *("-initrd", str(folder / "initrd.img")),
-            *("-append", "root=/dev/vda rw console=ttyS0 quiet"),
-            *("-drive", f"file={folder}/root.img,if=virtio,format=raw"),
-            *("-drive", f"file={folder}/swap.img,if=virtio,format=raw"),
-            *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22"),
-            *("-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"),
-            *("-serial", f"file:{folder}/console.log"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait(folder, port, machine):
-    """Until sshd answers with its keys, which become the known ones."""
-    deadline = time.monotonic() + BOOT_SECONDS
-    words = ["ssh-keyscan", "-T", "5", "-p", str(port), "127.0.0.1"]
-    while time.monotonic() < deadline and machine.poll() is None:
-        scanned = subprocess.run(words, capture_output=True, timeout=60)
-        if b"ssh-ed25519" in scanned.stdout:
-            (folder / "known_hosts").write_bytes(scanned.stdout)
-            return
-        time.sleep(2)
-    sys.exit(f"the guest did not come up; see {folder}/console.log (--keep)")
-
-
-def ask(folder, port):
+def asked_as_both(machine):
+    """What is wrong in the answers, and root's facts."""
     options = SshOptions(
-        known_hosts=str(folder / "known_hosts"),
-        ssh_options=(f"IdentityFile={folder}/key", "IdentitiesOnly=yes"),
-        deadline_seconds=200.0,
-        keep=str(folder / "answers"),
+        config=str(machine.config),
+        deadline_seconds=HOST_SECONDS,
+        keep=str(machine.folder / "answers"),
         max_age_seconds=0.0,
     )
     wrong = []
-    for user in ("root", "audit"):
+    for user in ("audit", "root"):
         began = time.monotonic()
-        (seen,) = collect([f"{user}@127.0.0.1:{port}"], options)
+        (seen,) = collect([f"{user}@{NAME}"], options)
         took = time.monotonic() - began
         if seen.facts is None:
             sys.exit(f"{user}: {seen.problem}")
@@ -196,38 +143,150 @@ def ask(folder, port):
         say(f"as {user}: {took:.1f} s, {facts.os_name}, kernel {facts.kernel_release}")
         said = {name: getattr(facts, name) for name in EXPECTED}
         wrong += [f"{user}: {n} is {said[n]!r}" for n in EXPECTED if said[n] != EXPECTED[n]]
-        units = {unit.name: unit for unit in facts.units or ()}
-        leaky = units.get("leaky.service")
-        if leaky is None or leaky.memory_max_bytes is not None or leaky.restart != "no":
-            wrong.append(f"{user}: leaky.service is {leaky}")
-        if facts.sysctls.get("vm.panic_on_oom") != "1" or facts.sysctls.get("kernel.panic") != "0":
-            wrong.append(f"{user}: sysctls are {facts.sysctls}")
-        if [swap.name for swap in facts.swaps or ()] != ["/dev/vdb"]:
-            wrong.append(f"{user}: swaps are {facts.swaps}")
+        wrong += [f"{user}: {line}" for line in unlike_written(facts)]
         say(
-            f"  {len(units)} services, {facts.process_count} processes, {len(facts.mounts or ())}"
-            f" file systems, kernels {facts.installed_kernels}"
+            f"  {len(facts.units or ())} services, {facts.process_count} processes,"
+            f" {len(facts.mounts or ())} file systems, kernels {facts.installed_kernels}"
         )
         unseen = {name: why for name, why in facts.unseen.items() if "root" in why}
         say(f"  root would add: {json.dumps(unseen) if unseen else 'nothing'}")
-        (folder / f"facts-{user}.json").write_text(
+        (machine.folder / f"facts-{user}.json").write_text(
             json.dumps(dataclasses.asdict(facts), default=str, indent=1)
         )
-    audit(folder, port)
-    print("\n".join(wrong) or "all that was put there was found")
-    return 1 if wrong else 0
+    return wrong, facts
 
 
-def audit(folder, port):
+def unlike_written(facts):
+    """Units and settings that are not what guest_host.py wrote."""
+    units = {unit.name: unit for unit in (*(facts.units or ()), *(facts.slices or ()))}
+    for name, settings in guest_host.WRITTEN.items():
+        for field, value in settings.items():
+            seen = getattr(units.get(name), field, "no such unit")
+            if seen != value:
+                yield f"{name} {field} is {seen!r}, not {value!r}"
+    for name, value in guest_host.SYSCTLS.items():
+        if facts.sysctls.get(name) != value:
+            yield f"{name} is {facts.sysctls.get(name)!r}, not {value!r}"
+
+
+def beside_the_bus(facts, bus):
+    """Every unit's facts are the numbers that systemd gives on its bus."""
+    units = {unit.name: unit for unit in (*facts.units, *facts.slices)}
+    wrong = [f"on the bus alone: {name}" for name in sorted(bus.keys() - units.keys())]
+    for name, said in bus.items():
+        unit = units.get(name)
+        if unit is None:
+            continue
+        expected = {
+            "memory_max_bytes": limit(said["MemoryMax"]),
+            "memory_high_bytes": limit(said["MemoryHigh"]),
+            "swap_max_bytes": limit(said["MemorySwapMax"]),
+            "slice": said["Slice"] or None,
+        }
+        if "Type" in said:
+            expected |= {
+                "service_type": said["Type"],
+                "restart": said["Restart"],
+                "restart_seconds": seconds(said["RestartUSec"]),
+                "oom_score_adjust": said["OOMScoreAdjust"],
+                "oom_policy": said["OOMPolicy"],
+                "cores_allowed": said["LimitCORESoft"] != 0,
+                "start_limit_burst": said["StartLimitBurst"],
+                "start_limit_interval_seconds": seconds(said["StartLimitIntervalUSec"]),
+                "fragment_path": said["FragmentPath"] or None,
+            }
+        wrong += [
+            f"{name} {field} is {getattr(unit, field)!r}, on the bus {value!r}"
+            for field, value in expected.items()
+            if getattr(unit, field) != value
+        ]
+    say(f"beside the bus: {len(bus)} units, {len(wrong)} differences")
+    return wrong
+
+
+def limit(number):
+    return None if number == UNLIMITED else number
+
+
+def seconds(microseconds):
+    return None if microseconds == UNLIMITED else microseconds / 1e6
+
+
+def counted(facts, count):
+    """Of the many services each is there, with its own limit."""
+    limits = {
+        unit.name: unit.memory_max_bytes for unit in facts.units if unit.name.startswith("MANY")
+    }
+    expected = {f"MANY-{number}.service": (number + 1) * 2**20 for number in range(count)}
+    if limits == expected:
+        return []
+    why = facts.unseen.get("units", "and nothing says why")
+    return [f"of {count} services {len(limits)} are seen ({why})"]
+
+
+def beside_the_report(machine, root):
+    """A sosreport of the guest says what the guest says over SSH, or that it cannot tell."""
+    began = time.monotonic()
+    said = machine.ask(f"sos report --batch -z gzip --tmp-dir /var/tmp -o {PLUGINS}", timeout=3600)
+    path = machine.ask("ls /var/tmp/sosreport-*.tar.gz").split()[0]
+    archive = machine.folder / "sosreport-guest.tar.gz"
+    machine.fetch(path, archive)
+    version = next((line for line in said.splitlines() if "version" in line), "sos")
+    say(f"{version.strip()}: {time.monotonic() - began:.0f} s, {archive.stat().st_size} bytes")
+    (seen,) = read_sosreports([str(archive)], SystemClock())
+    if seen.facts is None:
+        return [f"sosreport: {seen.problem}"]
+    wrong = [f"sosreport: {seen.problem}"] if seen.problem else []
+    untold, equal = [], 0
+    for field in dataclasses.fields(root):
+        name = field.name
+        if name in MOVING:
+            continue
+        ours, theirs = still(getattr(root, name)), still(getattr(seen.facts, name))
+        if ours == theirs:
+            equal += 1
+        elif name in seen.facts.unseen:
+            untold.append(f"{name} ({seen.facts.unseen[name]})")
+        else:
+            wrong += [f"sosreport: {name}: {line}" for line in apart(ours, theirs)]
+    say(f"sosreport: {equal} facts as over SSH; not told: {'; '.join(untold) or 'none'}")
+    return wrong
+
+
+def still(value):
+    """A value without what moves between two moments."""
+    if isinstance(value, dict):
+        return {name: still(one) for name, one in value.items()}
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        parts = [still(one) for one in value]
+        return tuple(sorted(parts, key=repr))
+    if dataclasses.is_dataclass(value):
+        fields = {one.name for one in dataclasses.fields(value)}
+        gone = [name for name in (*MOVING_OF_UNITS, *MOVING_OF_MOUNTS) if name in fields]
+        return dataclasses.replace(value, **dict.fromkeys(gone))
+    return value
+
+
+def apart(ours, theirs):
+    """The parts of two values that are not the same, in a few lines."""
+    if isinstance(ours, tuple) and isinstance(theirs, tuple):
+        for sign, one, other in (("ssh", ours, theirs), ("sos", theirs, ours)):
+            yield from (f"{sign} alone: {part!r}" for part in one if part not in other)
+    elif isinstance(ours, dict) and isinstance(theirs, dict):
+        for name in sorted({*ours, *theirs}):
+            if ours.get(name) != theirs.get(name):
+                yield f"{name}: ssh {ours.get(name)!r}, sos {theirs.get(name)!r}"
+    else:
+        yield f"ssh {ours!r}, sos {theirs!r}"
+
+
+def audit(machine):
     """What `forestall audit` says of it."""
-    words = [sys.executable, "-m", "forestall", "audit", "facts", str(folder / "answers")]
-    done = subprocess.run([*words, "--json"], capture_output=True, text=True, timeout=120)
-    if done.returncode not in (0, 1, 3) or not done.stdout:
-        say(f"  forestall audit: {done.stderr.strip()[-300:]}")
-        return
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    words = ("-m", "forestall", "audit", "facts", str(machine.folder / "answers"), "--json")
+    done = run(sys.executable, *words, fine=(0, 1, 3))
+    found = [json.loads(line) for line in done.splitlines()]
     for state in ("fail", "unknown"):
-        rules = sorted({one["rule"] for one in found if one["state"].lower() == state})
+        rules = sorted({one["rule"] for one in found if one["state"] == state})
         say(f"  {state}: {' '.join(rules) or 'none'}")
 
 

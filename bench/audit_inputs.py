@@ -42,6 +42,14 @@ from forestall.audit.inputs.facts import read_facts_files
 from forestall.clock import SystemClock
 print(sum(seen.facts is not None for seen in read_facts_files([sys.argv[1]], SystemClock())))
 """
+READ_TWICE = """
+from itertools import chain
+from forestall.audit.inputs.facts import read_facts_files
+from forestall.audit.inputs.merge import merge_seen
+from forestall.clock import SystemClock
+twice = chain.from_iterable(read_facts_files([sys.argv[1]], SystemClock()) for _ in range(2))
+print(sum(seen.facts is not None for seen in merge_seen(twice)))
+"""
 READ_JSON = """
 import json
 print(sum("hostname" in json.loads(line) for line in open(sys.argv[1], "rb")))
@@ -102,6 +110,7 @@ def measured(folder: Path, hosts: int, report_mb: int) -> list[dict]:
     fleet = make_fleet(folder, hosts)
     size = f"{fleet.stat().st_size / 1e6:.0f} MB"
     rows.append(run(f"facts of {hosts} hosts, {size}", READ_FACTS, fleet))
+    rows.append(run("  the same, told by two inputs and merged", READ_TWICE, fleet))
     rows.append(run("  json.loads of each line alone", READ_JSON, fleet))
     fleet.unlink()
     with answering(hosts) as url:
@@ -243,11 +252,14 @@ def make_fleet(folder: Path, hosts: int) -> Path:
     from forestall.clock import SystemClock
     from forestall.model.codec import dumps
 
+    def one_of(facts, number):
+        return replace(facts, hostname=f"app{number:06}", boot_id=f"boot-{number}")
+
     (seen,) = read_sosreports([str(REPORT)], SystemClock())
     path = folder / "fleet.jsonl"
     with path.open("w") as file:
         for number in range(hosts):
-            file.write(dumps(replace(seen.facts, hostname=f"app{number:06}")) + "\n")
+            file.write(dumps(one_of(seen.facts, number)) + "\n")
     return path
 
 

@@ -3,6 +3,7 @@
     python bench/audit_ssh.py one                 the script alone, beside what else is here
     python bench/audit_ssh.py one --processes 0 3000
     python bench/audit_ssh.py fleet --hosts 500   500 at once, all behind one sshd on loopback
+    python bench/audit_ssh.py fleet --replayed    each answers with this host's answer of before
 
 `one` runs the script with this machine's sh, without a network, and beside it `ansible -m setup`
 and Lynis where they are installed (`--ansible`, `--lynis` name their programs); wall time and
@@ -10,7 +11,9 @@ processor time of all their processes, medians of the runs; Lynis, which takes m
 
 `fleet` starts one sshd (its package must be installed) and asks it as many times as there are to
 be hosts. Clients, server and every host's script share this machine's cores, so it shows what the
-client's side costs, and that so many at once hold together; not how long a fleet takes.
+client's side costs, and that so many at once hold together; not how long a fleet takes. With
+`--replayed` the script runs once, before: then no answer holds the processes of all the others, and
+what is left of the server's side is SSH.
 """
 
 import argparse
@@ -43,6 +46,7 @@ from forestall.sense.recording import RecordedHost
 
 MARK = "0123456789abcdef0123456789abcdef"
 SLOW_SECONDS = 600
+MAX_STARTUPS = "2000:30:2000"
 
 
 def main():
@@ -53,11 +57,13 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--processes", type=int, nargs="+", default=[0])
     parser.add_argument("--hosts", type=int, default=500)
+    parser.add_argument("--replayed", action="store_true")
+    parser.add_argument("--ssh-option", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--ansible", default="ansible")
     parser.add_argument("--lynis", default="lynis")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    rows = one(args) if args.part == "one" else [fleet(args.hosts)]
+    rows = one(args) if args.part == "one" else [fleet(args.hosts, args.replayed, args.ssh_option)]
     machine = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "kernel": platform.release(),
@@ -131,7 +137,27 @@ def usage(who=resource.RUSAGE_CHILDREN):
     return spent.ru_utime + spent.ru_stime
 
 
-def fleet(count):
+REPLAY = """\
+mark=$(sed -n 's/^mark=//p' | tail -n 1)
+echo
+echo "@$mark forestall 1 gzip"
+sed "s/^@{old} /@$mark /" {answer} | gzip -c
+"""
+
+
+def server_of(folder, replayed):
+    """The server; `replayed`: whose hosts all answer as this one did a moment before."""
+    if not replayed:
+        return ssh_server(folder, max_startups=MAX_STARTUPS)
+    answer, words = folder / "answer", folder / "replay.sh"
+    told = answer_of(run(["sh", "-s"], input=script(MARK)), MARK)
+    # Its first line is the new answer's own.
+    answer.write_bytes(told.partition(b"\n")[2])
+    words.write_text(REPLAY.format(old=MARK, answer=answer))
+    return ssh_server(folder, {"host-*": f"sh {words}"}, max_startups=MAX_STARTUPS)
+
+
+def fleet(count, replayed, ssh_options):
     most = {"running": 0, "client_pss": 0}
 
     def watch(progress):
@@ -144,9 +170,12 @@ def fleet(count):
         before = usage()
         own = usage(resource.RUSAGE_SELF)
         began = time.monotonic()
-        with ssh_server(Path(folder), max_startups="2000:30:2000") as server:
+        with server_of(Path(folder), replayed) as server:
             options = SshOptions(
-                config=str(server.config), deadline_seconds=900.0, connect_seconds=600
+                config=str(server.config),
+                deadline_seconds=900.0,
+                connect_seconds=600,
+                ssh_options=tuple(ssh_options),
             )
             names = [f"host-{number}" for number in range(count)]
             began = time.monotonic()
@@ -158,6 +187,8 @@ def fleet(count):
     problems = {one.problem for one in seen if one.facts is None}
     return {
         "hosts": count,
+        "answers": "replayed" if replayed else "made",
+        "ssh": " ".join(ssh_options) or "its defaults",
         "answered": sum(one.facts is not None for one in seen),
         "problems": sorted(problems)[:3],
         "wall_s": round(wall, 1),

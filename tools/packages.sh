@@ -51,6 +51,10 @@ members() {
         echo "mksh mksh"
         echo "ksh93u+m ksh93"
         echo "yash yash"
+        echo "posh posh"
+        echo "zsh zsh"
+        echo "original-awk original-awk"
+        echo "rust-coreutils /usr/lib/cargo/bin/coreutils"
         echo "shellcheck shellcheck"
         ;;
     reports) # what `forestall audit sosreport` reads

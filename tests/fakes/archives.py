@@ -6,15 +6,26 @@ from pathlib import Path
 
 
 def packed(
-    tree: Path, name: str = "sosreport-db01-2024-11-15-abcdefg", mode: str = "w:xz"
+    tree: Path,
+    name: str = "sosreport-db01-2024-11-15-abcdefg",
+    mode: str = "w:xz",
+    modified_at: float | None = None,
 ) -> bytes:
-    """`tree` as one archive, below the folder `name` as sos packs it (none if it is empty)."""
+    """`tree` as one archive, below the folder `name` as sos packs it (none if it is empty).
+
+    `modified_at` is when the host wrote the files, None = as they lie here.
+    """
+
+    def dated(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = member.mtime if modified_at is None else modified_at
+        return member
+
     out = io.BytesIO()
     options = {"preset": 0} if mode.endswith("xz") else {}
     with tarfile.open(fileobj=out, mode=mode, **options) as tar:
         for path in sorted(tree.rglob("*")):
             inside = path.relative_to(tree).as_posix()
-            tar.add(path, f"{name}/{inside}" if name else inside, recursive=False)
+            tar.add(path, f"{name}/{inside}" if name else inside, recursive=False, filter=dated)
     return out.getvalue()
 
 

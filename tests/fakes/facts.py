@@ -24,6 +24,7 @@ BOOT = "6f5b2c1e-0000-4000-8000-000000000001"
 def process(name="python3", pid=100, rss=GIB, swap=0, unit=None, **fields):
     """A process that holds `rss` bytes."""
     key = ProcessKey(boot_id=BOOT, pid=pid, start_ticks=10 * pid)
+    fields = {"cgroup": f"/system.slice/{unit}" if unit else "/user.slice", **fields}
     return ProcessSample(key=key, name=name, rss_bytes=rss, swap_bytes=swap, unit=unit, **fields)
 
 

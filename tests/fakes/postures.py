@@ -5,6 +5,7 @@ from dataclasses import replace
 from forestall.audit.findings import finding
 from forestall.audit.posture import Posture
 from forestall.audit.terms import Terms
+from forestall.model.facts import PostgresFacts
 from forestall.model.finding import FindingState
 from tests.fakes.facts import GIB, healthy, holder, unit, with_sysctls
 
@@ -56,8 +57,13 @@ def database(name="postgres", facts=None, rss=6 * GIB, **changes):
     base = facts if facts is not None else healthy(units=())
     main = holder(name, 800, rss, 250, 0, "db.service")
     owned = unit("db.service", main_pid=800, memory_current_bytes=rss)
+    settings = (PostgresFacts(complete=True),) if name.startswith("post") else None
     return replace(
-        base, databases=(main,), holders=(main,), units=(owned,), **{"kubernetes": False, **changes}
+        base,
+        databases=(main,),
+        holders=(main,),
+        units=(owned,),
+        **{"postgres": settings, "kubernetes": False, **changes},
     )
 
 

@@ -117,6 +117,7 @@ def collect(host: Host, *, origin: str = "ssh", collected_at: float | None = Non
         collected_at=collected_at,
         origin=origin,
         complete=host.complete,
+        listed=frozenset({"proc"} if host.lists("proc") else ()),
     )
 
 

@@ -79,6 +79,25 @@ def test_one_report_over_ssh_sosreports_and_this_host(tmp_path):
     assert "refused" in report.read_text()
 
 
+def test_a_question_reaches_hosts_as_the_audit_does(tmp_path):
+    """Through a jump host, as a user of its own, with answers kept: then nobody is asked again."""
+    question = "all host: mem_total_bytes > 1MiB"
+    with ssh_server(tmp_path) as server:
+        words = [question, "--from", "ssh", "--from", "root@host-1", "--keep", str(tmp_path / "k")]
+        words += ["--ssh-config", str(server.config), "--ssh-option", "ProxyJump=host-2"]
+        asked = audit("check", *words)
+        # A host key that is not known, and nothing kept: it is not seen, so it is not known.
+        (tmp_path / "none").touch()
+        refused = audit("check", *words[:5], *words[7:], "--known-hosts", str(tmp_path / "none"))
+    assert (asked.returncode, asked.stdout) == (0, "true: so on 1 host\n"), asked.stderr
+    assert refused.returncode == 3
+    assert "unknown on host-1: its host key is not known" in refused.stdout
+    again = audit("check", *words)
+    assert (again.returncode, again.stdout) == (0, "true: so on 1 host\n"), again.stderr
+    stale = audit("check", *words, "--max-age", "0s", "--host-timeout", "5s")
+    assert stale.returncode == 3
+
+
 def test_the_standard_library_is_enough(fleet, tmp_path):
     """Without any other package every report is written, and questions are answered."""
     bare = [sys.executable, "-S", "-m", "forestall", "audit"]

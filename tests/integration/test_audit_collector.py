@@ -1,6 +1,7 @@
 """The collector's script under every shell that is here, and on hosts made of plain files."""
 
 import dataclasses
+import glob
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from tests.integration.servers import postgresql, wait_for
 from forestall.audit.collect.script import script
 from forestall.audit.collect.stream import answer_of, read_answer
 from forestall.clock import SystemClock
+from forestall.errors import InputError
 from forestall.sense import sources
 from forestall.sense.facts import read_facts
 from forestall.sense.host import Host
@@ -21,7 +23,18 @@ from forestall.sense.recording import RecordedHost, copied_host
 
 MARK = "0123456789abcdef0123456789abcdef"
 HOSTS = Path(__file__).parents[1] / "data" / "hosts"
-SHELLS = (["dash"], ["bash", "--posix"], ["busybox", "sh"], ["mksh"], ["ksh93"], ["yash"])
+SHELLS = (
+    ["dash", "-s"],
+    ["bash", "--posix", "-s"],
+    ["busybox", "sh", "-s"],
+    ["mksh", "-s"],
+    ["lksh", "-s"],
+    ["ksh93", "-s"],
+    ["yash", "-s"],
+    ["zsh", "--emulate", "sh", "-s"],
+    # It reads from standard input too, but does not know the option.
+    ["posh"],
+)
 BUSYBOX = "/bin/busybox"
 
 
@@ -30,7 +43,7 @@ def run(shell, text=None, **options):
     if shutil.which(shell[0]) is None:
         pytest.skip(f"{shell[0]} is not installed")
     done = subprocess.run(
-        [*shell, "-s"],
+        shell,
         input=b"debug=yes\n" + (text or script(MARK)),
         capture_output=True,
         timeout=60,
@@ -78,6 +91,44 @@ def test_this_machine_as_it_sees_itself(shell):
     }
 
 
+OTHER_TOOLS = {
+    # Ubuntu's own since 25.10.
+    "uutils": "/usr/lib/cargo/bin/coreutils/*",
+    "original-awk": "/usr/bin/original-awk",
+    "gawk": "/usr/bin/gawk",
+    "busybox": BUSYBOX,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_TOOLS)
+def test_other_tools_say_the_same(tmp_path, name):
+    """GNU's coreutils and mawk are not the only ones: by others' the same is seen."""
+    found = glob.glob(OTHER_TOOLS[name])
+    if not found:
+        pytest.skip(f"{name} is not installed")
+    for path in found:
+        names = [os.path.basename(path)] if name == "uutils" else ["awk"]
+        if path == BUSYBOX:
+            listed = subprocess.run([path, "--list"], capture_output=True, text=True, check=True)
+            names = [one for one in listed.stdout.split() if one not in ("rpm", "dpkg")]
+        for one in names:
+            (tmp_path / one).symlink_to(path)
+    first = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    theirs = run(SHELLS[0], env=first)
+    usual = run(SHELLS[0])
+    assert theirs.denied == usual.denied
+    assert theirs.problems == usual.problems
+    still = ("etc/", "usr/", "boot/", "lib/", "proc/sys/", "sys/class/")
+    for kind in ("files", "links"):
+        ours, other = getattr(usual, kind), getattr(theirs, kind)
+        kept = {path for path in {*ours, *other} if path.startswith(still)}
+        assert {path for path in kept if ours.get(path) != other.get(path)} == set()
+    facts = read_facts(RecordedHost(theirs), SystemClock())
+    assert facts.process_count > 1
+    assert facts.mounts
+    assert all(found.size_bytes for found in facts.mounts if found.path == "/")
+
+
 def chroot(tree):
     """The words that run a program below `tree`, which holds busybox alone."""
     if not os.path.exists(BUSYBOX):
@@ -92,10 +143,10 @@ def chroot(tree):
     (tree / "dev").mkdir(exist_ok=True)
     (tree / "dev" / "null").touch()
     (tree / "dev" / "null").chmod(0o666)
-    words = ["chroot", str(tree), "/bin/sh"]
+    words = ["chroot", str(tree), "/bin/sh", "-s"]
     if os.geteuid() != 0:
         words = ["unshare", "--map-root-user", *words]
-    tried = subprocess.run([*words, "-c", ":"], capture_output=True, timeout=30)
+    tried = subprocess.run([*words[:-1], "-c", ":"], capture_output=True, timeout=30)
     if tried.returncode != 0:
         pytest.skip("changing the root needs the right to")
     return words
@@ -242,12 +293,23 @@ def test_no_secret_leaves_the_host(tmp_path):
     busy_host(tmp_path)
     words = chroot(tmp_path)
     with_commands(tmp_path)
-    done = subprocess.run(
-        [*words, "-s"], input=script(MARK), capture_output=True, timeout=60, check=True
-    )
+    done = subprocess.run(words, input=script(MARK), capture_output=True, timeout=60, check=True)
     answer = answer_of(done.stdout, MARK)
     assert b"forestall" in answer
     assert b"hunter2" not in answer
+
+
+def test_a_host_without_a_tool_is_no_host_with_less(tmp_path):
+    """Where what the answer is made with is not there, or broken, there are no facts at all."""
+    awk = tmp_path / "awk"
+    awk.write_text("#!/bin/sh\nexit 127\n")
+    awk.chmod(0o755)
+    first = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with pytest.raises(InputError, match="does not work"):
+        run(SHELLS[0], env=first)
+    text = script(MARK).replace(b"for tool in awk", b"for tool in nosuchtool awk")
+    with pytest.raises(InputError, match="the host has no nosuchtool:"):
+        run(SHELLS[0], text, env=first)
 
 
 def test_a_command_that_hangs_is_ended(tmp_path):
@@ -304,7 +366,7 @@ def test_a_command_that_cannot_be_killed_is_left_behind(tmp_path, shell, freezer
     path.write_text(f"#!/bin/sh\necho $$ >{asked}; while :; do :; done\n")
     path.chmod(0o755)
     child = subprocess.Popen(
-        [*shell, "-s"],
+        shell,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -419,7 +481,7 @@ def test_a_real_postgresql(tmp_path):
         (data / "more" / "size.conf").write_text("work_mem = '7MB'\n")
         with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write("work_mem = '5MB'\ninclude_dir 'more'\n")
-        recorded = read_facts(RecordedHost(run(["dash"])), SystemClock()).postgres
+        recorded = read_facts(RecordedHost(run(["dash", "-s"])), SystemClock()).postgres
         live = read_facts(Host(), SystemClock()).postgres
     (ours,) = (found for found in recorded if found.data_directory == str(data))
     assert ours in live

@@ -304,8 +304,16 @@ def test_where_sudo_refuses_it_reads_without_root(tmp_path):
         'exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "$SSH_ORIGINAL_COMMAND"\n'
     )
     command.chmod(0o755)
+    keep = {"keep": str(tmp_path / "answers")}
     with ssh_server(tmp_path, {"plain": None, "nobody": str(command)}) as server:
-        seen = ask(server, "plain", "nobody", sudo=True)
+        assert ask(server, "nobody", **keep)["nobody"].facts.effective_uid == 65534
+        # What is kept was read without root, and now root is asked for.
+        seen = ask(server, "plain", "nobody", sudo=True, **keep)
+    kept = ask(server, "plain", "nobody", sudo=False, program="/bin/false", **keep)
+    assert {name: one.facts.effective_uid for name, one in kept.items()} == {
+        "plain": 0,
+        "nobody": 65534,
+    }
     assert seen["nobody"].facts.effective_uid == 65534
     assert "read without root (sudo" in seen["nobody"].problem
     assert "root would add /proc/1/environ" in seen["nobody"].problem

@@ -93,8 +93,9 @@ def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "FORESTALL_DEMO_TEST": state},
-        # A test run in the background ignores SIGINT, and what it starts would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A test run in the background ignores SIGINT, one under nohup SIGHUP, and what it starts
+        # would inherit that.
+        preexec_fn=_answers_to_signals,
     ) as demo:
         _wait(lambda: _services(state) == 2)
         demo.send_signal(number)
@@ -103,6 +104,11 @@ def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
     _wait(lambda: _servers(demo.pid) == [])
     assert demo.returncode == (-9 if number is signal.SIGKILL else 128 + number)
     assert errors == b""
+
+
+def _answers_to_signals():
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _services(folder):

@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
+from tests.integration.disks import fill, small_disk
 
 from forestall.errors import JournalError
 from forestall.journal import Journal, read
@@ -16,32 +16,10 @@ DISK_BYTES = 128 * 1024
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def disk(tmp_path):
     """A file system of 128 KiB, mounted for the test."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size={DISK_BYTES},nr_inodes=16,mode=0700"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "forestall-test", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
+    with small_disk(tmp_path / "disk", DISK_BYTES // 1024) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every free page; only the rest of the last page of each file is left."""
-    filler = folder / "filler"
-    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"\0" * 4096):
-            pass
-    assert os.statvfs(folder).f_bavail == 0
-    return filler
 
 
 def append_until_refused(journal, record):
@@ -55,14 +33,14 @@ def append_until_refused(journal, record):
     raise AssertionError("the disk never filled")
 
 
-def test_a_full_disk_costs_the_record_and_nothing_else(small_disk):
+def test_a_full_disk_costs_the_record_and_nothing_else(disk):
     """ENOSPC at many places in a page: acknowledged records stay, and appending goes on."""
-    path = small_disk / "spool.journal"
+    path = disk / "spool.journal"
     acknowledged = []
     refused_at = set()
     with Journal(path) as journal:
         for size in range(0, 4096, 61):
-            filler = fill(small_disk)
+            filler = fill(disk)
             taken, refusal = append_until_refused(journal, {"text": "x" * size})
             assert "No space left" in refusal.message
             assert "free space" in refusal.help
@@ -77,37 +55,37 @@ def test_a_full_disk_costs_the_record_and_nothing_else(small_disk):
     damaged = []
     assert [record.sequence for record in read(path, damaged=damaged)] == acknowledged
     assert damaged == []
-    assert not (small_disk / "spool.journal.torn").exists()
+    assert not (disk / "spool.journal.torn").exists()
 
 
-def test_a_torn_tail_on_a_full_disk_is_not_cut_before_it_is_kept(small_disk):
+def test_a_torn_tail_on_a_full_disk_is_not_cut_before_it_is_kept(disk):
     """Opening fails rather than throw away bytes that cannot be set aside; later it works."""
-    path = small_disk / "spool.journal"
+    path = disk / "spool.journal"
     with Journal(path) as journal:
         journal.append({"n": 1})
     with path.open("ab") as file:
         file.write(b"torn" * 2000)
     before = path.read_bytes()
-    filler = fill(small_disk)
+    filler = fill(disk)
     with pytest.raises(JournalError, match="No space left"):
         Journal(path)
     assert path.read_bytes() == before
     filler.unlink()
     with Journal(path) as journal:
         assert journal.append({"n": 2}) == 3
-    assert b"torn" * 2000 in (small_disk / "spool.journal.torn").read_bytes()
+    assert b"torn" * 2000 in (disk / "spool.journal.torn").read_bytes()
 
 
-def test_rotation_on_a_full_disk_leaves_everything_as_it_was(small_disk):
+def test_rotation_on_a_full_disk_leaves_everything_as_it_was(disk):
     """Without an inode for a new segment the old one stays in place, and is rotated later."""
-    path = small_disk / "spool.journal"
+    path = disk / "spool.journal"
     with Journal(path, max_bytes=1000, keep_segments=3) as journal:
         last = journal.append_all([{"text": "x" * 50}] * 10)[-1]
-        inodes = [small_disk / str(number) for number in range(16)]
+        inodes = [disk / str(number) for number in range(16)]
         with contextlib.suppress(OSError):
             for inode in inodes:
                 inode.touch()
-        assert os.statvfs(small_disk).f_favail == 0
+        assert os.statvfs(disk).f_favail == 0
         for _ in range(2):
             with pytest.raises(JournalError, match="cannot start a new segment"):
                 journal.append({"text": "x" * 500})
@@ -116,7 +94,7 @@ def test_rotation_on_a_full_disk_leaves_everything_as_it_was(small_disk):
             inode.unlink(missing_ok=True)
         assert journal.append({"text": "x" * 500}) == last + 2
     assert [record.sequence for record in read(path)] == list(range(1, last + 3))
-    assert len(list(small_disk.glob("spool.journal.0*"))) == 1
+    assert len(list(disk.glob("spool.journal.0*"))) == 1
 
 
 SHORT_WRITES = textwrap.dedent(

@@ -6,9 +6,12 @@ rule is then not applicable there, rather than borrowing somebody else's numbers
 
 from dataclasses import dataclass
 
+from forestall.model.facts import HolderFacts
+
 ENGINES = {
     "postgres": "postgresql",
     "postmaster": "postgresql",
+    "edb-postgres": "postgresql",
     "oracle": "oracle",
     "sqlservr": "mssql",
     "mongod": "mongodb",
@@ -18,6 +21,16 @@ ENGINES = {
     "mariadbd": "mysql",
 }
 """Names of server processes to products; Redis and MySQL stand for their forks too."""
+
+POSTGRES = tuple(name for name, product in ENGINES.items() if product == "postgresql")
+
+
+def engine_of(database: HolderFacts) -> str:
+    """Which product a database's main process is; one that is not known is called by its name."""
+    name = database.process.name
+    # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
+    return ENGINES.get(name) or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
+
 
 NAMES = {
     "postgresql": "PostgreSQL",

@@ -67,10 +67,8 @@ def subject(host: Posture) -> Subject:
 
 
 def reservations(host: Posture, major: int) -> str:
-    """What an accusation leaves open, each a sentence with a space before it."""
-    unread = host.facts.livepatches is None and host.facts.effective_release is None
-    patched = " Whether it is livepatched was not read." if unread else ""
-    return host.tables.aged(major, host.at) + patched
+    """What an accusation leaves open, a sentence with a space before it."""
+    return host.tables.aged(major, host.at)
 
 
 NOT_OURS = "The kernel is the host's, not this container's: audit the host."

@@ -82,7 +82,7 @@ def _memory_limits(facts: HostFacts) -> bool | None:
         limited = unit.memory_max_bytes is not None or unit.memory_high_bytes is not None
         if limited or (unit.active and unit.name in CONTAINER_SERVICES):
             return True
-    return False
+    return None if facts.slices is None else False
 
 
 def _huge_pages(facts: HostFacts) -> bool | None:
@@ -90,7 +90,8 @@ def _huge_pages(facts: HostFacts) -> bool | None:
     extra = facts.sysctls.get("vm.nr_overcommit_hugepages")
     if facts.hugepages_total or facts.hugetlb_bytes or extra not in (None, "0"):
         return True
-    return None if facts.hugepages_total is None and facts.hugetlb_bytes is None else False
+    unread = extra is None or (facts.hugepages_total is None and facts.hugetlb_bytes is None)
+    return None if unread else False
 
 
 def _transparent(facts: HostFacts) -> bool | None:

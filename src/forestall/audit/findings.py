@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from forestall.audit.doubt import settled
 from forestall.audit.posture import Posture
 from forestall.audit.reading import fact
 from forestall.audit.rule import Judgement, Rule
@@ -54,8 +55,9 @@ GRAVITY = tuple(Severity)
 
 def judge(posture: Posture, rules: Iterable[Rule] = STANDARD) -> Iterator[tuple[Rule, Judgement]]:
     """What each rule says of the host, in the rules' order."""
-    for rule in rules:
-        yield rule, rule.judge(posture)
+    rules = tuple(rules)
+    said = [rule.judge(posture) for rule in rules]
+    yield from zip(rules, settled(posture, rules, said), strict=True)
 
 
 def finding(

@@ -4,8 +4,10 @@ Memory here is RSS plus swap, because that is what the OOM killer counts; memory
 processes share, such as PostgreSQL's shared buffers, is in the RSS of each.
 """
 
+from forestall.audit.engines import engine_of
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Holder
+from forestall.units import MIB
 
 UNKILLABLE = -1000
 """oom_score_adj that exempts a process from the OOM killer altogether."""
@@ -16,6 +18,11 @@ LOWEST_ADVISED = -900
 LARGE_SHARE = 0.05
 """From this share of the host's memory on, a process matters to what happens at the end."""
 
+
+TAKE_HUGE_PAGES = ("oracle", "mysql")
+DEFAULT_HUGE_PAGE_BYTES = 2 * MIB
+DEFAULT_SHARED_BUFFERS_BYTES = 128 * MIB
+"""PostgreSQL's own since 9.3."""
 
 EXEMPT_SHARE = 0.5
 """From this share on, exempt processes that leak can leave the kernel with nobody to kill."""
@@ -69,11 +76,73 @@ def stands_out(facts: HostFacts, index: int, total_bytes: int | None = None) -> 
 
 
 def main_database(facts: HostFacts) -> int | None:
-    """Index in `facts.databases` of the one that holds most, None where none is seen."""
+    """Index in `facts.databases` of the one that takes most, None where none is seen."""
     databases = facts.databases or ()
     if not databases:
         return None
-    return max(range(len(databases)), key=lambda index: database_bytes(facts, databases[index]))
+    return max(range(len(databases)), key=lambda index: taken_bytes(facts, databases[index]))
+
+
+def is_large_database(facts: HostFacts, database: HolderFacts) -> bool | None:
+    """Whether a database takes 5 % of the memory, held now or configured.
+
+    None = it may: what would tell more (its unit's memory, what of it is swapped, its settings)
+    was not seen.
+    """
+    total = facts.memory.mem_total_bytes
+    if total is None:
+        return None
+    if taken_bytes(facts, database) >= LARGE_SHARE * total:
+        return True
+    most = _most_held_bytes(facts, database)
+    sure = most is not None and most < LARGE_SHARE * total
+    return False if sure and configured_bytes(facts, database) is not None else None
+
+
+def taken_bytes(facts: HostFacts, database: HolderFacts) -> int:
+    """What a database holds, or is set up to hold once it is busy, whichever is more."""
+    return max(database_bytes(facts, database), configured_bytes(facts, database) or 0)
+
+
+def configured_bytes(facts: HostFacts, database: HolderFacts) -> int | None:
+    """What a database sets aside for its cache by its settings; None where they were not all read.
+
+    Facts hold PostgreSQL's shared_buffers, and the huge pages that Oracle or MySQL were promised
+    at their start; of every other setting nothing is known, which counts as 0.
+    """
+    engine = engine_of(database)
+    if engine == "postgresql":
+        return _shared_buffers(facts, database)
+    if engine in TAKE_HUGE_PAGES and facts.hugepages_total and facts.hugepages_free is not None:
+        pages = facts.hugepages_total - facts.hugepages_free + (facts.hugepages_reserved or 0)
+        return pages * (facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES)
+    return 0
+
+
+def _shared_buffers(facts: HostFacts, database: HolderFacts) -> int | None:
+    """Of a PostgreSQL; the settings stand in the order of its servers."""
+    servers = [one for one in facts.databases or () if engine_of(one) == "postgresql"]
+    if facts.postgres is None or len(facts.postgres) != len(servers) or database not in servers:
+        return None
+    settings = facts.postgres[servers.index(database)]
+    if settings.shared_buffers_bytes is None and settings.complete:
+        return DEFAULT_SHARED_BUFFERS_BYTES
+    return settings.shared_buffers_bytes
+
+
+def _most_held_bytes(facts: HostFacts, database: HolderFacts) -> int | None:
+    """What a database holds at most; None where its unit's memory, if it has one, was not seen."""
+    process = database.process
+    without_cgroups = facts.cgroup_version is None and facts.mounts is not None
+    if process.unit is None and process.cgroup is None and not without_cgroups:
+        return None
+    if process.unit is not None and all(unit.name != process.unit for unit in facts.units or ()):
+        return None
+    held = database_bytes(facts, database)
+    if process.swap_bytes is not None:
+        return held
+    total, free = facts.memory.swap_total_bytes, facts.memory.swap_free_bytes
+    return None if total is None or free is None else held + total - free
 
 
 def database_bytes(facts: HostFacts, database: HolderFacts) -> int:
@@ -143,9 +212,11 @@ def counted_bytes(holder: HolderFacts) -> int:
 def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
     """Indexes of large holders that the OOM killer must not take."""
     return tuple(
-        index
-        for index, holder in enumerate(facts.holders)
-        if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
+        [
+            index
+            for index, holder in enumerate(facts.holders)
+            if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
+        ]
     )
 
 

@@ -8,7 +8,7 @@ from forestall.audit import baselines
 from forestall.audit import holders as held
 from forestall.audit import services as told
 from forestall.audit.baselines import Baseline
-from forestall.audit.engines import ENGINES
+from forestall.audit.engines import engine_of
 from forestall.audit.exhaustion import host_outcome
 from forestall.audit.headroom import disk_swap_bytes
 from forestall.audit.tables import Tables, shipped
@@ -34,6 +34,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
 
     def __init__(self, work_out: Callable[[Any], Found]) -> None:
         self._work_out = work_out
+        self._name = work_out.__name__
         self.__doc__ = work_out.__doc__
 
     @overload
@@ -45,8 +46,7 @@ class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
     def __get__(self, host: "Posture | None", owner: type) -> "Found | derived[Found]":
         if host is None:
             return self
-        found = self._work_out(host)
-        host.__dict__[self._work_out.__name__] = found
+        found = host.__dict__[self._name] = self._work_out(host)
         return found
 
 
@@ -69,9 +69,10 @@ class Posture:
 
     def number(self, sysctl: str) -> int | None:
         """One sysctl as a whole number, None where it is absent or no number."""
+        text = self.facts.sysctls.get(sysctl)
         try:
-            return int(self.facts.sysctls[sysctl])
-        except (KeyError, ValueError):
+            return None if text is None else int(text)
+        except ValueError:
             return None
 
     def has_no(self, sysctl: str) -> bool:
@@ -103,6 +104,21 @@ class Posture:
         return told.own_services(self.facts)
 
     @derived
+    def services_beside(self) -> tuple[Service, ...]:
+        """The site's own services, and on a database host any other that holds much.
+
+        On a laptop that has a small database too, what holds much is what the laptop is there for.
+        """
+        if self.is_database_host is False:
+            return self.own_services
+        return told.services_beside(self.facts)
+
+    @derived
+    def services_of_unknown_origin(self) -> tuple[Service, ...]:
+        """The running services that may be the site's own or not."""
+        return told.of_unknown_origin(self.facts)
+
+    @derived
     def own_units(self) -> tuple[UnitFacts, ...]:
         """The units of `own_services`, in the same order."""
         return tuple([told.unit_of(self.facts, one) for one in self.own_services])
@@ -123,7 +139,7 @@ class Posture:
         """Whether this host is there for a database: by its role, else by what runs.
 
         A small database on a laptop does not make it a database host: it must hold 5 % of the
-        memory. None = neither the site nor the host can tell.
+        memory, or be configured to. None = neither the site nor the host can tell.
         """
         if self.terms.roles is not None:
             return DATABASE in self.terms.roles
@@ -131,15 +147,11 @@ class Posture:
 
     @derived
     def holds_database(self) -> bool | None:
-        """Whether a database that holds 5 % of the memory runs here, whatever its roles say."""
+        """Whether a database that takes 5 % of the memory runs here, whatever its roles say."""
         if self.facts.databases is None:
             return None
-        total, database = self.facts.memory.mem_total_bytes, self.database
-        if database is None:
-            return False
-        if total is None:
-            return None
-        return held.database_bytes(self.facts, database) >= held.LARGE_SHARE * total
+        answers = {held.is_large_database(self.facts, one) for one in self.facts.databases}
+        return True if True in answers else (None if None in answers else False)
 
     def runs(self, *names: str) -> bool:
         """Whether a database server of one of these process names runs here."""
@@ -148,13 +160,7 @@ class Posture:
     @derived
     def engine(self) -> str | None:
         """Which database product the largest database is (`audit.engines`), None without one."""
-        database = self.database
-        if database is None:
-            return None
-        name = database.process.name
-        known = ENGINES.get(name)
-        # Oracle's processes carry their instance: ora_pmon_ORCL is the one each instance has.
-        return known or ("oracle" if name.startswith(("ora_pmon_", "db_pmon_")) else name)
+        return None if self.database is None else engine_of(self.database)
 
     @derived
     def kubernetes(self) -> bool | None:

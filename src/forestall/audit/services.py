@@ -1,8 +1,8 @@
 """Which services have a memory limit, and which of them matter: HostFacts -> Services."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
-from forestall.audit.holders import counted_bytes, database_bytes
+from forestall.audit.holders import LARGE_SHARE, counted_bytes, database_bytes, is_database
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
 
@@ -23,7 +23,13 @@ NAMED_MOST = 3
 
 def services(facts: HostFacts) -> tuple[Service, ...]:
     """The services that run, the site's own first, then by memory; () also where none is told."""
-    found = _described(facts, range(len(facts.units or ())))
+    none_own, seen = facts.os_id in ALL_IN_ETC, units_of_holders(facts)
+    running = [
+        (index, unit, not none_own and is_own(unit))
+        for index, unit in enumerate(facts.units or ())
+        if is_running(unit, seen)
+    ]
+    found = _described(facts, running)
     return tuple(sorted(found, key=lambda service: (not service.own, -(service.memory_bytes or 0))))
 
 
@@ -35,27 +41,97 @@ def own_services(facts: HostFacts) -> tuple[Service, ...]:
     """
     if facts.os_id in ALL_IN_ETC:
         return ()
-    # Written out where `is_own` would do: a fleet of 100,000 hosts has millions of units.
-    own = [
-        index
+    seen = units_of_holders(facts)
+    # `is_own` is written out, once: a fleet of 100,000 hosts has millions of units.
+    running = [
+        (index, unit, True)
         for index, unit in enumerate(facts.units or ())
-        if unit.active
+        if unit.active is not False
         and (path := unit.fragment_path) is not None
         and not path.startswith(DISTRIBUTION_FOLDERS)
-        and is_own(unit)
+        and not unit.name.startswith(SNAP)
+        and is_running(unit, seen)
     ]
-    found = [service for service in _described(facts, own) if not service.database]
-    return tuple(sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+    found = [service for service in _described(facts, running) if not service.database]
+    found.sort(key=lambda service: -(service.memory_bytes or 0))
+    return tuple(found)
 
 
-def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
+def services_beside(facts: HostFacts) -> tuple[Service, ...]:
+    """What may grow beside a database: the site's own, then whatever else holds much already.
+
+    A service that holds 5 % of the memory leaks no less for coming in a package, and a service of
+    the site's is not seldom packed as one, or started by a script of SysV's.
+    """
+    own = own_services(facts)
+    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    large = {name for name, size in held_by_unit(facts).items() if size >= max(least, 1)}
+    large -= {one.name for one in own} | database_units(facts)
+    if not large:
+        return own
     units = facts.units or ()
-    running = [(index, units[index]) for index in indexes if is_running(units[index])]
+    found = _described(
+        facts, [(at, unit, False) for at, unit in enumerate(units) if unit.name in large]
+    )
+    return (*own, *sorted(found, key=lambda service: -(service.memory_bytes or 0)))
+
+
+def of_unknown_origin(facts: HostFacts) -> tuple[Service, ...]:
+    """The running services of which nobody told whether they are the site's or the system's."""
+    databases, seen = database_units(facts), units_of_holders(facts)
+    return tuple(
+        _described(
+            facts,
+            [
+                (index, unit, False)
+                for index, unit in enumerate(facts.units or ())
+                if unit.fragment_path is None
+                and is_running(unit, seen)
+                and unit.name not in databases
+            ],
+        )
+    )
+
+
+def outside_services(facts: HostFacts) -> list[int]:
+    """Indexes in `facts.holders` of what holds 5 % of the memory in no service that systemd tells.
+
+    That is what runs in a container, in somebody's login, or under a user's own systemd; a slice
+    or the user's service above it may limit it all the same. Databases are left out.
+    """
+    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    known = {unit.name for unit in facts.units or ()}
+    above = slice_limits(facts)
+    above |= {one.name: limit for one in facts.units or () if (limit := _limit(facts, one))}
+    total = facts.memory.mem_total_bytes
+    return [
+        index
+        for index, one in enumerate(facts.holders)
+        if counted_bytes(one) >= least
+        and one.process.unit not in known
+        and not is_database(facts, one)
+        and not any(
+            part in above and _below(above[part], total)
+            for part in (one.process.cgroup or "").split("/")
+        )
+    ]
+
+
+def limits_are_off(facts: HostFacts) -> bool:
+    """Whether the kernel was started without its memory controller: no limit does anything."""
+    words = (facts.cmdline or "").split()
+    if "cgroup_enable=memory" in words:
+        return False
+    off = [word.partition("=")[2] for word in words if word.startswith("cgroup_disable=")]
+    return any("memory" in value.split(",") for value in off)
+
+
+def _described(facts: HostFacts, running: list[tuple[int, UnitFacts, bool]]) -> list[Service]:
+    """Running units, each with its index in the facts and whether it is the site's own."""
     if not running:
         return []
     databases = database_units(facts)
     above = slice_limits(facts)
-    all_in_etc = facts.os_id in ALL_IN_ETC
     held = held_by_unit(facts)
     return [
         Service(
@@ -66,12 +142,17 @@ def _described(facts: HostFacts, indexes: range | list[int]) -> list[Service]:
             if unit.memory_current_bytes is None
             else unit.memory_current_bytes,
             restart=unit.restart,
-            own=not all_in_etc and is_own(unit),
+            own=own,
             database=unit.name in databases,
             pointer=f"/units/{index}",
         )
-        for index, unit in running
+        for index, unit, own in running
     ]
+
+
+def units_of_holders(facts: HostFacts) -> frozenset[str | None]:
+    """The units that the largest processes run in."""
+    return frozenset([one.process.unit for one in facts.holders])
 
 
 def database_units(facts: HostFacts) -> set[str]:
@@ -85,11 +166,18 @@ def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool
 
 
 def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    if limits_are_off(facts):
+        return False
     if limit is not None:
-        return True
+        return _below(limit, facts.memory.mem_total_bytes)
     if not unit.limit_known or (facts.slices is None and unit.slice not in ROOT_SLICES):
         return None
     return False
+
+
+def _below(limit: int, total: int | None) -> bool:
+    """Whether a limit is reached before the host's memory, which may be unknown, runs out."""
+    return total is None or limit < total
 
 
 def limit_bytes(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> int | None:
@@ -177,9 +265,18 @@ def unlimited_text(facts: HostFacts, found: tuple[Service, ...]) -> str:
     )
 
 
-def is_running(unit: UnitFacts) -> bool:
-    """Whether it has a process: a oneshot service stays "active" after it has ended."""
-    return bool(unit.active) and (unit.main_pid is not None or bool(unit.memory_current_bytes))
+def is_running(unit: UnitFacts, seen: Set[str | None] = frozenset()) -> bool:
+    """Whether it has a process: a oneshot service stays "active" after it has ended.
+
+    Where nothing is accounted (RHEL 7) systemd may know no main process of what daemonised itself;
+    `seen` are the units of processes that were seen themselves.
+    """
+    if unit.name in seen:
+        return unit.active is not False
+    if unit.active is None:
+        return unit.main_pid is not None
+    has_process = unit.main_pid or unit.memory_current_bytes or unit.task_count
+    return unit.active and bool(has_process or unit.service_type == "forking")
 
 
 def is_own(unit: UnitFacts) -> bool:

@@ -46,7 +46,7 @@ from typing import TextIO, cast
 
 from forestall import __version__
 from forestall.audit import tables
-from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
+from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
@@ -54,13 +54,13 @@ from forestall.audit.report.lines import Lines
 from forestall.audit.report.table import Look, Table
 from forestall.audit.report.unknowns import Unknowns
 from forestall.audit.report.words import plural
-from forestall.audit.report.writing import report_file
+from forestall.audit.report.writing import CLOSED, OPEN, report_file
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
-from forestall.cli.audit_inputs import add_prometheus, groups, hosts, roles_of_groups
-from forestall.cli.audit_ssh import add_ssh
-from forestall.cli.options import add_state, state_folder
+from forestall.cli.audit_inputs import add_inputs, groups, hosts, roles_of_groups
+from forestall.cli.audit_ssh import MAX_AGE
+from forestall.cli.options import add_state, ended_in_order, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
@@ -77,7 +77,7 @@ REPORTS = {
     "ansible": ("FILE", "a remediation play with its undo; forestall never runs it"),
 }
 GARBAGE_THRESHOLD = 100_000
-NARROW, WIDE = 72, 110
+NARROW, WIDE = 40, 110
 PROGRESS_AFTER_SECONDS, PROGRESS_EVERY_SECONDS = 2.0, 0.5
 
 
@@ -86,10 +86,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.intermixed = True  # type: ignore[attr-defined]
     add = parser.add_argument
     add("inputs", nargs="*", metavar="INPUT", help="local, ssh HOST..., sosreport FILE..., ...")
-    add(
-        "--inventory", metavar="FILE", action="append", help="hosts of an Ansible inventory, by ssh"
-    )
-    add("--root", metavar="DIR", help="for local: read the files below DIR instead of this host's")
     add_terms(parser)
     add(
         "--fail-on",
@@ -103,12 +99,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optional", action="store_true", help="judge the optional rules as well")
     add("--json", action="store_true", help="one JSON line per host and rule instead of the table")
     add("--list-unknown", action="store_true", help="list what evidence is missing, by reason")
-    add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
         files.add_argument(f"--{name}", metavar=what, help=says)
-    add_ssh(parser)
-    add_prometheus(parser)
+    add_inputs(parser, max_age=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})")
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +123,7 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     add_state(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Read, judge and report; returns the exit code."""
     clock = SystemClock()
@@ -144,8 +139,8 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as files:
         kept = _in_files(args, about, files)
         asks_hosts = bool(args.inventory) or "ssh" in args.inputs
-        for seen in _shown(hosts(args, clock), clock, asks_hosts=asks_hosts):
-            audit = judge_host(seen, policy, rules, about.at)
+        found = _shown(hosts(args, clock), clock, asks_hosts=asks_hosts)
+        for audit in judge_hosts(found, policy, rules, about.at):
             fleet.add(audit)
             for report in (*kept, *shown):
                 report.host(audit)
@@ -223,7 +218,9 @@ def _in_files(args: argparse.Namespace, about: About, files: contextlib.ExitStac
         if path is not None:
             module = importlib.import_module(f"forestall.audit.report.{name}")
             make = cast(Callable[[TextIO, About], Report], getattr(module, name.capitalize()))
-            reports.append(make(files.enter_context(report_file(path)), about))
+            # node_exporter is another user; the others hold each host's evidence.
+            mode = OPEN if name == "textfile" else CLOSED
+            reports.append(make(files.enter_context(report_file(path, mode=mode)), about))
     return reports
 
 

@@ -7,6 +7,7 @@ examples:
   forestall audit check "all host where role=db: swap_total_bytes >= 16GiB" --role 'db=db*'
   forestall audit check "no host: vm.panic_on_oom != 0" --facts facts.jsonl --max-age 7d
   forestall audit check 'all host where host=db01: rule LIM-001 = pass' --from ssh --from db01
+  forestall audit check 'no host: vm.swappiness > 10' --inventory hosts.ini --keep answers/ --sudo
   forestall audit check 'any host: unit("feed-sync.service").memory_max_bytes <= 2GiB' --json
   forestall audit check "count(host where os_id=rhel and os_version_id < 8) = 0" --expect hosts.txt
   forestall audit check --names
@@ -21,8 +22,9 @@ import sys
 from forestall.audit.predicates import Checked, Predicate, PredicateError, Reason, evaluate, parse
 from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
-from forestall.cli.audit_inputs import hosts
-from forestall.cli.options import add_json, print_json, printable
+from forestall.cli.audit_inputs import add_inputs, hosts
+from forestall.cli.audit_ssh import MAX_AGE
+from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
 from forestall.errors import UsageError
 from forestall.model.codec import Json
@@ -54,24 +56,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="short for --from facts --from FILE|DIR",
     )
-    parser.add_argument("--inventory", metavar="FILE", action="append", help="hosts, by ssh")
-    parser.add_argument("--root", metavar="DIR", help="for local: read the files below DIR")
     parser.add_argument(
         "--expect",
         metavar="FILE",
         help="hosts that must be seen, one a line; those that are not make answers unknown",
     )
-    parser.add_argument(
-        "--max-age",
-        dest="oldest",
-        metavar="DURATION",
-        help="older facts are unknown, for example 7d",
-    )
     parser.add_argument("--names", action="store_true", help="list the facts that can be named")
     add_terms(parser)
     add_json(parser)
+    add_inputs(
+        parser,
+        max_age="older facts are unknown, for example 7d; a kept answer that is older (default: "
+        f"{MAX_AGE}) is not taken, and its host asked again",
+    )
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Answer each question; the exit code is that of the worst answer."""
     if args.names:
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.predicate:
         raise UsageError("no question", help="see `forestall audit check --help`")
     asked = [_parsed(text) for text in args.predicate]
-    max_age = None if args.oldest is None else parse_duration(args.oldest)
+    max_age = None if args.max_age is None else parse_duration(args.max_age)
     args.inputs += [word for path in args.facts for word in ("facts", path)]
     clock = SystemClock()
     policy = policy_of(args, clock.now())

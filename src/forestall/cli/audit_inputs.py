@@ -13,6 +13,7 @@ from forestall.audit.collect.destination import destination
 from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.audit.inputs.merge import merge_seen
 from forestall.audit.inputs.source import Seen
+from forestall.cli.audit_ssh import add_ssh, read_ssh
 from forestall.clock import Clock
 from forestall.errors import ForestallError, UsageError
 from forestall.units import parse_duration
@@ -42,18 +43,32 @@ def _prometheus(words: list[str], args: argparse.Namespace, clock: Clock) -> Ite
     from forestall.audit.inputs.prometheus_api import Access
 
     access = Access(
-        token_file=getattr(args, "prometheus_token", None),
-        basic_file=getattr(args, "prometheus_login", None),
-        ca_file=getattr(args, "prometheus_ca", None),
-        match=getattr(args, "prometheus_match", None) or "",
+        token_file=args.prometheus_token,
+        basic_file=args.prometheus_login,
+        ca_file=args.prometheus_ca,
+        match=args.prometheus_match or "",
     )
-    history = getattr(args, "history", None)
-    return read_prometheus(
-        words, clock, access, GROWTH_SECONDS if history is None else parse_duration(history)
-    )
+    growth = GROWTH_SECONDS if args.history is None else parse_duration(args.history)
+    return read_prometheus(words, clock, access, growth)
 
 
-def add_prometheus(parser: argparse.ArgumentParser) -> None:
+def add_inputs(parser: argparse.ArgumentParser, *, max_age: str) -> None:
+    """How the inputs are read, the same for every command that takes them.
+
+    `max_age` says what `--max-age` means to the command: of kept answers, or of all facts.
+    """
+    add = parser.add_argument
+    add(
+        "--inventory", metavar="FILE", action="append", help="hosts of an Ansible inventory, by ssh"
+    )
+    add("--root", metavar="DIR", help="for local: read the files below DIR instead of this host's")
+    add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
+    add_ssh(parser)
+    add("--max-age", metavar="AGE", help=max_age)
+    _add_prometheus(parser)
+
+
+def _add_prometheus(parser: argparse.ArgumentParser) -> None:
     """How a Prometheus is asked; secrets are named by their file, never given themselves."""
     add = parser.add_argument_group("a Prometheus").add_argument
     add("--prometheus-token", metavar="FILE", help="a bearer token")
@@ -68,9 +83,7 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
 
 
 def _ssh(words: list[str], args: argparse.Namespace, clock: Clock) -> Iterable[Seen]:
-    collect = importlib.import_module("forestall.cli.audit_ssh")
-    found: Iterable[Seen] = collect.read_ssh(words, args, clock)
-    return found
+    return read_ssh(words, args, clock)
 
 
 def _named(module: str, function: str) -> Reader:
@@ -135,10 +148,10 @@ def hosts(args: argparse.Namespace, clock: Clock) -> Iterator[Seen]:
         named.append(("ssh", [host.destination for host in listed]))
     named = named or ([] if refused else [("local", [])])
     found = itertools.chain(refused, by_inventory(_each(named, args, clock), listed))
-    if len({kind for kind, _ in named}) == 1 or getattr(args, "apart", False):
+    if len({kind for kind, _ in named}) == 1 or args.apart:
         return found
     # The same host in several inputs is one host, so all are read before the first is judged.
-    return iter(merge_seen(found))
+    return merge_seen(found)
 
 
 def reachable(every: list[InventoryHost]) -> tuple[list[InventoryHost], list[Seen]]:

@@ -11,7 +11,8 @@ examples:
   forestall audit oom vmcore-dmesg.txt --json
   forestall audit oom vmcore --vmlinux vmlinux-6.1.0-56-cloud-amd64
 
-exit codes: 0 memory never ran out in it, 1 it did, and is explained, 2 usage, 3 not readable
+exit codes: 0 memory never ran out in it, 1 it did, and is explained, 2 usage, 3 not readable, or no
+kernel messages: empty, another program's log, or cut short before any event
 """
 
 import argparse
@@ -28,10 +29,11 @@ from forestall.audit.oom import vmcore
 from forestall.audit.oom.account import OomReport
 from forestall.audit.oom.nouns import Kind
 from forestall.audit.oom.parse import Parser
+from forestall.audit.oom.reach import FORMS
 from forestall.audit.oom.report import Gatherer
 from forestall.audit.oom.source import TEXT_BYTES_MAX, Readable, Source, is_core, read
 from forestall.cli.audit_oom_text import render
-from forestall.cli.options import add_json, print_json
+from forestall.cli.options import add_json, ended_in_order, print_json
 from forestall.cli.style import Style
 from forestall.errors import InputError, UsageError
 from forestall.model.codec import to_document
@@ -59,15 +61,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace) -> int:
     """Print what was found; 1 when memory ran out in it."""
     limit = TEXT_BYTES_MAX if args.limit is None else parse_bytes(args.limit)
     if limit <= 0:
         raise UsageError("--limit 0 reads nothing", help="give for example --limit 512M")
     report = _read(args.file, limit, args.vmlinux)
-    if not report.bytes_read:
-        # As after `dmesg` without the right to read: that is no sign that all was well.
-        raise InputError(f"{report.source}: empty", help="dmesg and journalctl -k may need root")
     if args.event is not None and args.event not in {one.number for one in report.accounts}:
         raise UsageError(
             f"there is no event {args.event} in {args.file}",
@@ -119,18 +119,21 @@ def _patient(file: IO[bytes]) -> Readable:
         return cast(Readable, file)
     if stat.S_ISREG(mode):
         return cast(Readable, file)
-    return _Patient(file, DEVICE_WAIT_SECONDS if stat.S_ISCHR(mode) else PIPE_WAIT_SECONDS)
+    return _Patient(file, device=stat.S_ISCHR(mode))
 
 
 class _Patient:
-    """Reads what is there, and waits for more no longer than `seconds`."""
+    """Reads what is there. A device that has no more is at its end; a silent pipe is cut short."""
 
-    def __init__(self, file: IO[bytes], seconds: float) -> None:
+    def __init__(self, file: IO[bytes], *, device: bool) -> None:
         self._descriptor = file.fileno()
-        self._seconds = seconds
+        self._device = device
+        self._seconds = DEVICE_WAIT_SECONDS if device else PIPE_WAIT_SECONDS
 
     def read1(self, size: int, /) -> bytes:
         if not select.select([self._descriptor], [], [], self._seconds)[0]:
+            if self._device:
+                return b""
             raise TimeoutError(f"nothing more came within {self._seconds:g} s")
         return os.read(self._descriptor, size)
 
@@ -145,10 +148,27 @@ def explain_stream(file: Readable, name: str, limit: int) -> OomReport:
                 gatherer.take(event)
     for event in parser.end():
         gatherer.take(event)
-    if source.binary and not gatherer.count:
-        # That no event was found in what is no text must not sound like an all-clear.
-        raise InputError(f"{name}: no log: it begins as binary data", help="give kernel messages")
+    if not gatherer.count:
+        _refuse_what_shows_nothing(name, source)
     return gatherer.report(name, source)
+
+
+def _refuse_what_shows_nothing(name: str, source: Source) -> None:
+    """That no event is in what is no log, or half of one, must not sound like an all-clear."""
+    if not source.bytes_read:
+        # As after `dmesg` without the right to read.
+        raise InputError(f"{name}: empty", help="dmesg and journalctl -k may need root")
+    if source.binary:
+        raise InputError(f"{name}: no log: it begins as binary data", help="give kernel messages")
+    if source.ended_early is not None:
+        raise InputError(
+            f"{name}: no OOM in the part that was read: {source.ended_early}",
+            help="the rest may hold one; give the whole log",
+        )
+    if source.reach.first is None:
+        raise InputError(
+            f"{name}: no line in it looks like a kernel message", help=f"understood are {FORMS}"
+        )
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ HOLDER_ROWS = 10
 ZONE_ROWS = 12
 SERIES_ROWS = 20
 CACHE_ROWS = 5
-BAR_WIDTH = 24
-NAME_WIDTH = 34
+BAR_WIDTH, BESIDE_BAR = 24, 47
+NAME_WIDTH, NAME_LEAST, BESIDE_NAME = 34, 12, 46
 
 
 def render(report: OomReport, style: Style, *, event: int | None = None) -> str:
@@ -47,6 +47,11 @@ def _nothing(report: OomReport, style: Style) -> Iterator[str]:
         f"{report.lines_read} line{'' if report.lines_read == 1 else 's'} "
         f"({report.form}, {format_bytes(report.bytes_read)})."
     )
+    if report.kernel_from and report.kernel_until:
+        text += (
+            f" The kernel's messages in it reach from {report.kernel_from} to "
+            f"{report.kernel_until}; before and after that it says nothing."
+        )
     yield from style.wrapped(text)
 
 
@@ -120,9 +125,10 @@ def _parts(account: Account, style: Style) -> Iterator[str]:
         return
     yield style.title("WHERE THE MEMORY IS")
     whole = sum(part.bytes for part in account.parts)
+    width = max(0, min(BAR_WIDTH, style.width - BESIDE_BAR))
     for part in sorted(account.parts, key=lambda part: -part.bytes):
         share = part.bytes / whole
-        bar = "#" * round(share * BAR_WIDTH)
+        bar = "#" * round(share * width)
         percent = f"{share:.0%}" if share >= 0.01 else "<1%"
         yield f"  {part.name:<28} {format_bytes(part.bytes):>9} {percent:>4}  {bar}".rstrip()
     if account.swap_total_bytes:
@@ -145,7 +151,8 @@ def _holders(account: Account, style: Style) -> Iterator[str]:
         return
     dead = {kill.name for kill in account.victims}
     yield ""
-    head = f"    {'':<{NAME_WIDTH}} {'pid':>8} {'holds':>9} {'share':>6} {'swap':>9}"
+    width = _name_width(style)
+    head = f"    {'':<{width}} {'pid':>8} {'holds':>9} {'share':>6} {'swap':>9}"
     yield f"{head} {'adj':>5}"
     for holder in rows:
         yield _holder_row(account, holder, style, dead=holder.name in dead)
@@ -162,6 +169,10 @@ def _holders(account: Account, style: Style) -> Iterator[str]:
     yield from style.wrapped(legend, first="    ", rest="    ")
 
 
+def _name_width(style: Style) -> int:
+    return max(NAME_LEAST, min(NAME_WIDTH, style.width - BESIDE_NAME))
+
+
 def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -> str:
     name = style.plain(holder.name) + (f" x{holder.count}" if holder.count > 1 else "")
     pid = str(holder.pid) if holder.kind.is_process and holder.pid is not None else "-"
@@ -174,8 +185,9 @@ def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -
     adjust = "-" if holder.oom_score_adjust is None else str(holder.oom_score_adjust)
     blamed = any((one.kind, one.name) == (holder.kind, holder.name) for one in account.culprits)
     marks = (">" if blamed else " ") + ("x" if dead and holder.kind.is_process else " ")
+    width = _name_width(style)
     row = (
-        f"{cut(name, NAME_WIDTH):<{NAME_WIDTH}} {pid:>8} {format_bytes(holder.bytes):>9} "
+        f"{cut(name, width):<{width}} {pid:>8} {format_bytes(holder.bytes):>9} "
         f"{share:>6} {swap:>9} {adjust:>5}"
     )
     return f" {style.paint(marks, BOLD) if blamed else marks} {row}"

@@ -20,15 +20,24 @@ exit codes: 0 done, 2 usage, 3 the source cannot be read or is refused (nothing 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
 
+from forestall.audit.report.writing import OPEN, report_file
 from forestall.audit.tables import ADVISORIES_STALE_DAYS, LIFE_CYCLES_STALE_DAYS, Tables, stored
 from forestall.audit.tables.fetch import File, read
 from forestall.audit.tables.nouns import day
 from forestall.audit.tables.refresh import TABLES, forget, in_use, keep, refreshed
-from forestall.cli.options import add_json, add_state, print_json, printable, state_folder
+from forestall.cli.options import (
+    add_json,
+    add_state,
+    ended_in_order,
+    print_json,
+    printable,
+    state_folder,
+)
+from forestall.cli.style import Style
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.codec import encode, to_document
@@ -59,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+@ended_in_order()
 def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
     """Show, refresh, export or restore; exactly one of them."""
     at = (clock or SystemClock()).now()
@@ -67,12 +77,12 @@ def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
         raise UsageError("SOURCE, --export and --restore-shipped exclude one another")
     state = state_folder(args.state)
     if args.restore_shipped:
-        return _restore(state, json=args.json)
+        return _restore(state, as_json=args.json)
     if args.export is not None:
         return _export(state, args.export)
     if args.source is not None:
         return _refresh(args, state, at)
-    return _show(in_use(state), state, at, json=args.json)
+    return _show(in_use(state), state, at, as_json=args.json)
 
 
 def _refresh(args: argparse.Namespace, state: str, at: float) -> int:
@@ -116,9 +126,9 @@ def _told(files: Iterable[File], source: str) -> Iterator[File]:
         print(file=sys.stderr)
 
 
-def _restore(state: str, *, json: bool) -> int:
+def _restore(state: str, *, as_json: bool) -> int:
     gone = forget(state)
-    if json:
+    if as_json:
         print_json({"restored": gone})
     else:
         print("back to the shipped tables" if gone else "the shipped tables were in use already")
@@ -130,22 +140,16 @@ def _export(state: str, path: str) -> int:
     if path == "-":
         print_json(document)
         return 0
-    with open(path, "w", encoding="utf-8") as file:
-        _write(document, file)
+    with report_file(path, mode=OPEN) as file:
+        json.dump(document, file, indent=1, allow_nan=False)
+        file.write("\n")
     return 0
 
 
-def _write(document: dict[str, object], file: TextIO) -> None:
-    import json
-
-    json.dump(document, file, indent=1, allow_nan=False)
-    file.write("\n")
-
-
-def _show(tables: Tables, state: str, at: float, *, json: bool) -> int:
+def _show(tables: Tables, state: str, at: float, *, as_json: bool) -> int:
     kept = stored(state)
     stale = tables.stale(at)
-    if json:
+    if as_json:
         rows = {
             name: {
                 "kept": getattr(kept, name, None) is not None,
@@ -155,17 +159,19 @@ def _show(tables: Tables, state: str, at: float, *, json: bool) -> int:
         }
         print_json({"tables": rows, "stale": list(stale)})
         return 0
+    style = Style.of_stdout()
     for name in TABLES:
         where = "refreshed" if getattr(kept, name, None) is not None else "shipped"
         print(f"{name.replace('_', ' ')} ({where})")
         for origin in getattr(tables, name).origins:
-            print(f"  {origin.as_of}  {printable(origin.source)} ({printable(origin.licence)})")
-    for line in stale:
-        print(printable(line))
-    if not stale:
-        print(
-            f"No table is stale (limits: life cycles {LIFE_CYCLES_STALE_DAYS} days, "
-            f"advisories {ADVISORIES_STALE_DAYS})."
-        )
+            first = f"  {origin.as_of}  "
+            text = f"{origin.source} ({origin.licence})"
+            print("\n".join(style.wrapped(text, first=first, rest=" " * len(first))))
+    fresh = (
+        f"No table is stale (limits: life cycles {LIFE_CYCLES_STALE_DAYS} days, "
+        f"advisories {ADVISORIES_STALE_DAYS})."
+    )
+    for line in stale or (fresh,):
+        print("\n".join(style.wrapped(line, rest="  ")))
     sys.stdout.flush()
     return 0

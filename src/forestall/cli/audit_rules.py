@@ -1,5 +1,7 @@
 """List the rules of the audit, or explain one.
 
+The optional ones are judged with `forestall audit --optional`, or by name with --rule ID.
+
 examples:
   forestall audit rules
   forestall audit rules PAN-001
@@ -7,15 +9,13 @@ examples:
 """
 
 import argparse
-import textwrap
 
 from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES, reason
 from forestall.cli.audit import rule_id
 from forestall.cli.options import add_json, print_json
+from forestall.cli.style import Style
 from forestall.model.codec import Json
-
-WIDTH = 96
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n\n".join(_explained(rule) for rule in found))
     else:
         for rule in found:
-            off = " (optional: --optional, or --rule)" if rule.optional else ""
+            off = " (optional)" if rule.optional else ""
             print(f"{rule.id:<8} {rule.severity.value:<8} {rule.title}{off}")
     return 0
 
@@ -42,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
 def _explained(rule: Rule) -> str:
     optional = ", optional" if rule.optional else ""
     lines = [f"{rule.id}  {rule.title} ({rule.severity.value}{optional})", ""]
+    style = Style.of_stdout()
     for paragraph in reason(rule).split("\n\n"):
-        lines += [*textwrap.wrap(" ".join(paragraph.split()), WIDTH), ""]
+        lines += [*style.wrapped(" ".join(paragraph.split())), ""]
     for name, text in (
         ("reads", ", ".join(rule.reads)),
         ("expected", rule.expected),
@@ -52,9 +53,7 @@ def _explained(rule: Rule) -> str:
         ("undo", rule.undo),
         ("costs", rule.cost.value),
     ):
-        lines += textwrap.wrap(
-            f"{name:<10}{text}", WIDTH, subsequent_indent=" " * 10, break_on_hyphens=False
-        )
+        lines += style.wrapped(f"{name:<10}{text}", rest=" " * 10)
     return "\n".join(lines)
 
 

@@ -14,7 +14,10 @@ MAX_AGE = "1d"
 
 
 def add_ssh(parser: argparse.ArgumentParser) -> None:
-    """How hosts are asked over SSH; all that is not said here is as ~/.ssh/config says."""
+    """How hosts are asked over SSH; all that is not said here is as ~/.ssh/config says.
+
+    `--max-age` of kept answers is the caller's, which may mean more by it.
+    """
     group = parser.add_argument_group("hosts over ssh")
     add = group.add_argument
     add("--sudo", action="store_true", help="read as root by `sudo -n`; without it where refused")
@@ -22,12 +25,6 @@ def add_ssh(parser: argparse.ArgumentParser) -> None:
         "--keep",
         metavar="DIR",
         help="keep each host's answer in DIR; a host kept there is not asked again (--max-age)",
-    )
-    add(
-        "--max-age",
-        metavar="AGE",
-        default=MAX_AGE,
-        help=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})",
     )
     add(
         "--parallel",
@@ -60,14 +57,14 @@ def add_ssh(parser: argparse.ArgumentParser) -> None:
 def options_of(args: argparse.Namespace) -> SshOptions:
     """What was said, or its default. Raises UsageError for what cannot be meant."""
     return SshOptions(
-        parallel=getattr(args, "parallel", PARALLEL_LIMIT),
-        deadline_seconds=parse_duration(getattr(args, "host_timeout", DEADLINE)),
-        sudo=getattr(args, "sudo", False),
-        known_hosts=getattr(args, "known_hosts", None),
-        config=getattr(args, "ssh_config", None),
-        ssh_options=tuple(getattr(args, "ssh_option", ())),
-        keep=getattr(args, "keep", None),
-        max_age_seconds=parse_duration(getattr(args, "max_age", MAX_AGE)),
+        parallel=args.parallel,
+        deadline_seconds=parse_duration(args.host_timeout),
+        sudo=args.sudo,
+        known_hosts=args.known_hosts,
+        config=args.ssh_config,
+        ssh_options=tuple(args.ssh_option),
+        keep=args.keep,
+        max_age_seconds=parse_duration(args.max_age or MAX_AGE),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from forestall import __version__
-from forestall.cli.options import printable
+from forestall.cli.options import Ended, printable
 from forestall.errors import ForestallError, UsageError
 
 
@@ -110,8 +110,8 @@ def _run(words: list[str], *, debug: bool) -> int:
         # The reader went away (`forestall ... | head`): nothing left to say, and what was not said
         # must not look like "nothing found": 128 + SIGPIPE, as a shell reports it.
         return 141
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        return interrupt.exit_code if isinstance(interrupt, Ended) else 130
     except OSError as error:
         if debug:
             _print_traceback()

@@ -1,12 +1,48 @@
 """Options and output that several commands share."""
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 from forestall.errors import UsageError
 from forestall.model.codec import Json
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came: everything is given up as after Ctrl-C; `exit_code` is a shell's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Within it SIGTERM and SIGHUP raise `Ended`, so that children and half files do not stay.
+
+    One that is ignored (nohup) or handled already stays so.
+    """
+    taken = [
+        one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL
+    ]
+
+    def end(number: int, _frame: object) -> None:
+        for one in taken:
+            # A second one must not break into the tidying up after the first.
+            signal.signal(one, signal.SIG_IGN)
+        raise Ended(number)
+
+    for one in taken:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def state_folder(option: str | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from forestall.cli.options import printable
 
-WIDTH_LEAST = 72
+WIDTH_LEAST = 40
 WIDTH_LIMIT = 100
 WIDTH_ELSEWHERE = 80
 

@@ -33,6 +33,7 @@ class UnitFacts:
     the PG_OOM_ADJUST_VALUE of the unit's environment, which PostgreSQL gives its sessions: 0 where
     only PG_OOM_ADJUST_FILE is named, None where that is not. `start_limit_burst` 0, or an interval
     of 0 = started again without end. `service_type` is Type=: a oneshot is a job that ends.
+    `triggered` = a timer, a socket or a path starts it, None = not told.
     """
 
     name: str
@@ -57,6 +58,7 @@ class UnitFacts:
     cores_allowed: bool | None = None
     oom_adjust_children: int | None = None
     service_type: str | None = None
+    triggered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

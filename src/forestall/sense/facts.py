@@ -55,8 +55,8 @@ def read_facts(host: Host, clock: Clock) -> HostFacts:
         boot_id=procfs.read_boot_id(host),
         booted_at=notes.attempt("booted_at", lambda: _booted_at(host)),
         page_bytes=host.page_bytes,
-        container=notes.attempt("container", lambda: place.container(host)),
-        virtualization=place.virtualization(host),
+        container=notes.attempt("container", lambda: place.container(host, notes)),
+        virtualization=place.virtualization(host, notes),
         effective_uid=host.effective_uid,
         cgroup_version=cgroups.version if cgroups else None,
         cgroup_hybrid=_hybrid(cgroups, mounts or ()),
@@ -152,15 +152,16 @@ def _with_processes(
         holders=tuple(holder(process) for process in running.largest_and_first(host, runs.seen)),
         process_count=len(runs.seen),
         hidden_processes=runs.hidden,
-        guards=runs.none_if_hidden(running.guards(runs)),
-        databases=runs.none_if_hidden(databases),
+        guards=runs.none_if_unsure(running.guards(runs)),
+        # Of half a list nobody knows which database is the largest.
+        databases=databases if runs.whole else None,
         postgres=_postgres(host, notes, runs, servers, services, units),
-        monitors=runs.none_if_hidden(running.monitors(runs)),
+        monitors=runs.none_if_unsure(running.monitors(runs)),
         kubernetes=standing.read_kubernetes(
             host,
             notes,
             (process.stat.name for process in runs.seen),
-            hidden=runs.hidden,
+            whole=runs.whole,
             container=facts.container,
         ),
     )
@@ -191,7 +192,7 @@ def _with_settings(host: Host, notes: Notes, facts: HostFacts) -> HostFacts:
         user_limits=configured.read_user_limits(host, notes),
         journal_runtime_max_bytes=configured.read_journal_runtime_max(host, notes),
         baseline=standing.read_baseline(host, notes),
-        extended_support=standing.read_extended_support(host),
+        extended_support=standing.read_extended_support(host, notes),
     )
 
 
@@ -295,6 +296,15 @@ def _sysctls(host: Host, notes: Notes) -> dict[str, str]:
     ]
     if denied:
         notes.why("sysctls", f"{NEEDS_ROOT} ({', '.join(denied)})")
+    # A kernel may lack a setting; only where its neighbours were listed is that known.
+    unread = [
+        name
+        for name in procfs.SYSCTLS
+        if name not in found and not host.lists(f"proc/sys/{name.partition('.')[0]}")
+    ]
+    if unread:
+        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+        notes.why("sysctls", f"not recorded: {', '.join(unread[:3])}{more}")
     return found
 
 
@@ -316,10 +326,11 @@ def _postgres(
             continue
         folder = services.data_directories.get(units.get(pid) or "")
         found.append(postgres.read_server(host, notes, pid, runs.words(pid), folder))
-    result = runs.none_if_hidden(found)
-    if result is None:
-        notes.why("postgres", notes.unseen.get("holders", "processes are hidden"))
-    return result
+    if not runs.whole:
+        notes.why("databases", notes.unseen.get("holders", running.HALF_A_LIST))
+        notes.why("postgres", notes.unseen["databases"])
+        return None
+    return tuple(found)
 
 
 def _hugetlb(meminfo: Mapping[str, int]) -> int | None:

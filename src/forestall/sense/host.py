@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -76,7 +76,7 @@ class Host:
         self._denied: dict[str, None] = {}
 
     @classmethod
-    def from_tree(cls, tree: str, *, run_command: RunCommand | None = None) -> "Host":
+    def from_tree(cls, tree: str, *, run_command: RunCommand | None = None) -> Self:
         """The host whose files were recorded below the folder `tree` (proc/, sys/, etc/, run/)."""
         return cls(
             *(os.path.join(tree, part) for part in ("proc", "sys", "etc", "run")),
@@ -208,6 +208,10 @@ class Host:
         """The processes to be seen in /proc now, in the kernel's order."""
         names = self.names("proc") or ()
         return [int(name) for name in names if name.isdecimal() and len(name) <= 10]
+
+    def lists(self, relative: str) -> bool:
+        """Whether what the folder `relative` does not hold here is not on the host either."""
+        return self.complete and not self.was_denied(relative)
 
     def was_denied(self, relative: str) -> bool:
         """Whether the last attempt to read `relative` failed for lack of rights."""

@@ -5,6 +5,7 @@ import re
 from forestall.errors import InputError
 from forestall.sense import cgroup, procfs
 from forestall.sense.host import Host
+from forestall.sense.notes import Notes
 
 _CGROUP_SIGNS = (
     ("kubepods", "kubernetes"),
@@ -36,11 +37,19 @@ _VENDORS = (
 FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h, a number that is part of its ABI."""
 
+_MARKS = {"run/.containerenv": "podman", ".dockerenv": "docker"}
+
 _OVERLAYS = ("overlay", "aufs", "fuse-overlayfs", "vfs")
 
 
-def container(host: Host) -> str | None:
-    """What kind of container this is, by its usual name; None where there is no sign of one."""
+def container(host: Host, notes: Notes) -> str | None:
+    """What kind of container this is, by its usual name; None where there is no sign of one.
+
+    A virtual machine made from a container's image keeps the image's /.dockerenv; a container
+    that shares the host's processes is in the first pid namespace. So it takes both, that
+    namespace and a root that is no image's overlay, to call this a machine against such a sign;
+    and half a recording without any sign and without its root can be either.
+    """
     if host.exists("run/secrets/kubernetes.io"):
         return "kubernetes"
     told = host.read_text("run/systemd/container", 256) or _told_to_init(host)
@@ -51,13 +60,19 @@ def container(host: Host) -> str | None:
         return told
     if host.exists("proc/vz") and not host.exists("proc/bc"):
         return "openvz"
-    if _is_whole_machine(host):
+    first, image = _is_first_namespace(host), _is_an_image(host)
+    if first and image is False:
         return None
-    if host.exists("run/.containerenv"):
-        return "podman"
-    if host.exists(".dockerenv"):
-        return "docker"
-    return by_cgroup
+    file = next((path for path in _MARKS if host.exists(path)), None)
+    if file is None and by_cgroup is None:
+        if image or (image is None and not host.complete):
+            if not (first and host.complete):
+                notes.why("container", "nothing here tells a container's root from a machine's")
+        return None
+    if file is not None and None in (first, image) and not image and first is not False:
+        notes.why("container", f"{file} is there, and a machine made from an image has it too")
+        return None
+    return _MARKS[file] if file is not None else by_cgroup
 
 
 def _told_to_init(host: Host) -> str | None:
@@ -93,25 +108,30 @@ def _by_cgroup(host: Host, pid: int = 1) -> str | None:
     return None
 
 
-def _is_whole_machine(host: Host) -> bool:
-    """Whether this is the first pid namespace, below a root that is no image's overlay.
+def _is_first_namespace(host: Host) -> bool | None:
+    """Whether this is the first pid namespace; None where half a recording does not tell.
 
-    A virtual machine made from a container's image keeps the image's /.dockerenv; a container
-    that shares the host's processes is in the first namespace. Only both together tell. The
-    namespace is known by its number, or by the kernel threads that only it shows.
+    It is known by its number, or by the kernel threads that only it shows.
     """
-    first_namespace = (
-        host.link("proc/self/ns/pid") == FIRST_PID_NAMESPACE
-        or host.read_text("proc/2/comm", 64) == "kthreadd"
-    )
-    if not first_namespace:
-        return False
+    told = host.link("proc/self/ns/pid")
+    second = host.read_text("proc/2/comm", 64)
+    if told == FIRST_PID_NAMESPACE or second == "kthreadd":
+        return True
+    return None if told is None and second is None and not host.complete else False
+
+
+def _is_an_image(host: Host) -> bool | None:
+    """Whether the root is the overlay of a container's image; None where no mount tells."""
     kinds = [mount.kind for mount in cgroup.read_mounts(host) or () if mount.point == "/"]
-    return bool(kinds) and kinds[-1] not in _OVERLAYS
+    return kinds[-1] in _OVERLAYS if kinds else None
 
 
-def virtualization(host: Host) -> str | None:
-    """What kind of virtual machine this is; None where there is no sign of one."""
+def virtualization(host: Host, notes: Notes) -> str | None:
+    """What kind of virtual machine this is; None where there is no sign of one.
+
+    That is an answer only where the processor says so too: not every maker of virtual machines
+    is known by name.
+    """
     release = (host.read_text("proc/sys/kernel/osrelease", 256) or "").lower()
     if "microsoft" in release:
         return "wsl"
@@ -128,9 +148,15 @@ def virtualization(host: Host) -> str | None:
     if hypervisor:
         return hypervisor
     # A machine without firmware tables still says that its processor is not the real one.
-    for line in (host.read_bytes("proc/cpuinfo") or b"").splitlines():
-        if line.startswith(b"flags") and b"hypervisor" in line.split():
-            return "unknown hypervisor"
+    flags = [
+        line.split()
+        for line in (host.read_bytes("proc/cpuinfo") or b"").splitlines()
+        if line.startswith(b"flags")
+    ]
+    if any(b"hypervisor" in words for words in flags):
+        return "unknown hypervisor"
+    if not flags and not host.complete:
+        notes.why("virtualization", "neither the processor's flags nor a known maker were recorded")
     return None
 
 

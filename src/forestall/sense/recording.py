@@ -15,6 +15,7 @@ from forestall.sense.host import (
     LIST_LIMIT,
     CommandResult,
     Host,
+    decode,
 )
 
 
@@ -27,7 +28,8 @@ class Recording:
     `command_name`; `denied` the paths that lacked rights; `problems` why a command has no answer,
     by its name. `origin` and `collected_at` (epoch seconds of the host's own clock) go into the
     facts. `complete` = every place of `sense.sources` was looked for, so that what is absent here
-    is absent on the host; a sosreport or a few copied files are not.
+    is absent on the host; a sosreport or a few copied files are not. `listed` are the folders that
+    something in half a recording lists whole all the same (ps: `proc`).
     """
 
     files: Mapping[str, bytes]
@@ -42,6 +44,7 @@ class Recording:
     collected_at: float | None = None
     origin: str = "facts"
     complete: bool = False
+    listed: frozenset[str] = frozenset()
 
 
 def command_name(words: Sequence[str]) -> str:
@@ -110,6 +113,10 @@ class RecordedHost(Host):
         found = self._folders.get(relative)
         return None if found is None else sorted(found)[:limit]
 
+    def lists(self, relative: str) -> bool:
+        """Whether the recording is whole, or something in it lists this folder whole."""
+        return super().lists(relative) or relative in self.recording.listed
+
     def was_denied(self, relative: str) -> bool:
         """Whether the collector lacked the right to read it."""
         return relative in self.recording.denied
@@ -123,7 +130,23 @@ class RecordedHost(Host):
         return CommandResult(0, output)
 
 
-def copied_host(tree: str) -> Host:
+class CopiedHost(Host):
+    """Files that somebody copied from a host: what is not among them may have been left out.
+
+    Its processes are all there where commands/ls-proc lists them (`cd /proc; ls -d [0-9]*`).
+    """
+
+    complete = False
+    origin = "facts"
+
+    def lists(self, relative: str) -> bool:
+        """Whether the folder was listed, and everything that was on the list is here."""
+        answer = self.run_command(("ls", relative), 0.0)
+        names = decode(answer.stdout).split()
+        return answer.exit_code == 0 and all(self.exists(f"{relative}/{name}") for name in names)
+
+
+def copied_host(tree: str) -> CopiedHost:
     """The host whose files lie below the folder `tree`, and what its commands answered there too.
 
     `systemctl show ...` is the file commands/systemctl-show, by `command_name`.
@@ -136,10 +159,7 @@ def copied_host(tree: str) -> Host:
         except OSError:
             return CommandResult(None, b"", f"{' '.join(words[:2])} was not recorded")
 
-    host = Host.from_tree(tree, run_command=answer)
-    host.origin = "facts"
-    host.complete = False
-    return host
+    return CopiedHost.from_tree(tree, run_command=answer)
 
 
 def _folders(recording: Recording) -> dict[str, set[str]]:

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from forestall.errors import InputError
 from forestall.model.facts import HolderFacts
@@ -12,7 +12,7 @@ from forestall.sense.host import Host
 from forestall.sense.notes import Notes
 from forestall.sense.procfs import ProcessStat
 
-Found = TypeVar("Found")
+HALF_A_LIST = "not all of the processes were recorded"
 
 HOLDER_LIMIT = 10
 DATABASE_LIMIT = 20
@@ -22,6 +22,7 @@ GUARD_NAMES = ("earlyoom", "nohang", "systemd-oomd", "oomd", "forestall")
 DATABASE_NAMES = (
     "postgres",
     "postmaster",
+    "edb-postgres",
     "mysqld",
     "mariadbd",
     "mongod",
@@ -29,15 +30,22 @@ DATABASE_NAMES = (
     "valkey-server",
     "oracle",
     "db2sysc",
+    "hdbindexserver",
+    "hdbnameserver",
     "sqlservr",
     "clickhouse-serv",
     "cockroach",
     "etcd",
     "influxd",
+    "scylla",
+    "tikv-server",
+    "yb-tserver",
+    "arangod",
+    "vertica",
 )
 """Names as the kernel keeps them, cut at 15 bytes."""
 
-POSTGRES_NAMES = ("postgres", "postmaster")
+POSTGRES_NAMES = ("postgres", "postmaster", "edb-postgres")
 
 MONITOR_NAMES = {
     "alloy": "alloy",
@@ -90,23 +98,31 @@ class Seen(NamedTuple):
 class Running(NamedTuple):
     """What runs on a host, as far as it can be seen.
 
-    `words` answers with a process's command line, read once; `hidden` = others may run.
+    `words` answers with a process's command line, read once; `untold` are the processes whose
+    line was wanted and is not there. `whole` = nothing else runs; `hidden` = others do (hidepid),
+    None = nobody can tell.
     """
 
     seen: list[Seen]
-    hidden: bool
+    whole: bool
+    hidden: bool | None
     words: Callable[[int], tuple[str, ...]]
+    untold: set[int]
 
-    def none_if_hidden(self, found: Iterable[Found]) -> tuple[Found, ...] | None:
-        """What was found; where nothing was and others are hidden, None: nobody can tell."""
+    def none_if_unsure(self, found: Iterable[str]) -> tuple[str, ...] | None:
+        """What was found; where nothing was and something else may run, None: nobody can tell."""
         result = tuple(found)
-        return None if self.hidden and not result else result
+        return result if result or (self.whole and not self.untold) else None
 
 
 def read_running(host: Host, notes: Notes) -> Running:
-    """Every process with memory, and whether others are hidden (mount option hidepid)."""
+    """Every process with memory, and whether that is all that runs.
+
+    The list is whole where /proc was listed whole, its first process is in it (hidepid would hide
+    it), and nothing that it names is half or damaged.
+    """
     seen = []
-    damaged = 0
+    damaged = torn = 0
     for pid in host.pids():
         try:
             process = _see(host, pid)
@@ -118,20 +134,37 @@ def read_running(host: Host, notes: Notes) -> Running:
             continue
         if process is not None:
             seen.append(process)
-    # The first process is always there; if it cannot be seen, hidepid hides what is not ours.
-    hidden = host.read_bytes("proc/1/stat", 4096) is None
-    if hidden:
-        reason = "other users' processes are hidden (hidepid): needs root"
-        recorded = host.complete or seen
-        notes.unseen["holders"] = reason if recorded else "no process was recorded"
+        elif not host.complete and _is_torn(host, pid):
+            torn += 1
+    hidden: bool | None = host.read_bytes("proc/1/stat", 4096) is None
+    listed = host.lists("proc") and not torn
+    if hidden and host.complete:
+        notes.unseen["holders"] = "other users' processes are hidden (hidepid): needs root"
+    elif not listed or hidden:
+        hidden = None
+        notes.unseen["holders"] = HALF_A_LIST if seen else "no process was recorded"
     known: dict[int, tuple[str, ...]] = {}
+    untold: set[int] = set()
 
     def words(pid: int) -> tuple[str, ...]:
         if pid not in known:
-            known[pid] = procfs.read_cmdline(host, pid) or ()
+            told = procfs.read_cmdline(host, pid)
+            known[pid] = told or ()
+            # One that has ended meanwhile is nobody's guard.
+            if told is None and host.exists(f"proc/{pid}/stat"):
+                untold.add(pid)
         return known[pid]
 
-    return Running(seen, hidden, words)
+    return Running(seen, listed and hidden is False and not damaged, hidden, words, untold)
+
+
+def _is_torn(host: Host, pid: int) -> bool:
+    """Whether a copy has something of a process, and not what tells who it is and what it holds."""
+    missing = [name for name in ("stat", "statm") if not host.exists(f"proc/{pid}/{name}")]
+    others = ("status", "oom_score", "oom_score_adj")
+    return len(missing) == 1 or (
+        bool(missing) and any(host.exists(f"proc/{pid}/{name}") for name in others)
+    )
 
 
 def _see(host: Host, pid: int) -> Seen | None:

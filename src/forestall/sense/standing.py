@@ -26,7 +26,7 @@ _PROFILE = re.compile(rb"content_profile_([A-Za-z0-9_.-]{1,100})")
 _ADDON_PROFILE = re.compile(rb"^\s*profile\s*=\s*[\"']?([A-Za-z0-9_.-]{1,100})", re.MULTILINE)
 
 
-def read_extended_support(host: Host) -> str | None:
+def read_extended_support(host: Host, notes: Notes) -> str | None:
     """The paid extension of maintenance that the host itself shows; None where there is no sign.
 
     `els`, `e4s`, `aus`, `tus` or `eus` of RHEL, `tuxcare-els`, `esm-infra` of Ubuntu Pro, `ltss`
@@ -46,7 +46,11 @@ def read_extended_support(host: Host) -> str | None:
         "LTSS" in name and name.endswith(".prod") for name in host.names("etc/products.d") or ()
     ):
         return "ltss"
-    return "elts" if any(_apt_elts(host)) else None
+    if any(_apt_elts(host)):
+        return "elts"
+    if not host.complete:
+        notes.why("extended_support", "not all that would show one was recorded")
+    return None
 
 
 def _enabled_repositories(host: Host) -> Iterator[str]:
@@ -110,6 +114,8 @@ def read_baseline(host: Host, notes: Notes) -> str | None:
         denied.append("root")
     if denied:
         notes.why("baseline", f"{denied[0]}: {NEEDS_ROOT}")
+    elif not host.complete and not all(host.exists(path) for path in _PROFILE_FILES):
+        notes.why("baseline", "not all that would name one was recorded")
     return None
 
 
@@ -123,14 +129,14 @@ def profile_of(data: bytes) -> str | None:
 
 
 def read_kubernetes(
-    host: Host, notes: Notes, names: Iterable[str], *, hidden: bool, container: str | None
+    host: Host, notes: Notes, names: Iterable[str], *, whole: bool, container: str | None
 ) -> bool | None:
     """Whether a kubelet runs here, or this is inside a pod that one started."""
     if container == "kubernetes" or any(name in KUBELETS for name in names):
         return True
-    if not hidden:
+    if whole:
         return False
     if host.exists("var/lib/kubelet"):
         return True
-    notes.why("kubernetes", "processes are hidden, and a kubelet among them would be")
+    notes.why("kubernetes", "not all processes are seen, and a kubelet may be among the others")
     return None

@@ -16,6 +16,7 @@ NO_LIMIT = ("infinity", "18446744073709551615")
 PROPERTIES = (
     "Id",
     "Type",
+    "TriggeredBy",
     "ActiveState",
     "MainPID",
     "MemoryMax",
@@ -184,6 +185,7 @@ def unit_facts(block: Mapping[str, str]) -> UnitFacts:
         cores_allowed=_cores_allowed(block),
         oom_adjust_children=_adjust_of_children(block.get("Environment", "")),
         service_type=block.get("Type") or None,
+        triggered=bool(block["TriggeredBy"]) if "TriggeredBy" in block else None,
     )
 
 

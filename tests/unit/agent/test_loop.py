@@ -248,6 +248,7 @@ def test_run_keeps_its_pace_and_ends_when_asked(agent):
     assert agent.watch.tick_count == 5
 
 
+@pytest.mark.timeout(300)
 def test_what_may_have_to_be_contained_is_opened_once_while_guard_waits(agent):
     """A leak of weeks is not acted on yet: the last stage opens its cgroup's files meanwhile."""
 

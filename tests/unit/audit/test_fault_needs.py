@@ -62,6 +62,7 @@ def test_met_not_met_not_known(need):
         sysctls={
             "kernel.core_pattern": "|/bin/false",
             "user.max_user_namespaces": "0",
+            "vm.nr_overcommit_hugepages": "0",
             "vm.unprivileged_userfaultfd": "0",
         },
         swaps=(),

@@ -5,7 +5,14 @@ from datetime import UTC, date, datetime
 import pytest
 from tests.fakes.facts import healthy, seed_like, with_sysctls
 
-from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_host
+from forestall.audit.fleet import (
+    TOGETHER,
+    Fleet,
+    chosen_rules,
+    exit_code,
+    judge_host,
+    judge_hosts,
+)
 from forestall.audit.inputs.source import Seen
 from forestall.audit.policy import Policy, role_of
 from forestall.audit.rule import PASS, Rule, fail, unknown
@@ -91,6 +98,41 @@ def test_a_rule_that_stumbles_is_unknown_and_the_fleet_goes_on():
     assert first.state is FindingState.UNKNOWN
     assert "ValueError" in first.text
     assert second.state is FindingState.PASS
+
+
+def test_hosts_judged_together_are_judged_as_each_alone():
+    """Whatever their number, order and state: one that was not read, one that a rule stumbles over.
+
+    Only a group is read ahead, so that a fleet of any size fits in memory.
+    """
+
+    def judge(host):
+        return PASS if host.number("vm.panic_on_oom") else fail(f"{1 / len(host.facts.hostname)}")
+
+    rules = (made(judge), *PANIC)
+    found = [seen(f"h{number}", vm__panic_on_oom=str(number % 2)) for number in range(50)]
+    found[3:3] = [Seen(name="gone", problem="timed out"), seen("", vm__panic_on_oom="0")]
+    policy, read = waived(waiver()), []
+
+    def reader():
+        for one in found:
+            read.append(one.name)
+            yield one
+
+    for place, audit in enumerate(judge_hosts(reader(), policy, rules, AT)):
+        alone = judge_host(found[place], policy, rules, AT)
+        assert tuple(audit.findings()) == tuple(alone.findings())
+        assert (audit.name, audit.problem) == (found[place].name, found[place].problem)
+        assert len(read) <= place + TOGETHER
+    assert place == len(found) - 1
+    stumbled = next(iter(judge_host(found[4], policy, rules, AT).findings()))
+    assert "ZeroDivisionError" in stumbled.text
+
+
+def test_without_rules_hosts_are_still_counted():
+    """Every rule may be skipped; the hosts are there all the same."""
+    audits = list(judge_hosts([seen("a"), Seen(name="b", problem="x")], Policy(), (), AT))
+    assert [(audit.name, audit.judged) for audit in audits] == [("a", ()), ("b", ())]
 
 
 def test_worst_hosts_come_first():

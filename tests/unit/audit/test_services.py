@@ -1,8 +1,15 @@
 """Which services have a limit, and which of them are the site's own."""
 
+import pytest
 from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
 
-from forestall.audit.services import own_services, services, slices_above, unlimited_text
+from forestall.audit.services import (
+    is_running,
+    own_services,
+    services,
+    slices_above,
+    unlimited_text,
+)
 
 
 def test_the_sites_own_come_first_then_the_larger():
@@ -147,3 +154,31 @@ def test_slices_nest_by_name():
     assert list(slices_above("a-b-c.slice")) == ["a-b-c.slice", "a-b.slice", "a.slice"]
     assert list(slices_above("-.slice")) == []
     assert list(slices_above(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "runs"),
+    [
+        ({"active": True, "main_pid": 7}, True),
+        ({"active": True, "memory_current_bytes": 4096}, True),
+        ({"active": True, "task_count": 3}, True),
+        ({"active": True, "service_type": "forking"}, True),
+        ({"active": True, "service_type": "oneshot", "task_count": 0}, False),
+        ({"active": True}, False),
+        ({"active": False, "main_pid": 7}, False),
+        ({"active": None, "main_pid": 7}, True),
+        ({"active": None, "service_type": "forking"}, False),
+    ],
+)
+def test_what_runs(fields, runs):
+    """Any sign of a process; what daemonised itself has none where systemd accounts nothing."""
+    assert is_running(unit("x.service", **fields)) is runs
+
+
+def test_a_process_that_was_seen_is_proof():
+    """Of what daemonised itself systemd may know nothing; a unit that was stopped has none."""
+    own = unit("x.service", fragment_path="/etc/systemd/system/x.service")
+    facts = healthy(units=(own,), holders=(holder("java", 77, GIB, unit="x.service"),))
+    assert [one.name for one in own_services(facts)] == ["x.service"]
+    assert own_services(healthy(units=(own,), holders=())) == ()
+    assert not is_running(unit("x.service", active=False), frozenset(["x.service"]))

@@ -153,7 +153,7 @@ def test_a_report_that_cannot_be_written_is_said_before_hosts_are_read(fleet, tm
     """Exit 3 and one line; nothing is left half-written."""
     assert main(["audit", "facts", str(fleet), "--html", str(tmp_path / "no" / "a.html")]) == 3
     shown = capsys.readouterr()
-    assert "the report was not written" in shown.err
+    assert "not written" in shown.err
     assert shown.out == ""
 
 
@@ -215,6 +215,21 @@ def test_the_rules_are_listed_and_explained(capsys):
     assert "there are PAN-001" in capsys.readouterr().err
     assert main(["audit", "rules", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rules"]) == len(RULES)
+
+
+def test_no_missing_evidence_is_said_so(tmp_path, capsys):
+    """A list that was asked for and is empty has a word in it."""
+    path = tmp_path / "facts.jsonl"
+    path.write_text(dumps(healthy()) + "\n")
+    main(["audit", "facts", str(path), *FINE, "--list-unknown"])
+    assert "MISSING EVIDENCE (none)" in capsys.readouterr().out
+
+
+def test_rules_and_tables_keep_to_the_columns(capsys):
+    """Reasons, thresholds and origins are wrapped, also where nobody tells a width."""
+    assert main(["audit", "rules", *(rule.id for rule in RULES)]) == 0
+    assert main(["audit", "refresh"]) == 0
+    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
 
 
 def test_help_explains_inputs_and_exit_codes(capsys):

@@ -75,6 +75,11 @@ def test_expected_hosts_and_stale_facts(facts, tmp_path, capsys):
     assert check(question, "--facts", facts, "--max-age", "7d") == 3
 
 
+def test_without_an_age_facts_of_any_age_count(facts):
+    """Kept answers have an age by default (a day); facts that were given by name have none."""
+    assert check("all host: age_seconds > 400d", "--facts", facts) == 0
+
+
 def test_a_mistake_shows_where(facts, capsys):
     """Exit 2 with the question and a mark below the column."""
     assert check("all host: swap_totl_bytes > 1", "--facts", facts) == 2

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.fakes import oom, oom_hosts
+from tests.fakes.oom_logs import explain
 
 from forestall.audit.oom import vmcore
 from forestall.audit.oom.account import OomReport
 from forestall.cli import audit_oom
+from forestall.cli.audit_oom_text import render
 from forestall.cli.main import main
+from forestall.cli.style import Style
 from forestall.model.codec import from_document
 
 INCIDENT = oom.report(
@@ -50,6 +53,15 @@ def test_an_event_exits_with_1_and_the_headline_comes_first(log, capsys):
     assert " >  inventory-sync " in out
     assert "postgres x12" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("width", [50, 60, 72, 100])
+def test_it_fits_a_narrow_terminal(width):
+    """Sentences and bars keep to the columns, and of the tables none is wider than it must be."""
+    report = explain("\n".join(INCIDENT))
+    for line in render(report, Style(width=width)).splitlines():
+        # Five numbers of a zone and of a holder have a width of their own.
+        assert len(line) <= max(width, 70 if "node" in line or "zone" in line else 62), line
 
 
 def test_a_quiet_log_exits_with_0(log, capsys):
@@ -121,6 +133,43 @@ def test_nothing_to_read_is_not_taken_for_fine(tmp_path, capsys):
     path.write_bytes(b"")
     assert main(["audit", "oom", str(path)]) == 3
     assert "may need root" in capsys.readouterr().err
+
+
+def test_another_programs_log_is_not_taken_for_fine(tmp_path, capsys):
+    """Exit 3 and one line, which names what would be understood; --json prints nothing."""
+    path = tmp_path / "app.log"
+    path.write_text("2026-11-26 10:00:00 INFO started\n" * 3)
+    assert main(["audit", "oom", str(path), "--json"]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    first, second = shown.err.splitlines()
+    assert first == f"forestall: {path}: no line in it looks like a kernel message"
+    assert "dmesg, journalctl -k" in second
+
+
+def test_a_quiet_log_says_how_far_it_reaches(tmp_path, capsys):
+    """Whether the night in question is in it at all is for the reader to see."""
+    path = tmp_path / "messages"
+    said = "Mar  2 {at} db-01 kernel: eth0: link up\n"
+    path.write_text(said.format(at="03:05:12") + said.format(at="03:09:40"))
+    assert main(["audit", "oom", str(path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "The kernel's messages in it reach from Mar 2 03:05:12 to Mar 2 03:09:40" in out
+    assert main(["audit", "oom", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kernel_until"] == "Mar  2 03:09:40"
+
+
+def test_a_device_that_has_no_more_is_at_its_end(capsys, monkeypatch):
+    """/dev/kmsg never ends: what it has is all that there is, and no log that was cut short."""
+    monkeypatch.setattr(audit_oom, "DEVICE_WAIT_SECONDS", 0.2)
+    writer, reader = os.openpty()
+    try:
+        os.write(writer, b"6,1,4711250010,-;eth0: link up\n")
+        assert main(["audit", "oom", os.ttyname(reader)]) == 0
+    finally:
+        os.close(writer)
+        os.close(reader)
+    assert "no OOM kill" in " ".join(capsys.readouterr().out.split())
 
 
 def test_another_event_can_be_asked_for(log, capsys):

@@ -1,25 +1,50 @@
-"""What may be said of the asking on the command line."""
+"""What may be said of the asking on the command line, of `audit` and of `audit check`."""
 
 import argparse
 
 import pytest
 
-from forestall.cli.audit_ssh import add_ssh, options_of
+from forestall.cli import audit, audit_check
+from forestall.cli.audit_inputs import add_inputs
+from forestall.cli.audit_ssh import options_of
 from forestall.errors import UsageError
 
 
-def parsed(*words):
+def parser_of(configure):
     parser = argparse.ArgumentParser()
-    add_ssh(parser)
-    return options_of(parser.parse_args(words))
+    configure(parser)
+    return parser
 
 
-def test_all_that_can_be_said():
+def parsed(*words, command=audit):
+    return options_of(parser_of(command.configure).parse_args(words))
+
+
+def options_by_name(configure):
+    """What each option takes and where it goes; not what its help says."""
+    return {
+        name: (action.dest, action.default, action.metavar, action.type, type(action))
+        for action in parser_of(configure)._actions
+        for name in action.option_strings
+    }
+
+
+@pytest.mark.parametrize("command", [audit, audit_check])
+def test_every_command_that_takes_inputs_has_all_their_options(command):
+    """Nothing that reaches a host for the audit is missing where a follow-up asks again."""
+    wanted = options_by_name(lambda parser: add_inputs(parser, max_age=""))
+    assert len(wanted) > 15
+    assert wanted.items() <= options_by_name(command.configure).items()
+
+
+@pytest.mark.parametrize("command", [audit, audit_check])
+def test_all_that_can_be_said(command):
     """Every option arrives where it belongs."""
     found = parsed(
         *("--sudo", "--keep", "answers", "--max-age", "6h", "--parallel", "40"),
         *("--host-timeout", "2m", "--known-hosts", "keys", "--ssh-config", "config"),
         *("--ssh-option", "ProxyJump=gate", "--ssh-option", "User=audit"),
+        command=command,
     )
     assert (found.sudo, found.keep, found.max_age_seconds) == (True, "answers", 6 * 3600.0)
     assert (found.parallel, found.deadline_seconds) == (40, 120.0)
@@ -28,8 +53,9 @@ def test_all_that_can_be_said():
 
 
 def test_defaults():
-    """Nothing said: no root, nothing kept, a minute each; also where there are no such options."""
-    assert parsed() == options_of(argparse.Namespace())
+    """Nothing said: no root, nothing kept, a minute each, and a day for what is kept."""
+    assert parsed() == parsed(command=audit_check)
+    assert parsed().max_age_seconds == 86400.0
     assert (parsed().sudo, parsed().keep, parsed().deadline_seconds) == (False, None, 60.0)
 
 

@@ -1,5 +1,7 @@
 """Each type of a field takes its own JSON and no other."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from forestall.errors import InputError
@@ -8,6 +10,21 @@ from forestall.model.action import Mode
 from forestall.model.event import TimelineEvent
 from forestall.model.facts import HostFacts, PostgresFacts, UnitFacts
 from forestall.model.sample import ProcessKey
+
+EVENT = {"id": "e", "at": 1.0, "kind": "onset", "key": "h/s", "source": "s", "text": "t"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A noun with a condition."""
+
+    days: int
+    at: str
+    origin: str
+
+    def __post_init__(self):
+        if self.days < 0:
+            raise ValueError("fewer than no days")
 
 
 @pytest.mark.parametrize(
@@ -31,14 +48,46 @@ def test_a_value_of_another_type_is_refused_with_its_place(noun, given, message)
     whole = {
         ProcessKey: {"boot_id": "b", "pid": 1, "start_ticks": 2},
         UnitFacts: {"name": "x.service"},
-        TimelineEvent: {
-            "id": "e", "at": 1.0, "kind": "onset", "key": "h/s", "source": "s", "text": "t",
-        },
-    }[noun]  # fmt: skip
+        TimelineEvent: EVENT,
+    }[noun]
     codec.decode(noun, whole)
     with pytest.raises(InputError) as caught:
         codec.decode(noun, {**whole, **given})
     assert caught.value.message.startswith(message)
+
+
+def test_documents_of_other_shapes_are_each_read_as_they_are():
+    """Names in any order, some left out, null for a value: none is read by another's plan."""
+    whole = codec.encode(UnitFacts(name="x.service", main_pid=7, restart="no", limit_known=True))
+    for _ in range(2):
+        for given in (whole, dict(reversed(whole.items())), {"name": "x.service"}):
+            read = codec.decode(UnitFacts, given)
+            assert codec.encode(read) == {**codec.encode(UnitFacts(name="")), **given}
+    with pytest.raises(InputError, match="missing field /name"):
+        codec.decode(UnitFacts, {"main_pid": 7})
+    with pytest.raises(InputError, match="unknown field /more"):
+        codec.decode(UnitFacts, {**whole, "more": None})
+
+
+def test_what_is_left_out_is_nobody_elses():
+    """A default that is made anew, such as an empty mapping, is not shared by two documents."""
+    one, other = (codec.decode(HostFacts, {"at": 1.0, "hostname": "h"}) for _ in range(2))
+    assert one == other == HostFacts(at=1.0, hostname="h")
+    assert one.sysctls is not other.sysctls
+
+
+def test_a_null_is_no_member_of_an_enumeration():
+    """A field that must say one of some words is refused without one."""
+    with pytest.raises(InputError, match="unknown value None at /kind: one of "):
+        codec.decode(TimelineEvent, {**EVENT, "kind": None})
+
+
+def test_a_noun_that_looks_at_its_values_still_does():
+    """What __post_init__ refuses is refused with its place, and what it accepts is accepted."""
+    table = {"at": "2026-08-20", "origin": "o", "days": 1}
+    assert codec.decode(Looked, table).days == 1
+    with pytest.raises(InputError, match="bad Looked at /: fewer than no days"):
+        codec.decode(Looked, {**table, "days": -1})
 
 
 @pytest.mark.parametrize(

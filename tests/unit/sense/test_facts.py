@@ -226,7 +226,9 @@ def test_the_recorded_machine_is_no_container():
 def test_the_rhel_7_host_tells_what_the_rules_ask_for():
     """Kernels, swap at boot, disks, the dump's place, limits and PostgreSQL's own settings."""
     facts = read_facts(recorded_host(HOSTS / "rhel7-db"), FakeClock())
-    assert facts.unseen == {"psi": "this kernel has no PSI"}
+    assert facts.unseen["psi"] == "this kernel has no PSI"
+    # A copy cannot say of these that there is none.
+    assert set(facts.unseen) == {"psi", "baseline", "extended_support", "sysctls"}
     assert facts.installed_kernels == (
         "0-rescue-3f8e2b6c0d5d4f0d9a3c7b1e5a6d8c90",
         "3.10.0-957.el7.x86_64",

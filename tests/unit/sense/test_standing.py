@@ -37,14 +37,14 @@ def _repository(name, enabled="enabled = 1"):
 def test_an_extension_counts_where_it_is_switched_on(tmp_path, path, text, found):
     """Each vendor has a place of its own, and a subscription that is off is none."""
     host = FakeHost(tmp_path).write(path, text).host()
-    assert standing.read_extended_support(host) == found
+    assert standing.read_extended_support(host, Notes({}, {})) == found
 
 
 def test_of_several_extensions_the_longest_is_told(tmp_path):
     """ELS goes on where EUS ended."""
     text = _repository("rhel-7-server-eus-rpms") + "[rhel-7-server-els-rpms]\n"
     host = FakeHost(tmp_path).write("etc/yum.repos.d/redhat.repo", text).host()
-    assert standing.read_extended_support(host) == "els"
+    assert standing.read_extended_support(host, Notes({}, {})) == "els"
 
 
 @pytest.mark.parametrize(

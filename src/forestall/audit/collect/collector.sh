@@ -390,7 +390,23 @@ host() {
     echo "page_kib $(grep -m 1 KernelPageSize /proc/self/smaps 2>/dev/null | tr -dc 0-9)"
 }
 
+# What the answer is made with, tried once: without one of them a host would look like less.
+works() {
+    tried=$(echo 'a b' | grep -aE '^a' | sed 's/a/x/' | sort -u | awk '{ print $2 }' | tr b c | xargs echo | head -c 1)
+    [ "$tried" = c ]
+}
+
+missing() {
+    for tool in awk grep head ls sed sort tr xargs; do
+        command -v $tool >/dev/null 2>&1 || printf ' %s' $tool
+    done
+}
+
 gather() {
+    if ! works; then
+        section "lacks$(missing)"
+        return
+    fi
     host
     places
     flush

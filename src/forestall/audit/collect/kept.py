@@ -1,7 +1,8 @@
 """Answers kept in a folder, one file a host, so that an interrupted run goes on where it was.
 
 A file is the host's uncompressed answer in gzip: `zcat` shows it. It is written beside, made safe
-on disk, and renamed, so a file with its final name is whole.
+on disk, and renamed, so a file with its final name is whole. It goes by what is asked, not by what
+an inventory calls it: one name may stand in two inventories, and one address for several hosts.
 """
 
 import gzip
@@ -17,16 +18,21 @@ from forestall.errors import ForestallError, UsageError
 from forestall.journal import replace_file
 
 SUFFIX = ".answer.gz"
-NAME_LIMIT = 200
+NAME_LIMIT, NAME_CUT = 200, 100
 CLOCK_SLACK_SECONDS = 300.0
 
 
 class Kept:
-    """The folder; made with mode 0700 where it is not there."""
+    """The folder; made with mode 0700 where it is not there.
 
-    def __init__(self, folder: str, max_age_seconds: float) -> None:
+    `way` is what besides its name decides which host answers, such as a jump host: an answer that
+    came by another way is another host's.
+    """
+
+    def __init__(self, folder: str, max_age_seconds: float, way: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.max_age_seconds = max_age_seconds
+        self._way = way
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             state = os.stat(folder)
@@ -42,10 +48,15 @@ class Kept:
             )
 
     def path(self, name: str) -> str:
-        """Where the answer of this host is kept."""
-        safe = quote(name, safe="@:[].")
-        if len(safe) > NAME_LIMIT:
-            safe = f"{safe[:100]}-{hashlib.sha256(name.encode()).hexdigest()}"
+        """Where the answer of this host (`user@host:port`) is kept: always in the folder.
+
+        What a file system cannot tell apart, or not hold, is in a digest behind a `+`.
+        """
+        safe = quote(name.lower(), safe="@:[].")
+        if self._way or name != name.lower() or len(safe) > NAME_LIMIT:
+            whole = "\0".join((name, *self._way)).encode("utf-8", "surrogateescape")
+            cut = NAME_CUT if len(safe) > NAME_LIMIT else NAME_LIMIT
+            safe = f"{safe[:cut]}+{hashlib.sha256(whole).hexdigest()[:16]}"
         return os.path.join(self.folder, safe + SUFFIX)
 
     def load(self, name: str, now: float) -> bytes | None:

@@ -1,5 +1,6 @@
 """What a collection over SSH may be told, and the words that the OpenSSH client is run with."""
 
+import os
 from dataclasses import dataclass
 
 from forestall.audit.collect.destination import Destination
@@ -56,6 +57,13 @@ class SshOptions:
     output_limit_bytes: int = 16 * MIB
     held_limit_bytes: int = 512 * MIB
     program: str = "ssh"
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """What besides its name decides which host answers; () where ~/.ssh alone does."""
+        files = [("config", self.config), ("keys", self.known_hosts)]
+        named = [f"{name} {os.path.realpath(path)}" for name, path in files if path is not None]
+        return (*named, *self.ssh_options)
 
     def __post_init__(self) -> None:
         if not 1 <= self.parallel <= PARALLEL_LIMIT:

@@ -65,7 +65,9 @@ def collect(
     """
     options = options or SshOptions()
     wanted = [destination(text) for text in dict.fromkeys(hosts)]
-    kept = Kept(options.keep, options.max_age_seconds) if options.keep is not None else None
+    kept = None
+    if options.keep is not None:
+        kept = Kept(options.keep, options.max_age_seconds, options.way)
     return _Collection(wanted, options, kept, report, clock or SystemClock()).run()
 
 
@@ -131,7 +133,8 @@ class _Collection:
                 recording = None if answer is None else read_answer(answer)
             except InputError:
                 recording = None
-            if recording is None:
+            # One that was read without root tells less than is asked for now.
+            if recording is None or (self._options.sudo and recording.effective_uid != 0):
                 self._waiting.append(to)
                 continue
             self._from_folder += 1

@@ -284,6 +284,13 @@ def _unanswered(parts: _Parts) -> None:
     parts.problems[command_name(words.split())] = f"{words} did not end in time, or said too much"
 
 
+def _lacks(_parts: _Parts, rest: str, _body: bytes) -> None:
+    """The host's own tools are not there, or are not what they are called."""
+    if re.fullmatch("[a-z ]{1,99}", rest):
+        raise InputError(f"the host has no {', no '.join(rest.split())}: the script needs it")
+    raise InputError("the host's awk, grep, sed, sort, tr, xargs or head does not work as POSIX's")
+
+
 def _end(parts: _Parts, rest: str, _body: bytes) -> None:
     parts.ended = _whole(rest)
 
@@ -300,5 +307,6 @@ _SECTIONS: dict[bytes, Callable[[_Parts, str, bytes], None]] = {
     b"denied": _refused,
     b"command": _command,
     b"exit": _exit,
+    b"lacks": _lacks,
     b"end": _end,
 }

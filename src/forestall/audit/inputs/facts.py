@@ -8,6 +8,7 @@ copied files. Files are told apart by what is in them. A fleet's file is read li
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from forestall.audit.inputs import ansible
@@ -209,13 +210,34 @@ def _hosts_in(document: Any, name: str, written_at: float) -> Iterator[Seen]:
     """
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema == HostFacts.SCHEMA:
-        facts = from_document(HostFacts, document)
+        facts = _not_told(from_document(HostFacts, document), document)
         yield Seen(name=facts.hostname, facts=facts)
     elif isinstance(schema, str) and schema.startswith("forestall/look/"):
-        facts = decode(HostFacts, document.get("facts"))
+        told = document.get("facts")
+        facts = _not_told(decode(HostFacts, told), told)
         yield Seen(name=facts.hostname, facts=facts)
     elif schema is None and isinstance(document, dict):
         facts = ansible.facts_of(document, written_at)
         yield Seen(name=ansible.name_of(name, facts), facts=facts)
     else:
         raise InputError(f"a document of {schema!r} holds no host's facts")
+
+
+NONE_IS_AN_ANSWER = frozenset(
+    ("container", "virtualization", "baseline", "extended_support", "journal_runtime_max_bytes")
+)
+"""The fields whose None says that there is none, unless `unseen` gives a reason."""
+
+
+def _not_told(facts: HostFacts, document: dict[str, Any]) -> HostFacts:
+    """`facts` with a reason for what is no answer because the document does not have the field."""
+    if document.keys() >= NONE_IS_AN_ANSWER and "unseen" in document:
+        return facts
+    missing = {name for name in NONE_IS_AN_ANSWER if getattr(facts, name) is None}
+    if "unseen" in document:
+        missing -= document.keys()
+    else:
+        # A setting that is missing may be one that was not read.
+        missing.add("sysctls")
+    reasons = dict.fromkeys(sorted(missing), "the document of facts does not tell")
+    return replace(facts, unseen={**reasons, **facts.unseen})

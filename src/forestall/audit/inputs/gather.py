@@ -30,6 +30,7 @@ class Gathered:
     """One report so far: `files` and `links` by path below its root, `times` of its files.
 
     `notes` says in words what was refused or cut, each once; `cut` are files that are not whole.
+    `times_of_host` = the times are those at which the host wrote the files, not of their copies.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Gathered:
     cut: set[str] = field(default_factory=set)
     seen_count: int = 0
     kept_bytes: int = 0
+    times_of_host: bool = True
 
     def note(self, text: str) -> None:
         self.notes[text] = None
@@ -166,7 +168,7 @@ def safe_path(name: str) -> str | None:
 
 def walk(root: str, limit_of: LimitOf, wants_folder: Callable[[str], bool]) -> Gathered:
     """A report that was unpacked into the folder `root`; a link there is not followed by name."""
-    found = Gathered()
+    found = Gathered(times_of_host=False)
     for path, entry in _entries(root, wants_folder):
         found.seen_count += 1
         if found.seen_count > WALK_LIMIT:

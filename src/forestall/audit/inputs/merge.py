@@ -5,9 +5,11 @@ does. What comes from another input names it in `sources`. A merged document is 
 oldest part of it that is used, so that no age is ever understated.
 """
 
-from collections.abc import Iterable, Sequence
+import pickle
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from forestall.audit.inputs.source import Seen
 from forestall.model.facts import HostFacts
@@ -154,17 +156,36 @@ def _rebooted_between(newest: HostFacts, other: HostFacts) -> bool:
     return abs(newest.booted_at - other.booted_at) > SAME_BOOT_SECONDS
 
 
-def merge_seen(seen: Iterable[Seen]) -> list[Seen]:
-    """Every host once, in the order in which each was seen first.
+def merge_seen(seen: Iterable[Seen]) -> Iterator[Seen]:
+    """Every host once, in the order in which each was seen first, once all were seen.
 
     Hosts are told apart by boot, else by name: `db01` is `db01.example` only if no other host is
     called db01.something. A name that machines have until somebody names them tells nothing.
     """
-    everyone = list(seen)
-    groups: dict[int, list[Seen]] = {}
+    everyone = [_packed(one) for one in seen]
+    groups: dict[int, list[_Packed]] = {}
     for position, group in enumerate(_groups(everyone)):
         groups.setdefault(group, []).append(everyone[position])
-    return [_merged_seen(members) for members in groups.values()]
+    for members in groups.values():
+        yield _merged_seen([_unpacked(one) for one in members])
+
+
+class _Packed(NamedTuple):
+    """A host that waits for the last input: a twentieth of what its facts take as objects."""
+
+    names: tuple[str, ...]
+    boot_id: str | None
+    data: bytes
+
+
+def _packed(one: Seen) -> _Packed:
+    boot_id = one.facts.boot_id if one.facts and one.facts.container is None else None
+    return _Packed(tuple(names_of(one)), boot_id, zlib.compress(pickle.dumps(one, 5), 1))
+
+
+def _unpacked(one: _Packed) -> Seen:
+    found: Seen = pickle.loads(zlib.decompress(one.data))  # noqa: S301 -- never left this process
+    return found
 
 
 def _merged_seen(members: list[Seen]) -> Seen:
@@ -178,18 +199,18 @@ def _merged_seen(members: list[Seen]) -> Seen:
     )
 
 
-def _groups(everyone: Sequence[Seen]) -> list[int]:
+def _groups(everyone: Sequence[_Packed]) -> list[int]:
     """For each of them, the position of the first one that is the same host."""
     full: dict[str, set[str]] = {}
     for one in everyone:
-        for name in names_of(one):
+        for name in one.names:
             full.setdefault(name.partition(".")[0], set()).add(name)
     found: list[int] = []
     known: dict[str, int] = {}
     for position, one in enumerate(everyone):
-        keys = [_key(name, full) for name in names_of(one)]
-        if one.facts is not None and one.facts.boot_id and one.facts.container is None:
-            keys.append(f"boot {one.facts.boot_id}")
+        keys = [_key(name, full) for name in one.names]
+        if one.boot_id:
+            keys.append(f"boot {one.boot_id}")
         group = next((known[key] for key in keys if key in known), position)
         found.append(group)
         for key in keys:

@@ -40,6 +40,7 @@ class SosReport:
         self.made: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
         self.sources: dict[str, str] = {}
+        self.listed: set[str] = set()
 
     def text(self, *paths: str) -> str | None:
         """The first of these files that is there and not empty."""
@@ -85,6 +86,7 @@ def recording_of(report: SosReport, name: str) -> Recording:
         page_bytes=PAGE_BYTES,
         collected_at=collected_at(report),
         origin="sosreport",
+        listed=frozenset(report.listed),
     )
 
 
@@ -114,14 +116,15 @@ def collected_at(report: SosReport) -> float | None:
     """When the report was made, by the host's clock.
 
     A date in another language or in a local zone is not used: the time at which sos wrote a
-    command's output is the same, and needs no words.
+    command's output is the same, and needs no words. Of an unpacked report it may be the time of
+    the copy.
     """
     for word in ("date-utc", "timedatectl", "date"):
         for path in report.by_command.get(word, ()):
             moment = sos_text.collected_at(report.text(path) or "")
             if moment is not None:
                 return moment
-    times = report.found.times
+    times = report.found.times if report.found.times_of_host else {}
     for word in ("date", "uname", "hostname", "sysctl"):
         for path in report.by_command.get(word, ()):
             if times.get(path, 0) > 0:
@@ -134,6 +137,9 @@ def _put_sysctls(report: SosReport) -> frozenset[str]:
     for key, value in told.values.items():
         path = "proc/sys/" + key.replace(".", "/")
         report.put(path, value + "\n", f"/sysctls/{key}", "sysctl")
+    families = [key.partition(".")[0] for key in told.values]
+    # Families come one after the other: of one that another follows, nothing was cut off.
+    report.listed |= {f"proc/sys/{name}" for name in families if name != families[-1]}
     paths = {"proc/sys/" + key.replace(".", "/") for key in told.denied}
     return frozenset(path for path in paths if path not in report.found.files)
 
@@ -305,15 +311,24 @@ def _slices(report: SosReport) -> str:
 
 
 def _put_processes(report: SosReport) -> None:
-    """stat, statm and cgroup of each process, from its status file and what ps printed."""
+    """stat, statm and cgroup of each process, from its status file and what ps printed.
+
+    ps prints itself too, so a list without it was cut. Without parents a server's sessions would
+    be servers, and without sizes all of them kernel threads.
+    """
     rows: dict[int, sos_text.PsRow] = {}
-    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full"):
-        for row in sos_text.ps_rows(report.answer(word) or ""):
+    told: set[str] = set()
+    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps"):
+        text = report.text("ps") if word == "ps" else report.answer(word)
+        printed = list(sos_text.ps_rows(text or ""))
+        if any((row.name or _name_of(row.command or "")) == "ps" for row in printed):
+            told |= {"parents"} if printed[0].parent_pid is not None else set()
+            told |= {"sizes"} if printed[0].rss_bytes is not None else set()
+        for row in printed:
             if len(rows) < PROCESS_LIMIT or row.pid in rows:
                 rows[row.pid] = _merged(rows.get(row.pid), row)
-    if not rows:
-        for row in sos_text.ps_rows(report.text("ps") or ""):
-            rows[row.pid] = _merged(rows.get(row.pid), row)
+    if told == {"parents", "sizes"} and len(rows) < PROCESS_LIMIT:
+        report.listed.add("proc")
     places = sos_text.unit_processes(report.answer("status") or "")
     unified = "sys/fs/cgroup/cgroup.controllers" in report.found.files
     for pid in sorted({*rows, *_pids(report)}):
@@ -341,7 +356,7 @@ def _put_process(
     folder = f"proc/{pid}"
     status = report.text(f"{folder}/status") or ""
     row = row or sos_text.PsRow(pid)
-    name = sos_text.value_of(status, "Name") or _name_of(row.command or "")
+    name = sos_text.value_of(status, "Name") or row.name or _name_of(row.command or "")
     if not name:
         return
     rss = _kib(status, "VmRSS")

@@ -53,7 +53,10 @@ def sysctls(text: str, families: tuple[str, ...] = ("vm.", "kernel.", "fs.")) ->
 
 
 class PsRow(NamedTuple):
-    """One process as ps printed it; None where that ps had no such column."""
+    """One process as ps printed it; None where that ps had no such column.
+
+    `command` is its command line, `name` what the kernel calls it.
+    """
 
     pid: int
     parent_pid: int | None = None
@@ -62,6 +65,7 @@ class PsRow(NamedTuple):
     thread_count: int | None = None
     command: str | None = None
     cgroup: str | None = None
+    name: str | None = None
 
 
 def ps_rows(text: str) -> Iterator[PsRow]:
@@ -101,8 +105,9 @@ def _ps_row(header: list[str], line: str) -> PsRow | None:
         uid=_whole(column.get("UID")),
         rss_bytes=None if rss is None else rss * 1024,
         thread_count=_whole(column.get("NLWP")),
-        command=command.strip() or None,
+        command=None if by_cgroup else command.strip() or None,
         cgroup=cgroup if by_cgroup and cgroup != "-" else None,
+        name=command.strip() or None if by_cgroup else None,
     )
 
 

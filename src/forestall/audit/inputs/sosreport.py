@@ -190,7 +190,8 @@ def _seen(
     name = "".join(sign if sign.isprintable() else "?" for sign in name)
     report = SosReport(found)
     recording = recording_of(report, _host_of(name))
-    if recording.collected_at is None:
+    dated = recording.collected_at is not None
+    if not dated:
         # By the time of its copy, the host would have run on since.
         newest = max(found.times.values(), default=0.0)
         fallback = newest if 0 < newest <= modified_at else modified_at
@@ -201,6 +202,10 @@ def _seen(
         return Seen(name=name, problem=problem or "nothing of a sosreport is in it")
     facts = read_facts(RecordedHost(recording), RecordedClock(at))
     facts = replace(without_made_up(facts, report), at=at, origin="sosreport")
+    if not dated:
+        # The age of a copied file is no uptime's end.
+        why = "when the report was made is not told, only how old its files are"
+        facts = replace(facts, booted_at=None, unseen={"booted_at": why, **facts.unseen, "at": why})
     words = [f"the archive is not whole: {problem}"] if problem else []
     return Seen(name=facts.hostname, facts=facts, problem="; ".join([*words, *found.notes]) or None)
 

@@ -77,7 +77,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomReport:
-    """Everything that one input told. `chosen` is the number of the event that matters most."""
+    """Everything that one input told. `chosen` is the number of the event that matters most.
+
+    `kernel_from` and `kernel_until`: when the kernel's first and last line in it were, as the log
+    has it; None where the lines have no time.
+    """
 
     SCHEMA = "forestall/oom/1"
 
@@ -91,3 +95,5 @@ class OomReport:
     accounts: tuple[Account, ...]
     series: tuple[Series, ...]
     notes: tuple[str, ...] = ()
+    kernel_from: str | None = None
+    kernel_until: str | None = None

@@ -15,9 +15,12 @@ _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|\x00"
 )
 _KERNEL_STAMP = re.compile(
-    r"(?:<\d{1,3}>)?\[\s{0,12}(?P<seconds>\d{1,10}\.\d{6})\](?:\[\s{0,8}[TC]\d{1,10}\])?\s?"
+    r"(?:<\d{1,3}>)?\[\s{0,12}(?P<seconds>\d{1,10}\.\d{6})(?: <[\s\d.]{1,24}>)?\]"
+    r"(?:\[\s{0,8}[TC]\d{1,10}\])?\s?"
 )
-_WALL_STAMP = re.compile(r"\[(?P<at>[^\[\]]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]]{0,16})\]\s?")
+_WALL_STAMP = re.compile(
+    r"\[(?P<at>[^\[\]<]{0,40}\d\d:\d\d(?::\d\d)?[^\[\]<]{0,16}?)(?: <[\s\d.]{1,24}>)?\]\s?"
+)
 # dmesg -H and -d: since the line before, which is no time of its own.
 _DELTA_STAMP = re.compile(r"\[(?:\s{0,12}\+|<\s{0,12})\d{1,10}\.\d{6}>?\]\s?")
 _ISO_STAMP = re.compile(r"(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S{0,16}) ")

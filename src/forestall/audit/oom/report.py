@@ -79,6 +79,7 @@ class Gatherer:
             said.append(
                 f"{self.count} events were read; the last {ACCOUNTS_MAX} are kept in detail."
             )
+        kernel_from, kernel_until = source.reach.told()
         return OomReport(
             source=name,
             form=source.form,
@@ -90,6 +91,8 @@ class Gatherer:
             accounts=tuple(accounts),
             series=tuple(self._series),
             notes=tuple(said),
+            kernel_from=kernel_from,
+            kernel_until=kernel_until,
         )
 
 

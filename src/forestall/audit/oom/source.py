@@ -9,12 +9,15 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, Protocol, cast
 
+from forestall.audit.oom import reach
 from forestall.audit.oom.prefix import Said, split
+from forestall.audit.oom.reach import Reach
 from forestall.audit.oom.words import TRIGGERS
 from forestall.errors import InputError
 from forestall.units import GIB, KIB, MIB, format_bytes
@@ -70,6 +73,7 @@ class Source:
     """What was read, for the report. `ended_early`: why the rest could not be.
 
     `binary`: it begins with more control characters than a line of a console ever catches.
+    `reach`: which of its lines are surely the kernel's, the first and the last.
     `tick` is called as reading goes on, for whoever shows progress.
     """
 
@@ -78,6 +82,7 @@ class Source:
     lines: int = 0
     ended_early: str | None = None
     binary: bool = False
+    reach: Reach = field(default_factory=Reach)
     tick: Callable[[], None] | None = None
 
 
@@ -120,10 +125,14 @@ def read(
         yield from _json_lines(bounded, listener)
     elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
         source.form = "journal export"
-        yield from _export(bounded, listener)
+        yield from _export(bounded, source, listener)
     else:
-        for number, raw in bounded.lines(listener, TRIGGERS):
-            yield from split(number, raw.decode("utf-8", "replace"))
+        for number, raw in bounded.lines(listener, TRIGGERS, reach.TEXT, _text_line):
+            yield from _text_line(raw, number)
+
+
+def _text_line(raw: bytes, number: int = 0) -> list[Said]:
+    return split(number, raw.decode("utf-8", "replace"))
 
 
 def _peekable(file: Readable) -> io.BufferedReader:
@@ -176,10 +185,17 @@ class _Bounded:
             source.tick()
         return data
 
-    def lines(self, listener: Listener, triggers: tuple[bytes, ...]) -> Iterator[tuple[int, bytes]]:
+    def lines(
+        self,
+        listener: Listener,
+        triggers: tuple[bytes, ...],
+        marks: re.Pattern[bytes],
+        read: reach.Read,
+    ) -> Iterator[tuple[int, bytes]]:
         """Lines with their numbers from 1, without their ends; the rest of an endless one is lost.
 
-        While nobody is active only lines that hold a trigger are given; the others are counted.
+        While nobody is active only lines that hold a trigger are given; the others are counted,
+        and the source's reach looks for the kernel's by `marks` and `read`.
         """
         source, rest, skipping = self._source, b"", False
         while data := self.read(CHUNK_BYTES):
@@ -192,6 +208,7 @@ class _Bounded:
                 if skipping:
                     continue
             end = buffer.rfind(b"\n", at) + 1
+            source.reach.look(buffer, at, end, marks, read)
             yield from self._whole_lines(buffer, at, end, listener, triggers)
             rest = buffer[max(at, end) :]
             if len(rest) > LINE_BYTES_MAX:
@@ -200,6 +217,7 @@ class _Bounded:
                 rest, skipping = b"", True
         if rest:
             source.lines += 1
+            source.reach.look(rest, 0, len(rest), marks, read)
             yield source.lines, rest[:LINE_BYTES_MAX]
 
     def _whole_lines(
@@ -243,18 +261,22 @@ class _Ahead:
 
 def _json_lines(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
     """`journalctl -o json`: one object a line, MESSAGE a text or, with odd bytes, a list."""
-    for number, raw in bounded.lines(listener, TRIGGERS + BYTES_MESSAGES):
-        try:
-            entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
-        except (ValueError, RecursionError):
-            if raw.lstrip().startswith(b'"MESSAGE"'):
-                raise InputError(
-                    f"line {number}: a journal whose entries are spread over lines",
-                    help="use journalctl -o json or -o export in place of -o json-pretty",
-                ) from None
-            continue
-        if isinstance(entry, dict):
-            yield from _entry(number, {key: _text(value) for key, value in entry.items()})
+    for number, raw in bounded.lines(listener, TRIGGERS + BYTES_MESSAGES, reach.JSON, _json_line):
+        if raw.lstrip().startswith(b'"MESSAGE"'):
+            raise InputError(
+                f"line {number}: a journal whose entries are spread over lines",
+                help="use journalctl -o json or -o export in place of -o json-pretty",
+            )
+        yield from _json_line(raw, number)
+
+
+def _json_line(raw: bytes, number: int = 0) -> Iterator[Said]:
+    try:
+        entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        return
+    if isinstance(entry, dict):
+        yield from _entry(number, {key: _text(value) for key, value in entry.items()})
 
 
 def _text(value: object) -> str:
@@ -296,12 +318,13 @@ def _utc(microseconds: int) -> str | None:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _export(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
+def _export(bounded: _Bounded, source: Source, listener: Listener) -> Iterator[Said]:
     """The journal export format (systemd's JOURNAL_EXPORT_FORMATS): NAME=VALUE lines, or NAME,
     eight bytes of length and the bytes; an empty line ends an entry. Entries are counted as lines.
     """
     reader = _Pieces(bounded)
     fields: dict[str, bytes] = {}
+    last: dict[str, bytes] = {}
     number = 0
     while True:
         line = reader.line()
@@ -314,12 +337,27 @@ def _export(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
             continue
         if fields:
             number += 1
+            if fields.get("_TRANSPORT", fields.get("SYSLOG_IDENTIFIER")) == b"kernel":
+                last = fields
+                if source.reach.first is None:
+                    _add_reach(source, fields)
             if listener.wants(fields.get("MESSAGE", b"")):
-                kept = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
-                yield from _entry(number, kept)
+                yield from _export_entry(number, fields)
         fields = {}
         if line is None:
+            _add_reach(source, last)
             return
+
+
+def _export_entry(number: int, fields: dict[str, bytes]) -> Iterator[Said]:
+    return _entry(
+        number, {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+    )
+
+
+def _add_reach(source: Source, fields: dict[str, bytes]) -> None:
+    for said in _export_entry(0, fields):
+        source.reach.add(said)
 
 
 class _Pieces:

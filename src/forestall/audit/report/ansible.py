@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.fleet import RANK, Fleet, HostAudit
 from forestall.audit.report import About
 from forestall.audit.report.words import moment, observed, printable
@@ -42,7 +43,10 @@ PROTECTED = "OOMScoreAdjust=-900\n"
 OWN_CHILDREN = "Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0\n"
 """Without it PostgreSQL's sessions would be as protected as its main process."""
 
-POSTGRES = ("postgres", "postmaster")
+
+UNDO = ("undo", "never")
+"""The tags of a way back: nothing runs it but `--tags undo`."""
+
 GROUPS = frozenset(("all", "ungrouped", "localhost"))
 
 HEAD = """\
@@ -50,7 +54,8 @@ HEAD = """\
 #   ansible-playbook -i INVENTORY audit.yml --check --diff     what it would change
 #   ansible-playbook -i INVENTORY audit.yml --limit HOST       one host first
 #   ansible-playbook -i INVENTORY audit.yml --tags undo        take the changes back
-# Steps that a play should not take are shown as messages (tag: manual).
+# Steps that a play should not take are shown as messages (tag: manual). Ansible itself needs
+# Python on the hosts; with --check it shows what files would change, and runs no command that does.
 """
 
 
@@ -105,45 +110,67 @@ def _tasks(audit: HostAudit, finding: Finding) -> Iterator[str]:
 def _sysctl(audit: HostAudit, finding: Finding, name: str, value: str) -> Iterator[str]:
     """Set it now and keep it; `undo` puts back what was seen."""
     assert audit.posture is not None
+    rule = finding.rule
     # After 99-sysctl.conf, the link to /etc/sysctl.conf, where the old value is likely to be.
     path = f"/etc/sysctl.d/99-z-forestall-{name}.conf"
-    text = f"# forestall audit {finding.rule}\n{name} = {value}\n"
-    yield from _task(f"{finding.rule}: keep {name}={value}", "copy", finding.rule)
-    yield from _options(dest=path, content=text, mode="0644")
-    yield from _task(f"{finding.rule}: {name}={value} now", "command", finding.rule)
-    yield from _options(argv=["sysctl", "-w", f"{name}={value}"])
+    text = f"# forestall audit {rule}\n{name} = {value}\n"
+    yield from _task(f"{rule}: keep {name}={value}", rule)
+    yield from _does("copy", dest=path, content=text, mode="0644")
+    yield from _sysctl_now(f"{rule}: {name}={value} now", name, value, rule)
+    yield from _task(f"{rule}: undo, forget {name}", *UNDO)
+    yield from _does("file", path=path, state="absent")
     before = audit.posture.facts.sysctls.get(name, "")
-    yield from _task(f"{finding.rule}: undo, forget {name}", "file", "undo", "never")
-    yield from _options(path=path, state="absent")
     if re.fullmatch(r"-?\d+", before):
-        yield from _task(f"{finding.rule}: undo, {name}={before}", "command", "undo", "never")
-        yield from _options(argv=["sysctl", "-w", f"{name}={before}"])
+        yield from _sysctl_now(f"{rule}: undo, {name}={before}", name, before, *UNDO)
+
+
+def _sysctl_now(title: str, name: str, value: str, *tags: str) -> Iterator[str]:
+    """Asked first, so that a second run says that it changed nothing."""
+    yield from _task(f"{title}: is it?", *tags)
+    yield from _does("command", argv=["sysctl", "-n", name])
+    yield "      register: forestall_seen"
+    yield "      changed_when: false"
+    yield "      check_mode: false"
+    yield from _task(title, *tags)
+    yield from _does("command", argv=["sysctl", "-w", f"{name}={value}"])
+    yield f"      when: forestall_seen.stdout != {_yaml(value)}"
 
 
 def _drop_in(finding: Finding, unit: str, lines: str) -> Iterator[str]:
     """A file beside the unit; a running service goes on as it is until its next start."""
+    rule = finding.rule
     folder = f"/etc/systemd/system/{unit}.d"
-    path = f"{folder}/90-forestall-{finding.rule.lower()}.conf"
-    text = f"# forestall audit {finding.rule}\n[Service]\n{lines}"
-    yield from _task(f"{finding.rule}: folder for {unit}", "file", finding.rule)
-    yield from _options(path=folder, state="directory", mode="0755")
+    path = f"{folder}/90-forestall-{rule.lower()}.conf"
+    text = f"# forestall audit {rule}\n[Service]\n{lines}"
+    yield from _task(f"{rule}: folder for {unit}", rule)
+    yield from _does("file", path=folder, state="directory", mode="0755")
     later = "" if finding.cost is Cost.NONE else ", in force after its next start"
-    yield from _task(f"{finding.rule}: drop-in of {unit}{later}", "copy", finding.rule)
-    yield from _options(dest=path, content=text, mode="0644")
-    yield from _task(f"{finding.rule}: tell systemd", "command", finding.rule)
-    yield from _options(argv=["systemctl", "daemon-reload"])
-    yield from _task(f"{finding.rule}: undo, no drop-in of {unit}", "file", "undo", "never")
-    yield from _options(path=path, state="absent")
-    yield from _task(f"{finding.rule}: undo, tell systemd", "command", "undo", "never")
-    yield from _options(argv=["systemctl", "daemon-reload"])
+    yield from _task(f"{rule}: drop-in of {unit}{later}", rule)
+    yield from _does("copy", dest=path, content=text, mode="0644")
+    yield from _then(f"{rule}: tell systemd", ["systemctl", "daemon-reload"], rule)
+    yield from _task(f"{rule}: undo, no drop-in of {unit}", *UNDO)
+    yield from _does("file", path=path, state="absent")
+    yield from _then(f"{rule}: undo, tell systemd", ["systemctl", "daemon-reload"], *UNDO)
+    empty = ["rmdir", "--ignore-fail-on-non-empty", folder]
+    yield from _task(f"{rule}: undo, no empty folder for {unit}", *UNDO)
+    yield from _does("command", argv=empty)
+    yield "      when: forestall_file is changed"
+
+
+def _then(title: str, argv: list[str], *tags: str) -> Iterator[str]:
+    """A command for when the file of the task before it was changed."""
+    yield "      register: forestall_file"
+    yield from _task(title, *tags)
+    yield from _does("command", argv=argv)
+    yield "      when: forestall_file is changed"
 
 
 def _manual(finding: Finding) -> Iterator[str]:
     """What a person does; the play only shows it."""
     cost = "" if finding.cost is Cost.NONE else f" (costs a {finding.cost.value})"
-    yield from _task(f"{finding.rule}: by hand{cost}", "debug", "manual")
+    yield from _task(f"{finding.rule}: by hand{cost}", "manual")
     text = f"{finding.text} Do: {finding.remedy}. Undo: {finding.undo}"
-    yield f"        msg: !unsafe {_yaml(text)}"
+    yield f"      ansible.builtin.debug:\n        msg: !unsafe {_yaml(text)}"
 
 
 def _settings(audit: HostAudit, finding: Finding) -> dict[str, str]:
@@ -181,13 +208,13 @@ def _noun(facts: HostFacts, pointer: str) -> object:
     return (getattr(facts, parts[1], None) or ())[int(parts[2])]
 
 
-def _task(name: str, module: str, *tags: str) -> Iterator[str]:
-    yield f"    - name: {_yaml(name)}"
+def _task(title: str, *tags: str) -> Iterator[str]:
+    yield f"    - name: {_yaml(title)}"
     yield f"      tags: {_yaml(list(tags))}"
+
+
+def _does(module: str, **options: object) -> Iterator[str]:
     yield f"      ansible.builtin.{module}:"
-
-
-def _options(**options: object) -> Iterator[str]:
     for name, value in options.items():
         yield f"        {name}: {_yaml(value)}"
 

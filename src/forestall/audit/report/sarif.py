@@ -13,6 +13,7 @@ from urllib.parse import quote
 from forestall.audit.fleet import Fleet, HostAudit
 from forestall.audit.report import About
 from forestall.audit.report.lines import line
+from forestall.audit.report.words import printable
 from forestall.audit.rule import Rule
 from forestall.audit.rules import reason
 from forestall.model.codec import Json
@@ -63,9 +64,9 @@ class Sarif:
             "rules": [_rule(rule) for rule in fleet.rules],
         }
         notes = [
-            {"level": "error", "message": {"text": f"{name} could not be read: {why}"}}
+            {"level": "error", "message": _message(f"{name} could not be read: {why}")}
             for name, why in self._unread
-        ] + [{"level": "warning", "message": {"text": notice}} for notice in self.about.notices]
+        ] + [{"level": "warning", "message": _message(notice)} for notice in self.about.notices]
         run = {
             "executionSuccessful": not self._unread,
             "toolExecutionNotifications": notes,
@@ -85,7 +86,7 @@ def _result(audit: HostAudit, finding: Finding, index: int) -> dict[str, Json]:
         "ruleIndex": index,
         "kind": "fail" if failed else "open",
         "level": LEVELS[finding.severity] if failed else "none",
-        "message": {"text": f"{finding.host}: {finding.text}"},
+        "message": _message(f"{finding.host}: {finding.text}"),
         "locations": [_location(finding)],
         "partialFingerprints": {"hostAndRule/v1": mark},
         "properties": line(audit, finding),
@@ -95,6 +96,13 @@ def _result(audit: HostAudit, finding: Finding, index: int) -> dict[str, Json]:
             {"kind": "external", "status": "accepted", "justification": finding.waiver}
         ]
     return result
+
+
+def _message(text: str) -> dict[str, Json]:
+    """Text that a viewer shows as it is: in SARIF's messages braces are placeholders, `[a](b)` is a
+    link, and what a host says may hold either."""
+    shown = printable(text).replace("{", "{{").replace("}", "}}")
+    return {"text": shown.replace("](", "]\\(")}
 
 
 def _location(finding: Finding) -> dict[str, Json]:

@@ -48,7 +48,7 @@ class Table:
         few = len(fleet.rows) <= IN_FULL
         parts = [_host(audit, self._look) for audit in fleet.worst] if few else []
         if not few:
-            parts = [_head(fleet, self.about), _rules(fleet, self._look)]
+            parts = [_head(fleet, self.about, self._look), _rules(fleet, self._look)]
             parts += [_hosts(fleet, self._look), _unread(fleet)]
         parts.append(_notices(self.about, self._look))
         texts = ["\n".join(part) for part in parts]
@@ -133,11 +133,12 @@ def _in_full(finding: Finding, look: Look) -> Iterator[str]:
     yield from _wrapped(f"undo    {finding.undo}", look, "  ", " " * 10)
 
 
-def _head(fleet: Fleet, about: About) -> Iterator[str]:
-    yield (
+def _head(fleet: Fleet, about: About, look: Look) -> Iterator[str]:
+    said = (
         f"{plural(len(fleet.rows), 'host')}, {plural(len(fleet.rules), 'rule')}, "
         f"judged {moment(about.at)}; {percent(fleet.coverage)} of what applies was decided"
     )
+    yield from _wrapped(said, look, "")
 
 
 def _rules(fleet: Fleet, look: Look) -> Iterator[str]:
@@ -184,9 +185,19 @@ def _hosts(fleet: Fleet, look: Look) -> Iterator[str]:
             for severity in SEVERITIES
             if (count := sum(row.severity(index) is severity for index in rules))
         )
-        names = " ".join(fleet.rules[index].id for index in rules[:6])
-        more = f" +{len(rules) - 6}" if len(rules) > 6 else ""
-        yield f"{printable(row.name):<{width}}  {counts}: {names}{more}"
+        ids = [fleet.rules[index].id for index in rules]
+        start = f"{printable(row.name):<{width}}  {counts}"
+        yield f"{start}: {_fitting(ids, look.width - len(start) - 2)}"
+
+
+def _fitting(ids: list[str], room: int) -> str:
+    """The first six at most, as many as have room, and how many more there are."""
+    for count in range(min(6, len(ids)), 0, -1):
+        more = f" +{len(ids) - count}" if len(ids) > count else ""
+        text = " ".join(ids[:count]) + more
+        if len(text) <= room:
+            return text
+    return f"{ids[0]} +{len(ids) - 1}" if len(ids) > 1 else ids[0]
 
 
 def _failed(row: HostRow) -> list[int]:

@@ -35,7 +35,8 @@ class Unknowns:
 
     def end(self, fleet: Fleet) -> None:
         """The list, the most frequent first."""
-        self._out.write(f"\nMISSING EVIDENCE ({plural(sum(self._counts.values()), 'answer')})\n")
+        missing = plural(sum(self._counts.values()), "answer") if self._counts else "none"
+        self._out.write(f"\nMISSING EVIDENCE ({missing})\n")
         for key, count in sorted(self._counts.items(), key=lambda one: (-one[1], one[0])):
             rule, text, remedy = key
             where = self._first[key] if count == 1 else f"{count:,} hosts, e.g. {self._first[key]}"

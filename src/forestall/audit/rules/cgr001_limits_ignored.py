@@ -2,13 +2,14 @@
 
 Where the memory controller is on cgroup version 1, on its own or in the hybrid layout, systemd
 applies MemoryMax= and silently leaves out MemoryHigh= and MemorySwapMax=, which only version 2
-has. A service with nothing else is unlimited, whatever its unit says.
+has. A service with nothing else is unlimited, whatever its unit says. On a kernel that was started
+with cgroup_disable=memory nothing is limited at all.
 """
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.unseen import unseen
-from forestall.audit.services import NAMED_MOST
+from forestall.audit.services import NAMED_MOST, limits_are_off
 from forestall.model.facts import UnitFacts
 from forestall.model.finding import Cost, Severity
 
@@ -19,12 +20,22 @@ SETTINGS = {"memory_high_bytes": "MemoryHigh=", "swap_max_bytes": "MemorySwapMax
 def judge(host: Posture) -> Judgement:
     """Whoever wrote the unit: what it asks for does not happen."""
     facts = host.facts
-    if facts.cgroup_version == 2:
-        return PASS
     if facts.container:
         return not_applicable("cgroups are the host's, not this container's.")
+    if limits_are_off(facts):
+        return fail(
+            "The kernel was started with cgroup_disable=memory: no limit of any service does "
+            "anything.",
+            "/cmdline",
+            severity=Severity.HIGH,
+            expected="a memory controller that is switched on",
+            remedy="take cgroup_disable=memory off the kernel's command line, and reboot",
+            undo="put it back on the kernel's command line, and reboot",
+        )
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")
+    if facts.cgroup_version == 2:
+        return PASS
     if facts.units is None:
         return unseen(host, "units", "What units ask for")
     found = [
@@ -56,7 +67,7 @@ def _ignored(unit: UnitFacts) -> list[str]:
 
 RULE = Rule(
     id="CGR-001",
-    title="limits ignored by cgroup version 1",
+    title="limits that do nothing",
     severity=Severity.MEDIUM,
     reads=("/cgroup_version", "/cgroup_hybrid", "/units"),
     expected="cgroup version 2, or MemoryMax= on whatever is to be limited",

@@ -6,8 +6,6 @@ throws it away, where the unit or systemd-coredump keeps none, or where it is cu
 process holds.
 """
 
-import re
-
 from forestall.audit.baselines import CORES_NOT_STORED, USER_CORES_OFF
 from forestall.audit.holders import counted_bytes
 from forestall.audit.posture import Posture
@@ -26,7 +24,7 @@ DEFAULT_SIZE_BYTES, OLD_DEFAULT_SIZE_BYTES = 32 * GIB, 2 * GIB
 NEEDS_LARGE_DEFAULT = 251
 """systemd raised ProcessSizeMax= and ExternalSizeMax= from 2G to 32G in this version."""
 
-PYTHON = re.compile(r"python|pypy|gunicorn|uwsgi|uvicorn|celery")
+PYTHON = ("python", "pypy", "gunicorn", "uwsgi", "uvicorn", "celery")
 """How the names of processes begin that are Python, or are mostly used with it."""
 
 NOT_READ = "systemd-coredump's settings or version could not be read."
@@ -40,6 +38,9 @@ def judge(host: Posture) -> Judgement:
             return not_applicable("Cores are the host's, not this container's.")
         return unseen(host, "units", "Which services would leave a core")
     python = _python_services(host)
+    if not python and host.own_services and (not facts.holders or "holders" in facts.unseen):
+        why = host.why_unseen("holders", "no process was seen")
+        return unknown(f"Which services are Python is unknown: {why}.")
     if not python:
         return not_applicable("No large Python service of the site's own is seen here.")
     if PATTERN not in facts.sysctls:
@@ -66,7 +67,7 @@ def _python_services(host: Posture) -> list[tuple[Service, UnitFacts, int]]:
     held: dict[str, int] = {}
     for holder in host.facts.holders:
         unit = holder.process.unit
-        if unit is not None and PYTHON.match(holder.process.name):
+        if unit is not None and holder.process.name.startswith(PYTHON):
             held[unit] = max(held.get(unit, 0), counted_bytes(holder))
     if not held:
         return []

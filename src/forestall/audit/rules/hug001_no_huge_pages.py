@@ -10,10 +10,10 @@ them, but whether PostgreSQL is told to use them (huge_page_size) is not in the 
 
 import math
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.headroom import DEFAULT_HUGE_PAGE_BYTES, other_huge_pages_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.budget import POSTGRES
 from forestall.model.finding import Cost, Severity
 from forestall.units import GIB, format_bytes
 

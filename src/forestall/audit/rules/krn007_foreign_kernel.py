@@ -23,9 +23,11 @@ def judge(host: Posture) -> Judgement:
     if facts.kernel_release is None:
         return unknown("The kernel's release was not read.")
     system = system_of(facts.os_id, facts.os_version_id, facts.os_name)
-    homes = HOMES.get(system.id or "")
+    if system.id is None:
+        return unknown("Whose kernel it should be is unknown: no os-release was read.")
+    homes = HOMES.get(system.id)
     if homes is None:
-        name = " ".join((system.id or "").split()) or "this system"
+        name = " ".join(system.id.split())
         return not_applicable(f"How {name} names its own kernels is not known.")
     if is_of_wsl(facts.kernel_release):
         return OF_WINDOWS

@@ -6,18 +6,19 @@ the host runs out all the same. Limits and shared buffers count as certain; that
 sorts at once is the worst case, and weighs less.
 """
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.beside_database import no_database
 from forestall.audit.rules.shared.budget import (
     LINES_MOST,
-    POSTGRES,
     needs,
     promised,
     promised_table,
     settings_read,
 )
 from forestall.audit.rules.shared.unseen import unseen
+from forestall.audit.services import named
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
@@ -45,16 +46,17 @@ def judge(host: Posture) -> Judgement:
     if len(servers) < len(facts.postgres):
         return unknown("Not all of PostgreSQL's settings could be read.", "/postgres")
     limits = promised(facts)
-    fixed = sum(size for size, _, _ in limits) + sum(one.shared_bytes for one in servers)
+    fixed = sum(one.size_bytes for one in limits) + sum(one.shared_bytes for one in servers)
     most = fixed + sum(one.most_bytes - one.shared_bytes for one in servers)
     if most <= MOST_SHARE * total:
-        return PASS
+        untold = [one for one in host.services if one.limited is None and not one.database]
+        return unknown(f"Which limit {named(untold)} has is not told.") if untold else PASS
     table = [*promised_table(limits), *(line for one in servers for line in one.table())]
     return fail(
         f"Up to {format_bytes(most)} is promised on a host with {format_bytes(total)} of memory "
         f"({most / total:.0%}): {'; '.join(table[:TABLE_MOST])}.",
         "/memory/mem_total_bytes",
-        *(f"/units/{index}/memory_max_bytes" for _, _, index in limits[:LINES_MOST]),
+        *(one.pointer for one in limits[:LINES_MOST]),
         *settings_read(0),
         severity=Severity.HIGH if fixed > MOST_SHARE * total else Severity.MEDIUM,
         expected=f"at most {format_bytes(MOST_SHARE * total)} promised",
@@ -65,7 +67,7 @@ RULE = Rule(
     id="LIM-002",
     title="more memory promised than there is",
     severity=Severity.HIGH,
-    reads=("/memory/mem_total_bytes", "/units", "/postgres"),
+    reads=("/memory/mem_total_bytes", "/units", "/slices", "/postgres"),
     expected="limits and the database's settings within 90 % of memory",
     remedy="lower the largest: MemoryMax= of what never needs it, max_connections behind a pool, "
     "or work_mem",

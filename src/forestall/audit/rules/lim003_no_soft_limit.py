@@ -35,7 +35,8 @@ def judge(host: Posture) -> Judgement:
         if _is_a_wall(unit)
     ]
     if not walls:
-        return PASS
+        untold = [one for one in host.own_services if one.limited is None]
+        return unknown(f"Which limit {named(untold)} has is not told.") if untold else PASS
     found = [one for one, _ in walls]
     swap = bool(facts.memory.swap_total_bytes) and any(
         unit.swap_max_bytes is None for _, unit in walls

@@ -4,9 +4,10 @@ A limit on the database is meant to protect the host. Below what shared_buffers 
 kills the database on an ordinary busy day, with memory to spare on the host.
 """
 
+from forestall.audit.engines import POSTGRES
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.budget import POSTGRES, needs, settings_read
+from forestall.audit.rules.shared.budget import needs, settings_read
 from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes

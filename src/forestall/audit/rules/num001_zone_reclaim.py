@@ -23,13 +23,13 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return IN_CONTAINER
+    value = host.number(SETTING)
+    if value == 0:
+        return PASS
     if facts.numa_node_count == 1:
         return ONE_NODE
     if host.is_database_host is False:
         return NO_DATABASE
-    value = host.number(SETTING)
-    if value == 0:
-        return PASS
     if host.is_database_host is None:
         return NO_ROLE
     if value is None:

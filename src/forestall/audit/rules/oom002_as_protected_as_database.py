@@ -23,9 +23,10 @@ def judge(host: Posture) -> Judgement:
         return database
     if host.facts.units is None:
         return unseen(host, "units", "Which services run beside the database")
-    beside = [one for one in host.own_services if not one.limited]
+    beside = [one for one in host.services_beside if not one.limited]
     if not beside:
-        return PASS
+        strange = [one for one in host.services_of_unknown_origin if not one.limited]
+        return unknown(f"Whose service {named(strange)} is was not told.") if strange else PASS
     protected = database.oom_score_adjust
     place = f"/databases/{host.main_database}/oom_score_adjust"
     if protected is None:
@@ -80,7 +81,7 @@ RULE = Rule(
     id="OOM-002",
     title="service as protected as the database",
     severity=Severity.HIGH,
-    reads=("/databases", "/units"),
+    reads=("/databases", "/units", "/holders"),
     expected="a higher oom_score_adj on each service without a limit than on the database",
     remedy="set OOMScoreAdjust=500 in a drop-in of the service, and restart it",
     undo="take the line out of the drop-in, and restart the service",

@@ -3,18 +3,21 @@
 The OOM killer, or a guard, ends a leaking service so that the host lives; what that service did
 then waits for a person unless its unit says Restart=. The other extreme is a service that is
 started again at once for ever: without a start limit a service that dies at its start burns the
-host for as long as nobody looks.
+host for as long as nobody looks. What a timer or a socket starts comes back with that, and what
+Pacemaker manages has Restart=no because Pacemaker starts it.
 """
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.services import NAMED_MOST, named, pointers
-from forestall.model.facts import UnitFacts
+from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Cost, Service, Severity
 
 STAYS_DEAD = ("no", "on-success", "on-watchdog")
 """A SIGKILL is no clean end, and no watchdog's; `on-abort` and the rest answer to it."""
+
+PACEMAKER = "pacemaker.service"
 
 HOT_SECONDS = 1.0
 """From this pause on, starting again for ever is a policy and no loop."""
@@ -31,7 +34,7 @@ def judge(host: Posture) -> Judgement:
     loops: list[Service] = []
     untold: list[Service] = []
     for one, unit in zip(host.own_services, host.own_units, strict=True):
-        if unit.service_type == "oneshot":
+        if unit.service_type == "oneshot" or unit.triggered:
             continue
         if unit.restart is None:
             untold.append(one)
@@ -39,11 +42,22 @@ def judge(host: Posture) -> Judgement:
             dead.append(one)
         elif _loops(unit):
             loops.append(one)
+    if dead and not loops and _has_pacemaker(facts):
+        return unknown(
+            f"{named(dead)} may be Pacemaker's, which starts what it manages again itself.",
+            *pointers(dead, "restart"),
+            remedy="see whether `pcs resource status` names it; if not, set Restart=",
+        )
     if dead or loops:
         return _found(dead, loops)
+    untold += [one for one in host.services_of_unknown_origin if one.restart in (None, *STAYS_DEAD)]
     if untold:
-        return unknown(f"Whether {named(untold)} is started again was not told.")
+        return unknown(f"Whether {named(untold)} is to be started again was not told.")
     return PASS
+
+
+def _has_pacemaker(facts: HostFacts) -> bool:
+    return any(unit.name == PACEMAKER and unit.active for unit in facts.units or ())
 
 
 def _loops(unit: UnitFacts) -> bool:

@@ -17,6 +17,7 @@ SETTING = "vm.swappiness"
 
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NO_DATABASE = not_applicable("No database host: the kernel's default is meant for the others.")
+NONE_KNOWN = not_applicable("No database that is known by name runs here.")
 NO_ADVICE = not_applicable("The vendor of this database gives no advice on swappiness.")
 NO_SWAP = not_applicable("There is no swap on a disk, so the setting decides little.")
 NO_ROLE = unknown("Whether this is a database host, and of which database, is unknown.")
@@ -33,7 +34,7 @@ def judge(host: Posture) -> Judgement:
         return NO_SWAP
     engine = host.engine
     if engine is None:
-        return NO_ROLE if host.facts.databases is None else NO_DATABASE
+        return NO_ROLE if host.facts.databases is None else NONE_KNOWN
     advice = SWAPPINESS.get(engine)
     if advice is None:
         return NO_ADVICE

@@ -17,6 +17,7 @@ FILE = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NO_DATABASE = not_applicable("No database host.")
+NONE_KNOWN = not_applicable("No database that is known by name runs here.")
 NO_ADVICE = not_applicable("The vendor of this database gives no one advice for all versions.")
 NO_ROLE = unknown("Whether this is a database host, and of which database, is unknown.")
 
@@ -30,7 +31,7 @@ def judge(host: Posture) -> Judgement:
         return NO_DATABASE
     engine = host.engine
     if engine is None:
-        return NO_ROLE if facts.databases is None else NO_DATABASE
+        return NO_ROLE if facts.databases is None else NONE_KNOWN
     advice = HUGE_PAGES.get(engine)
     if advice is None:
         return NO_ADVICE

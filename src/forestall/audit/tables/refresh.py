@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from forestall.audit.report.writing import OPEN, report_file
 from forestall.audit.systems import PRODUCTS
 from forestall.audit.tables import STORED, Tables, combined, newest, shipped, stored
 from forestall.audit.tables.fetch import File
@@ -27,7 +28,7 @@ from forestall.audit.tables.nouns import (
 )
 from forestall.audit.tables.sources import alma, front_matter, product, products_of, red_hat
 from forestall.errors import InputError
-from forestall.journal import replace_file, sync_folder
+from forestall.journal import sync_folder
 from forestall.model.codec import Json, dumps, from_document, parse_json
 from forestall.units import DAY
 
@@ -367,7 +368,10 @@ def _words(row: object, skip: tuple[str, ...] = ()) -> str:
 
 
 def keep(tables: Tables, state: str) -> str:
-    """Write the tables that differ from the shipped ones, whole or not at all; returns the path."""
+    """Write the tables that differ from the shipped ones, whole or not at all; returns the path.
+
+    They are public. Raises InputError where they cannot be written.
+    """
     ours = shipped()
     changed = {
         name: getattr(tables, name)
@@ -377,8 +381,8 @@ def keep(tables: Tables, state: str) -> str:
     beside = {name: newest(getattr(ours, name)) for name in changed}
     path = os.path.join(state, STORED)
     os.makedirs(state, exist_ok=True)
-    text = dumps(Bundle(**changed, beside=beside)) + "\n"
-    replace_file(path, text.encode(), 0o644)
+    with report_file(path, mode=OPEN) as file:
+        file.write(dumps(Bundle(**changed, beside=beside)) + "\n")
     return path
 
 

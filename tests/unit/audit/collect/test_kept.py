@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from forestall.audit.collect.kept import Kept
+from forestall.audit.collect.options import SshOptions
 from forestall.errors import ForestallError, UsageError
 
 NOW = 1_800_000_000.0
@@ -77,7 +78,17 @@ def test_a_damaged_answer_is_asked_for_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "root@[2001:db8::1]:22", ".", "a/b", "x" * 400]
+    "name",
+    [
+        "../../etc/passwd",
+        "root@[2001:db8::1]:22",
+        ".",
+        "..",
+        "a/b",
+        "x" * 400,
+        "%2F" * 90,
+        "A" * 199,
+    ],
 )
 def test_a_name_stays_in_the_folder(tmp_path, name):
     """Whatever a host is called, its file lies in the folder and is its own."""
@@ -87,6 +98,45 @@ def test_a_name_stays_in_the_folder(tmp_path, name):
     touch(store, name, NOW)
     assert store.load(name, NOW) == name.encode()
     assert store.path(name) != store.path(name + "x")
+    assert os.listdir(store.folder) == [os.path.basename(store.path(name))]
+
+
+NAMES = [
+    *("db01", "DB01", "Db01", "db01:22", "db01:2222", "root@db01", "Root@db01", "deploy@db01"),
+    *("db01.example", "10.0.0.5", "[10.0.0.5]:22", "db01%2f", "db01/", "x" * 300, "x" * 301),
+]
+
+
+def test_no_two_hosts_share_a_file(tmp_path):
+    """Other user, port or spelling, also where capital letters do not count; by other ways too."""
+    ways = [(), ("ProxyJump=gate-a",), ("ProxyJump=gate-b",), ("config /etc/ssh/a",)]
+    stores = [Kept(str(tmp_path / "answers"), 60.0, way) for way in ways]
+    files = [store.path(name).lower() for store in stores for name in NAMES]
+    assert len(set(files)) == len(NAMES) * len(ways)
+    # A name cannot pose as another one with its digest.
+    digest = os.path.basename(stores[1].path("db01")).removesuffix(".answer.gz")
+    assert stores[0].path(digest) != stores[1].path("db01")
+
+
+def test_an_answer_is_found_by_the_way_it_came_alone(tmp_path):
+    """10.0.0.5 behind one customer's jump host is not the 10.0.0.5 behind another's."""
+    folder = str(tmp_path / "answers")
+    first = SshOptions(keep=folder, ssh_options=("ProxyJump=gate-a",))
+    second = SshOptions(keep=folder, ssh_options=("ProxyJump=gate-b",))
+    Kept(folder, 60.0, first.way).save("10.0.0.5", b"of a")
+    stored = Kept(folder, 60.0, first.way).path("10.0.0.5")
+    os.utime(stored, (NOW, NOW))
+    assert Kept(folder, 60.0, first.way).load("10.0.0.5", NOW) == b"of a"
+    for other in (second, SshOptions(), SshOptions(config="a"), SshOptions(known_hosts="a")):
+        assert Kept(folder, 60.0, other.way).load("10.0.0.5", NOW) is None
+
+
+def test_what_does_not_change_who_answers_is_no_other_way(tmp_path, monkeypatch):
+    """A run that goes on with more time, or from another folder, finds what was kept."""
+    monkeypatch.chdir(tmp_path)
+    here = SshOptions(config="config", parallel=3, deadline_seconds=9.0, sudo=True)
+    assert here.way == SshOptions(config=str(tmp_path / "config")).way
+    assert SshOptions(sudo=True, parallel=1).way == ()
 
 
 def test_a_disk_that_does_not_take_it_is_told(tmp_path):

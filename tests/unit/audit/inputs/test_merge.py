@@ -1,14 +1,17 @@
 """Several inputs of one host: what is known of it, from whom, how old, and who is who."""
 
+import tracemalloc
 from dataclasses import fields, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.any_facts import noun
 from tests.fakes.facts import GIB, healthy, holder, seed_like
 
 from forestall.audit.inputs.merge import merge_seen, merged
 from forestall.audit.inputs.source import Seen
-from forestall.model.facts import HostFacts
+from forestall.model.codec import dumps, loads
+from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.sample import HostSample
 
 NOW = 1_731_661_500.0
@@ -143,9 +146,48 @@ def test_a_short_name_that_two_hosts_share_is_neither():
 def test_names_that_machines_come_with_tell_nothing():
     """Two hosts called localhost are two hosts, unless they are one boot."""
     two = [_seen("10.0.0.1", "localhost", boot_id="a"), _seen("10.0.0.2", "localhost", boot_id="b")]
-    assert len(merge_seen(two)) == 2
+    assert len(list(merge_seen(two))) == 2
     one = [_seen("10.0.0.1", "localhost", boot_id="a"), _seen("x", "localhost", boot_id="a")]
-    assert len(merge_seen(one)) == 1
+    assert len(list(merge_seen(one))) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(noun(HostFacts))
+def test_what_waits_for_the_last_input_comes_back_as_it_was(facts):
+    """Packed and unpacked, whatever the facts hold."""
+    one = Seen(name="x\udc80", facts=facts, problem="half a report")
+    (found,) = merge_seen([one])
+    assert found == one
+    assert type(found.facts.sysctls) is type(facts.sysctls)
+
+
+def test_a_fleet_waits_in_little_memory():
+    """Merging takes a fifth of what the facts themselves do, or less."""
+    rich = dumps(replace(healthy(), boot_id=None, units=tuple(_unit(n) for n in range(40))))
+
+    def hosts():
+        for number in range(200):
+            facts = loads(HostFacts, rich)
+            yield Seen(name=f"h{number}", facts=replace(facts, hostname=f"h{number}"))
+
+    def held(make):
+        tracemalloc.start()
+        kept = make()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert kept is not None
+        return size
+
+    def first_of_merged():
+        merging = merge_seen(hosts())
+        next(merging)
+        return merging
+
+    assert held(first_of_merged) < held(lambda: list(hosts())) / 5
+
+
+def _unit(number):
+    return UnitFacts(name=f"service-{number}.service", active=True, restart="on-failure")
 
 
 def test_a_problem_of_one_input_stays_said():

@@ -26,10 +26,11 @@ RHEL7 = DATA / "sosreports" / "rhel7-db"
 RHEL9 = DATA / "sosreports" / "rhel9-app"
 MEMINFO = b"MemTotal: 1024 kB\n"
 PS_OF_DEBIAN = b"""\
-USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
-root           1  0.0  0.1 172000 17000 ?        Ss   Nov01   0:10 /sbin/init
-postgres     900  0.0  0.1 172000 97000 ? Ss Nov01 0:10 /usr/lib/postgresql/15/bin/postgres\
+F   UID   PID  PPID PRI  NI    VSZ   RSS WCHAN  STAT TTY        TIME COMMAND
+4     0     1     0  20   0 172000 17000 ep_pol Ss   ?          0:10 /sbin/init
+4   105   900     1  20   0 172000 97000 poll_s Ss   ?          0:10 /usr/lib/postgresql/15/bin/postgres\
  -D /var/lib/postgresql/15/main -c config_file=/etc/postgresql/15/main/postgresql.conf
+4     0   950   901  20   0 155460  1888 -      R    ?          0:00 ps alxwww
 """
 LISTED = """\
 UNIT LOAD ACTIVE SUB DESCRIPTION
@@ -249,7 +250,7 @@ ii  systemd                     252.31-1     amd64        system and service man
 """),
             ("r/etc/postgresql/15/main/postgresql.conf",
              b"data_directory = '/var/lib/postgresql/15/main'\nshared_buffers = 4GB\n"),
-            ("r/sos_commands/process/ps_auxwww", PS_OF_DEBIAN),
+            ("r/sos_commands/process/ps_alxwww", PS_OF_DEBIAN),
         ),
     )  # fmt: skip
     facts = seen.facts

@@ -24,6 +24,8 @@ SAID = "Mem-Info:"
         ("[Mar 2 03:05] Mem-Info:", "Mar 2 03:05", None),
         ("[  +0.000010] Mem-Info:", None, None),
         ("[<    0.000010>] Mem-Info:", None, None),
+        ("[ 7629.241967 <    0.000003>] Mem-Info:", None, 7629.241967),
+        ("[Mon Mar  2 03:05:12 2026 <    0.01>] Mem-Info:", "Mon Mar  2 03:05:12 2026", None),
         ("kern  :warn  : [ 4711.250010] Mem-Info:", None, 4711.25001),
         ("2026-03-02T03:05:12,123456+00:00 Mem-Info:", "2026-03-02T03:05:12,123456+00:00", None),
         ("Mar  2 03:05:12 db-01 kernel: Mem-Info:", "Mar  2 03:05:12", None),

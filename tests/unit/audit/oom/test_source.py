@@ -42,13 +42,10 @@ def test_every_form_tells_the_same(form):
 def test_a_journal_entry_of_another_transport_is_not_the_kernels():
     """journald's _TRANSPORT cannot be forged; SYSLOG_IDENTIFIER can."""
     forged = oom.journal_json(LINES).replace('"_TRANSPORT": "kernel"', '"_TRANSPORT": "syslog"')
-    assert explain(forged).events == 0
-    assert (
-        explain(
-            oom.journal_export(LINES).replace(b"_TRANSPORT=kernel", b"_TRANSPORT=stdout")
-        ).events
-        == 0
-    )
+    exported = oom.journal_export(LINES).replace(b"_TRANSPORT=kernel", b"_TRANSPORT=stdout")
+    for data in (forged, exported):
+        with pytest.raises(InputError, match="no line in it looks like a kernel message"):
+            explain(data)
 
 
 def test_a_packed_file_that_is_cut_is_read_as_far_as_it_goes():
@@ -84,10 +81,21 @@ def test_what_is_no_log_is_refused_with_advice(data, words):
 
 def test_no_more_is_read_than_allowed():
     """The limit is on unpacked bytes, so a small file that unpacks to much is harmless."""
-    bomb = gzip.compress(b"x" * (64 * 1024 * 1024))
-    report = explain(bomb, limit=1024 * 1024)
+    bomb = oom.stamped(LINES).encode() + b"x" * (64 * 1024 * 1024)
+    report = explain(gzip.compress(bomb), limit=1024 * 1024)
     assert report.bytes_read == 1024 * 1024
     assert "only the first 1.0 MiB were read" in report.notes[0]
+
+
+def test_what_was_not_read_is_no_all_clear():
+    """A limit, or a packed file that breaks off, before any event: the rest may hold one."""
+    quiet = oom.syslog([f"eth{number}: link up" for number in range(30_000)]).encode()
+    packed = gzip.compress(quiet)
+    assert explain(packed).events == 0
+    with pytest.raises(InputError, match="no OOM in the part that was read: the packed file is"):
+        explain(packed[: len(packed) * 2 // 3])
+    with pytest.raises(InputError, match=r"only the first 1.0 MiB were read"):
+        explain(packed, limit=1024 * 1024)
 
 
 def test_a_line_without_end_costs_one_line():

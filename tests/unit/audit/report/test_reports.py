@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes.facts import healthy, holder, seed_like, unit, with_sysctls
 
@@ -172,6 +173,23 @@ def test_the_table_of_a_fleet_counts_and_ranks():
     assert worst.startswith("db01.example")
 
 
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_worst_hosts_fit_the_terminal(width):
+    """As many rules as there is room for, and how many more; one where there is none."""
+    several = [replace(one, name=f"{one.name}.{n}") for n in range(4) for one in hosts()[:1]]
+    told_rows = told(table(width=width), several)
+    rows = told_rows[told_rows.index("WORST HOSTS") :].split("\n\n")[0].splitlines()[1:]
+    assert len(rows) == 4
+    for row in rows:
+        start, _, ids = row.rpartition(": ")
+        shown = re.findall(r"[A-Z]{3}-\d{3}", ids)
+        assert len(row) <= max(width, len(start) + len(": KRN-001 +99"))
+        failed = sum(
+            int(count) for count in re.findall(r"(\d+) (?:critical|high|medium|low)", start)
+        )
+        assert ids.endswith(f" +{failed - len(shown)}")
+
+
 def test_nothing_moves_the_cursor():
     """Foreign text in a terminal is printable, whatever a host calls itself."""
     for found in (hosts(), hosts()[4:]):
@@ -279,6 +297,24 @@ def test_sarif_has_what_the_standard_asks_for():
     assert "gone01" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
+def test_sarif_shows_what_a_host_says_as_text():
+    """No placeholder, no link and nothing that a terminal obeys; our own texts need no escape."""
+    strange = Seen(name="a{0}[b](https://evil.example)\x1b[2J", problem="{1}[c](d)")
+    document = json.loads(told(Sarif, [strange, replace(strange, facts=seed_like(at=AT))]))
+    (run,) = document["runs"]
+    texts = [one["message"]["text"] for one in run["results"]]
+    texts += [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
+    assert len(texts) > 3
+    for text in texts:
+        assert not re.search(r"(?<!\{)\{[0-9]+\}(?!\})", text), text
+        assert "](" not in text
+        assert text.isprintable()
+    assert any("[b]\\(https" in text and "a{{0}}" in text for text in texts)
+    for rule in run["tool"]["driver"]["rules"]:
+        for field in ("shortDescription", "fullDescription", "help"):
+            assert not re.search(r"[{}]|\]\(", rule[field]["text"]), rule["id"]
+
+
 def test_sarif_of_nothing_found():
     """A document without results is still one."""
     document = json.loads(told(Sarif, [], rules=chosen_rules(["PAN-001"])))
@@ -351,6 +387,29 @@ def test_the_play_automates_what_is_safe_and_takes_it_back():
     assert '["undo", "never"]' in tags
     assert "90-forestall-svc-001.conf" in text
     assert "builtin.shell" not in text
+
+
+def test_the_play_asks_before_it_sets():
+    """No command that changes something runs where nothing is to be changed, there and back."""
+    text = told(Ansible, hosts()[:1]).replace("!unsafe", "")
+    (play,) = yaml.safe_load(text)
+    commands = [task for task in play["tasks"] if "ansible.builtin.command" in task]
+    asks = [task for task in commands if task.get("check_mode") is False]
+    assert all(task["changed_when"] is False for task in asks)
+    assert {task["ansible.builtin.command"]["argv"][1] for task in asks} == {"-n"}
+    sets = [task for task in commands if task not in asks]
+    assert {task["ansible.builtin.command"]["argv"][0] for task in sets} == {
+        "sysctl",
+        "systemctl",
+        "rmdir",
+    }
+    assert all(task["when"].startswith("forestall_") for task in sets)
+    for task in sets:
+        # What it asks about was registered by a task that runs with it.
+        before = play["tasks"][: play["tasks"].index(task)]
+        name = task["when"].partition(" ")[0].partition(".")[0]
+        (last,) = [one for one in before if one.get("register") == name][-1:]
+        assert last["tags"] == task["tags"]
 
 
 def test_the_play_protects_postgres_and_not_its_sessions():

@@ -146,14 +146,6 @@ def test_a_paid_stream_has_numbers_of_its_own():
     assert missed(same_numbers).state is FAIL
 
 
-def test_an_accusation_says_that_live_patches_were_not_read():
-    """Ansible's facts and a report's half know of none, which is not that there are none."""
-    blind = alma(kernel_release=OLD, livepatches=None)
-    for judge in (missed, faults):
-        assert "Whether it is livepatched was not read." in judge(blind).text
-        assert "livepatched" not in judge(alma(kernel_release=OLD, livepatches=())).text
-
-
 def test_livepatched_kernels():
     """By what they amount to, where that is shown; else undecided, never accused."""
     patched = alma(kernel_release=OLD, livepatches=("kpatch_5_14_0_427_13_1_1_7",))

@@ -19,10 +19,18 @@ from forestall.audit.rules import (
 from forestall.audit.rules import (
     lim004_database_limit_below_need as lim004,
 )
+from forestall.audit.rules import (
+    oom002_as_protected_as_database as oom002,
+)
+from forestall.audit.rules import (
+    svc001_stays_dead as svc001,
+)
+from forestall.audit.rules.shared import budget
 from forestall.audit.terms import Terms
 from forestall.model.facts import PostgresFacts
-from forestall.model.finding import FindingState, Severity
+from forestall.model.finding import Cost, FindingState, Severity
 from forestall.model.sample import HostSample
+from forestall.units import format_bytes
 
 OWN = "/etc/systemd/system/x.service"
 DISTRIBUTION = "/usr/lib/systemd/system/x.service"
@@ -31,10 +39,17 @@ WEB = Terms(roles=frozenset(("web",)))
 FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
 PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
 
+SMALL = (PostgresFacts(complete=True),)
+
 
 def own(name="x.service", **fields):
     """A running service of the site's own."""
     return unit(name, **{"main_pid": 1, "fragment_path": OWN, **fields})
+
+
+def beside(*units, **changes):
+    """The seed's database, and these units in place of its own; nothing else holds much."""
+    return seed_host(units=units, holders=seed_host().holders[:1], **changes)
 
 
 def judged(rule, facts, terms=None):
@@ -73,14 +88,14 @@ def test_the_setting_that_this_systemd_knows(version, setting):
 )
 def test_not_unlimited_beside_a_database(units):
     """Each of these is no danger that a limit on a service of the site would avert."""
-    assert judged(lim001, seed_host(units=units)).state is PASS
+    assert judged(lim001, beside(*units)).state is PASS
 
 
 @pytest.mark.parametrize(("version", "state"), [(1, FAIL), (2, PASS)])
 def test_memory_high_alone(version, state):
     """It throttles on cgroup version 2, and does nothing at all on version 1."""
     units = (own(memory_high_bytes=GIB),)
-    assert judged(lim001, seed_host(cgroup_version=version, units=units)).state is state
+    assert judged(lim001, beside(*units, cgroup_version=version)).state is state
 
 
 @pytest.mark.parametrize(
@@ -95,14 +110,95 @@ def test_memory_high_alone(version, state):
 )
 def test_limit_of_a_slice(limited, database, state):
     """What a slice above limits is limited, unless the database lives under the same limit."""
-    facts = seed_host(
-        units=(
-            replace(seed_host().units[0], slice=database),
-            own(slice="work-feeds.slice"),
-        ),
+    facts = beside(
+        replace(seed_host().units[0], slice=database),
+        own(slice="work-feeds.slice"),
         slices=(unit(limited, memory_max_bytes=GIB), unit("system.slice")),
     )
     assert judged(lim001, facts).state is state
+
+
+def small_beside(facts):
+    """The same host with a database that holds little: what holds much is what it is there for."""
+    small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
+    units = tuple(replace(one, memory_current_bytes=None) for one in facts.units)
+    holders = (small, *facts.holders[1:])
+    little = (replace(facts.postgres[0], shared_buffers_bytes=128 * MIB),)
+    return replace(facts, databases=(small,), holders=holders, units=units, postgres=little)
+
+
+def packed(rss, **fields):
+    """The seed's database and a distribution's service beside it that holds `rss`."""
+    inside = holder("java", 77, rss)
+    process = replace(inside.process, unit="tomcat.service", cgroup="/system.slice/tomcat.service")
+    tomcat = own("tomcat.service", fragment_path=DISTRIBUTION, **fields)
+    return seed_host(
+        units=(seed_host().units[0], tomcat),
+        holders=(*seed_host().holders[:1], replace(inside, process=process)),
+    )
+
+
+@pytest.mark.parametrize("main_pid", [77, None], ids=["systemd's own", "a script's"])
+def test_a_packed_service_that_holds_much(main_pid):
+    """A leak is a leak, whoever packed it and however it was started."""
+    found = judged(lim001, packed(12 * GIB, main_pid=main_pid))
+    assert found.state is FAIL
+    assert found.text.startswith("tomcat.service may take all")
+    assert found.reads == ("/units/1/memory_max_bytes",)
+    assert judged(lim001, packed(12 * GIB, memory_max_bytes=14 * GIB)).state is PASS
+    assert judged(lim001, packed(12 * GIB, limit_known=False)).state is UNKNOWN
+    assert judged(lim001, packed(GIB)).state is PASS
+    assert judged(lim001, small_beside(packed(12 * GIB))).state is PASS
+
+
+def test_a_limit_above_the_memory_is_none():
+    """What 32 GiB cannot hold, a limit of 64 GiB does not keep; the undo sets it again."""
+    found = judged(lim001, beside(own(memory_max_bytes=64 * GIB)))
+    assert found.state is FAIL
+    assert "no limit below the host's memory (at most 64 GiB is set)" in found.text
+    assert found.undo.endswith(f"MemoryMax={64 * GIB}") or "MemoryLimit" in found.undo
+    nothing_known = beside(own(memory_max_bytes=64 * GIB), memory=HostSample())
+    assert judged(lim001, nothing_known).state is PASS
+    high = judged(lim001, beside(own(memory_high_bytes=64 * GIB), cgroup_version=2))
+    assert high.state is FAIL
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "state"),
+    [
+        ("ro cgroup_disable=memory quiet", FAIL),
+        ("cgroup_disable=cpu,memory", FAIL),
+        ("cgroup_disable=memory cgroup_enable=memory", PASS),
+        ("cgroup_disable=cpu", PASS),
+    ],
+)
+def test_a_kernel_that_keeps_no_limit(cmdline, state):
+    """Without the memory controller a limit is only written down."""
+    found = judged(lim001, beside(own(memory_max_bytes=GIB), cmdline=cmdline))
+    assert found.state is state
+    if state is FAIL:
+        assert found.reads == ("/cmdline",)
+        assert found.cost is Cost.REBOOT
+
+
+@pytest.mark.parametrize("rule", [lim001, oom002, svc001])
+def test_a_service_of_unknown_origin(rule):
+    """Whose unit it is decides whether it counts; not told is not fine."""
+    strange = own(fragment_path=None, restart="no", oom_score_adjust=-900)
+    assert judged(rule, beside(strange)).state is UNKNOWN
+    assert "x.service" in judged(rule, beside(strange)).text
+    fine = replace(strange, memory_max_bytes=GIB, restart="always")
+    assert judged(rule, beside(fine)).state is PASS
+
+
+@pytest.mark.parametrize("rule", [lim002, lim003])
+def test_a_limit_that_was_not_told_is_not_within(rule):
+    """A promise that nobody read may be too much, and a wall that nobody read may be one."""
+    healthy_budget = seed_host(cgroup_version=2, systemd_version=252)
+    assert judged(rule, healthy_budget).state is PASS
+    untold = own(limit_known=False)
+    facts = replace(healthy_budget, units=(*healthy_budget.units, untold))
+    assert judged(rule, facts).state is UNKNOWN
 
 
 def test_a_slice_that_holds_the_database_by_its_cgroup():
@@ -145,20 +241,27 @@ def test_limits_not_told_are_unknown(units):
         ("/lxc/x", 4 * GIB, UNKNOWN),
         ("/system.slice/crio-0123abcd.scope", 4 * GIB, UNKNOWN),
         ("/system.slice/cri-containerd-0123abcd.scope", 4 * GIB, UNKNOWN),
-        ("/system.slice/docker.service", 4 * GIB, PASS),
-        (None, 4 * GIB, PASS),
+        ("/user.slice/user-0.slice/session-3.scope", 4 * GIB, UNKNOWN),
+        ("/user.slice/user-0.slice/session-3.scope", GIB, PASS),
+        ("/work.slice/work-feeds.slice/run-u7.scope", 4 * GIB, PASS),
+        ("/user.slice/user-7.slice/x.service/app.slice/java.scope", 4 * GIB, PASS),
+        (None, 4 * GIB, UNKNOWN),
     ],
 )
-def test_a_container_beside_the_database(cgroup, size, state):
-    """What a large process in a container may take, systemd does not know; nor do these facts."""
+def test_outside_of_every_service(cgroup, size, state):
+    """What a large process in a container or a login may take is unknown; a slice may limit it."""
     inside = holder("java", 77, size)
     inside = replace(inside, process=replace(inside.process, cgroup=cgroup))
     facts = seed_host(
-        units=(own(memory_max_bytes=GIB),), holders=(*seed_host().holders[:1], inside)
+        units=(own(memory_max_bytes=GIB),),
+        holders=(*seed_host().holders[:1], inside),
+        slices=(unit("work.slice", memory_max_bytes=8 * GIB),),
     )
     found = judged(lim001, facts)
     assert found.state is state
-    assert state is PASS or "java (pid 77) runs in a container" in found.text
+    contained = cgroup is not None and "session" not in cgroup
+    words = "runs in a container" if contained else "which is no service"
+    assert state is PASS or ("java (pid 77)" in found.text and words in found.text)
 
 
 def test_a_database_in_a_container_is_no_danger_to_itself():
@@ -181,7 +284,7 @@ def test_which_hosts_it_is_about():
 def test_a_small_database_is_less_grave():
     """A database that holds little today makes no alarm of a developer's machine."""
     small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
-    found = judged(lim001, seed_host(databases=(small,), holders=(small,)))
+    found = judged(lim001, seed_host(databases=(small,), holders=(small,), postgres=SMALL))
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
 
 
@@ -224,6 +327,32 @@ def test_the_worst_case_of_sessions_weighs_less():
     server = replace(seed_host().postgres[0], work_mem_bytes=128 * MIB)
     found = judged(lim002, seed_host(postgres=(server,)))
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
+
+
+@pytest.mark.parametrize(
+    ("limit", "inner", "promised"),
+    [
+        (8, [6, 6, 6], ["work.slice 8.0 GiB"]),
+        (8, [2, 2], ["x0.service 2.0 GiB", "x1.service 2.0 GiB"]),
+        (8, [2, None], ["work.slice 8.0 GiB"]),
+        (None, [6, 6], ["x0.service 6.0 GiB", "x1.service 6.0 GiB"]),
+    ],
+    ids=["less than its units", "more than its units", "a unit without", "no limit"],
+)
+def test_a_slice_promises_once(limit, inner, promised):
+    """Below a limited slice no more is promised than the slice's limit, nor than its units'."""
+    units = [
+        own(f"x{at}.service", slice="work-feeds.slice", memory_max_bytes=size and size * GIB)
+        for at, size in enumerate(inner)
+    ]
+    slices = (
+        unit("work.slice", memory_max_bytes=limit and limit * GIB),
+        unit("work-feeds.slice", memory_max_bytes=30 * GIB) if limit else unit("work-feeds.slice"),
+    )
+    found = budget.promised(seed_host(units=(seed_host().units[0], *units), slices=slices))
+    assert sorted(f"{one.name} {format_bytes(one.size_bytes)}" for one in found) == promised
+    places = {one.pointer.split("/")[1] for one in found}
+    assert places == {"slices" if promised[0].startswith("work.slice") else "units"}
 
 
 def test_the_budget_fits():

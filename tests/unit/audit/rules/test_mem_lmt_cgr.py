@@ -283,3 +283,12 @@ def test_they_run_only_when_asked_for():
     """Both are optional."""
     assert lmt001.RULE.optional
     assert cgr001.RULE.optional
+
+
+def test_a_kernel_without_the_memory_controller():
+    """Whatever the cgroup version: nothing is limited, and a container cannot change that."""
+    cmdline = "ro cgroup_disable=memory"
+    found = judged(cgr001, healthy(cgroup_version=2, cmdline=cmdline))
+    assert (found.state, found.severity) == (FAIL, Severity.HIGH)
+    assert found.reads == ("/cmdline",)
+    assert judged(cgr001, healthy(cmdline=cmdline, container="lxc")).state is not FAIL

@@ -11,11 +11,14 @@ from forestall.audit.rules import oom001_database_unprotected as oom001
 from forestall.audit.rules import oom002_as_protected_as_database as oom002
 from forestall.audit.rules import oom003_unkillable as oom003
 from forestall.audit.terms import Terms
+from forestall.model.facts import PostgresFacts
 from forestall.model.finding import FindingState, Severity
 
 FAIL, UNKNOWN = FindingState.FAIL, FindingState.UNKNOWN
 PASS, NOT_APPLICABLE = FindingState.PASS, FindingState.NOT_APPLICABLE
 OWN = "/etc/systemd/system/x.service"
+
+SMALL = (PostgresFacts(complete=True),)
 
 
 def judged(rule, facts, terms=None):
@@ -76,7 +79,8 @@ def test_sessions_that_inherit_the_exemption():
         (healthy(databases=None), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
         (seed_host(container="docker"), None, NOT_APPLICABLE),
         (seed_host(), Terms(roles=frozenset(("web",))), NOT_APPLICABLE),
-        (healthy(), Terms(roles=frozenset(("db",))), NOT_APPLICABLE),
+        (healthy(), Terms(roles=frozenset(("db",))), UNKNOWN),
+        (healthy(databases=(), unseen={"databases": "hidden"}), None, UNKNOWN),
         (healthy(databases=None), Terms(roles=frozenset(("db",))), UNKNOWN),
     ],
 )
@@ -89,7 +93,7 @@ def test_where_there_is_a_database(rule, facts, terms, state):
 def test_a_small_database_is_less_grave(rule):
     """An idle database on a developer's machine is no alarm."""
     small = holder("postgres", 800, GIB // 2, unit="postgresql-12.service")
-    found = judged(rule, seed_host(databases=(small,), holders=(small,)))
+    found = judged(rule, seed_host(databases=(small,), holders=(small,), postgres=SMALL))
     assert (found.state, found.severity) == (FAIL, Severity.MEDIUM)
 
 

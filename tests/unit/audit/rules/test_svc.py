@@ -53,12 +53,29 @@ def test_what_answers_to_a_kill(restart, state):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"fragment_path": DISTRIBUTION}, {"active": False}, {"service_type": "oneshot"}],
-    ids=["the distribution's", "stopped", "a job that ends"],
+    [
+        {"fragment_path": DISTRIBUTION},
+        {"active": False},
+        {"service_type": "oneshot"},
+        {"triggered": True},
+    ],
+    ids=["the distribution's", "stopped", "a job that ends", "a timer's"],
 )
 def test_not_meant_to_be_started_again(fields):
     """A job of a timer that happens to run has no restart policy, and needs none."""
     assert judged(svc001, own(restart="no", **fields)).state is PASS
+
+
+def test_what_pacemaker_may_manage():
+    """Pacemaker wants Restart=no of what it starts; a loop is a loop under it too."""
+    pacemaker = unit("pacemaker.service", fragment_path=DISTRIBUTION)
+    found = judged(svc001, own(restart="no"), pacemaker)
+    assert found.state is UNKNOWN
+    assert "x.service may be Pacemaker's" in found.text
+    stopped = replace(pacemaker, active=False)
+    assert judged(svc001, own(restart="no"), stopped).state is FAIL
+    loop = own("y.service", restart_seconds=0.1, start_limit_burst=0)
+    assert judged(svc001, own(restart="no"), loop, pacemaker).state is FAIL
 
 
 @pytest.mark.parametrize(
@@ -112,7 +129,7 @@ def test_several_of_each_are_named():
     assert one.text == "l0.service is started again at once and without end: no start limit."
     assert "drop-in" not in one.remedy
     untold = judged(svc001, own(restart=None), own(name="y.service"))
-    assert untold.text == "Whether x.service is started again was not told."
+    assert untold.text == "Whether x.service is to be started again was not told."
 
 
 @pytest.mark.parametrize("rule", [svc001, svc002])

@@ -166,7 +166,18 @@ def test_database_table_is_for_database_hosts(facts, expected):
 def test_a_small_database_is_not_a_database_host():
     """1 GiB beside 32: the table does not apply."""
     small = holder("postgres", 800, GIB)
-    assert state(TABLE, seed_like(databases=(small,), holders=(small,), units=())) is NOT_APPLICABLE
+    facts = seed_like(databases=(small,), holders=(small,), units=())
+    settings = PostgresFacts(complete=True, shared_buffers_bytes=GIB)
+    assert state(TABLE, replace(facts, postgres=(settings,))) is NOT_APPLICABLE
+
+
+def test_a_database_that_was_just_started_is_as_large_as_it_is_configured():
+    """Its cache is still empty; with settings unread, nobody knows."""
+    young = holder("postgres", 800, GIB // 4)
+    facts = seed_like(databases=(young,), holders=(young,), units=())
+    settings = PostgresFacts(complete=True, shared_buffers_bytes=8 * GIB)
+    assert state(TABLE, replace(facts, postgres=(settings,))) is FAIL
+    assert state(TABLE, replace(facts, postgres=(PostgresFacts(),))) is UNKNOWN
 
 
 def test_remedy_adds_what_is_missing():

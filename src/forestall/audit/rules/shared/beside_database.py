@@ -12,6 +12,11 @@ from forestall.model.finding import FindingState, Severity
 Judge = Callable[[Posture], Judgement]
 
 
+UNRECOGNISED = unknown(
+    "By its roles this is a database host, and no database that is known by name runs here."
+)
+
+
 def no_database(host: Posture) -> Judgement | None:
     """Why such a rule has nothing to say of this host; None where it has.
 
@@ -24,7 +29,8 @@ def no_database(host: Posture) -> Judgement | None:
         if host.terms.roles is None:
             return None
         return not_applicable("By its roles, this is no database host.")
-    if host.facts.databases is None and host.terms.roles is None:
+    partly = "databases" in host.facts.unseen
+    if (host.facts.databases is None or partly) and host.terms.roles is None:
         why = host.why_unseen("databases", "processes could not be seen")
         return unknown(
             f"Whether a database runs here is unknown: {why}.", remedy="give the host its roles"
@@ -43,7 +49,7 @@ def scored_database(host: Posture) -> HolderFacts | Judgement:
         return host.database
     if host.facts.databases is None:
         return unknown("The database's processes could not be seen.")
-    return not_applicable("No process of a database is seen here.")
+    return UNRECOGNISED
 
 
 def gravity(host: Posture, severity: Severity) -> Severity:

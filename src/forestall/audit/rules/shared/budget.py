@@ -1,13 +1,17 @@
 """What may be asked of a database host's memory at worst: limits, and the database's settings."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from forestall.audit.services import database_units, is_running
+from forestall.audit.services import (
+    database_units,
+    is_running,
+    slice_limits,
+    slices_above,
+    units_of_holders,
+)
 from forestall.model.facts import HostFacts, PostgresFacts
 from forestall.units import MIB, format_bytes
-
-POSTGRES = ("postgres", "postmaster")
-"""How the main process of a PostgreSQL is called."""
 
 WORK_MEM_BYTES = 4 * MIB
 MAINTENANCE_WORK_MEM_BYTES = 64 * MIB
@@ -71,18 +75,49 @@ def settings_read(index: int) -> tuple[str, ...]:
     return tuple(f"/postgres/{index}/{field}" for field in fields)
 
 
-def promised(facts: HostFacts) -> list[tuple[int, str, int]]:
-    """MemoryMax=, name and index of every running unit that has one, the databases left out."""
-    found = [
-        (unit.memory_max_bytes, unit.name, index)
-        for index, unit in enumerate(facts.units or ())
-        if unit.memory_max_bytes is not None and is_running(unit)
-    ]
-    databases = database_units(facts) if found else set()
-    return sorted((one for one in found if one[1] not in databases), reverse=True)
+class Promise(NamedTuple):
+    """Up to where something may grow, its name, and where that limit lies in the document."""
+
+    size_bytes: int
+    name: str
+    pointer: str
 
 
-def promised_table(found: list[tuple[int, str, int]]) -> tuple[str, ...]:
+def promised(facts: HostFacts) -> list[Promise]:
+    """What the running units may take by their limits, largest first, the databases left out.
+
+    A slice with a limit promises that once, whatever the units in it are promised beside: of
+    nested slices the outermost counts, and only where the units in it may reach its limit.
+    """
+    found: list[Promise] = []
+    inside: dict[str, list[Promise | None]] = {}
+    databases, sliced = database_units(facts), slice_limits(facts)
+    seen = units_of_holders(facts)
+    for index, unit in enumerate(facts.units or ()):
+        if not is_running(unit, seen) or unit.name in databases:
+            continue
+        own = None
+        if unit.memory_max_bytes is not None:
+            own = Promise(unit.memory_max_bytes, unit.name, f"/units/{index}/memory_max_bytes")
+        above = [name for name in slices_above(unit.slice) if name in sliced]
+        if above:
+            inside.setdefault(above[-1], []).append(own)
+        elif own is not None:
+            found.append(own)
+    for index, one in enumerate(facts.slices or ()):
+        members = inside.get(one.name, [])
+        known = [own for own in members if own is not None]
+        if len(known) == len(members) and sum(own.size_bytes for own in known) <= sliced.get(
+            one.name, 0
+        ):
+            found.extend(known)
+        elif members:
+            field = "memory_high_bytes" if one.memory_max_bytes is None else "memory_max_bytes"
+            found.append(Promise(sliced[one.name], one.name, f"/slices/{index}/{field}"))
+    return sorted(found, reverse=True)
+
+
+def promised_table(found: list[Promise]) -> tuple[str, ...]:
     """The largest limits by name, and what the others come to."""
     lines = [f"{name} {format_bytes(size)}" for size, name, _ in found[:LINES_MOST]]
     if len(found) > LINES_MOST:

@@ -56,7 +56,8 @@ def test_limits_of_running_services_are_promised():
     )
     facts = healthy(units=units, databases=(holder("postgres", 4, unit="pg.service"),))
     found = promised(facts)
-    assert found == [(2 * GIB, "b.service", 1), (GIB, "a.service", 0)]
+    b, a = "/units/1/memory_max_bytes", "/units/0/memory_max_bytes"
+    assert found == [(2 * GIB, "b.service", b), (GIB, "a.service", a)]
     assert promised_table(found) == ("b.service 2.0 GiB", "a.service 1.0 GiB")
     assert promised_table(found * 2)[2:] == ("b.service 2.0 GiB", "1 more limits 1.0 GiB")
     assert len(promised_table([*found, found[0]])) == 3

@@ -1,0 +1,111 @@
+"""What a host's facts leave open, and what of a verdict is left whichever way it is.
+
+Some things are told by a sign that most hosts do not have: a container's, a kubelet's, a live
+patch's. In half a report no sign is no answer. A rule whose state hangs on such a thing is UNKNOWN
+there; one that says the same either way is as sure as ever. So no rule needs to ask whether the
+absence of a sign was itself seen.
+
+Other things are told by a list, and a list that was cut (more units than the limit, processes that
+are hidden) may lack just what a rule looks for: it can accuse and does not acquit.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from forestall.audit.posture import Posture
+from forestall.audit.rule import Judgement, Rule, unknown
+from forestall.model.facts import HostFacts
+from forestall.model.finding import FindingState, Severity
+
+Judge = Callable[[Rule, Posture], Judgement]
+
+
+class Open(NamedTuple):
+    """One thing that may be otherwise: the field, `otherwise` its other value, what it is about."""
+
+    field: str
+    otherwise: Any
+    question: str
+
+
+_BY_SIGN = (
+    Open("container", "unknown", "this is a container"),
+    Open("virtualization", "unknown hypervisor", "this is a virtual machine"),
+    Open("baseline", "stig", "a hardening baseline orders otherwise here"),
+    Open("extended_support", "e4s", "maintenance was paid for"),
+)
+"""None where there is no sign, which `unseen` tells from signs that nobody could look for."""
+
+_BY_LIST = (
+    Open("kubernetes", True, "a kubelet runs here"),
+    Open("livepatches", ("unknown",), "the kernel is livepatched"),
+)
+"""None where nobody could tell."""
+
+
+def settled(
+    host: Posture,
+    rules: Sequence[Rule],
+    judged: Sequence[Judgement],
+    judge: Judge = lambda rule, host: rule.judge(host),
+) -> Sequence[Judgement]:
+    """`judged`, what `rules` say of the host, less what hangs on a thing that was not seen."""
+    cut = _not_whole(host.facts)
+    if cut:
+        judged = [_by_all_of_it(cut, *one) for one in zip(rules, judged, strict=True)]
+    for one in _open(host):
+        changes: dict[str, Any] = {one.field: one.otherwise}
+        other = Posture(replace(host.facts, **changes), host.terms)
+        judged = [
+            said
+            if said.state is FindingState.UNKNOWN
+            else _either(host.facts, one, said, rule, judge(rule, other))
+            for rule, said in zip(rules, judged, strict=True)
+        ]
+    return judged
+
+
+def _not_whole(facts: HostFacts) -> dict[str, str]:
+    """The lists that have a reason why they are not all there is."""
+    unseen = facts.unseen.items()
+    return {field: why for field, why in unseen if isinstance(getattr(facts, field, None), tuple)}
+
+
+def _by_all_of_it(cut: Mapping[str, str], rule: Rule, said: Judgement) -> Judgement:
+    """A PASS only by what was seen whole."""
+    if said.state is FindingState.PASS:
+        for pointer in rule.reads:
+            field = pointer.split("/", 2)[1]
+            if field in cut:
+                return unknown(f"Nothing was found in what was seen: {cut[field]}.", pointer)
+    return said
+
+
+def _open(host: Posture) -> Iterator[Open]:
+    facts = host.facts
+    for one in _BY_SIGN:
+        named = one.field == "baseline" and host.terms.baseline is not None
+        if one.field in facts.unseen and getattr(facts, one.field) is None and not named:
+            yield one
+    if host.kubernetes is None:
+        yield _BY_LIST[0]
+    if facts.livepatches is None and facts.effective_release is None:
+        yield _BY_LIST[1]
+
+
+def _either(
+    facts: HostFacts, one: Open, said: Judgement, rule: Rule, otherwise: Judgement
+) -> Judgement:
+    """What is left of two verdicts: the first where both are in one state, else UNKNOWN."""
+    if said.state is otherwise.state:
+        return said
+    why = facts.unseen.get(one.field, "it was not seen")
+    asked = unknown(f"Whether {one.question} is unknown, and it decides here: {why}.")
+    return replace(asked, severity=_gravest(rule, said, otherwise))
+
+
+def _gravest(rule: Rule, *told: Judgement) -> Severity | None:
+    """A doubt is as grave as the finding it may be."""
+    failed = [one.severity or rule.severity for one in told if one.state is FindingState.FAIL]
+    return min(failed, key=tuple(Severity).index, default=None)
