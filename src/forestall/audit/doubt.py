@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from forestall.audit import holders as held
 from forestall.audit.posture import Posture
 from forestall.audit.rule import Judgement, Rule, unknown
-from forestall.model.facts import HostFacts
+from forestall.model.facts import HolderFacts, HostFacts, SwapDevice, UnitFacts
 from forestall.model.finding import FindingState, Severity
+from forestall.model.sample import ProcessKey, ProcessSample
 
 Judge = Callable[[Rule, Posture], Judgement]
 
@@ -42,6 +44,33 @@ _BY_LIST = (
     Open("livepatches", ("unknown",), "the kernel is livepatched"),
 )
 """None where nobody could tell."""
+
+
+_BAD = UnitFacts(
+    name="unlisted.service",
+    active=True,
+    main_pid=1,
+    limit_known=True,
+    restart="no",
+    oom_score_adjust=-1000,
+    oom_policy="continue",
+    fragment_path="/etc/systemd/system/unlisted.service",
+    cores_allowed=False,
+    task_count=2,
+    slice="system.slice",
+)
+_UNLISTED = (
+    _BAD,
+    replace(_BAD, name="walled.service", memory_max_bytes=1),
+    replace(_BAD, name="ignored.service", memory_high_bytes=1),
+)
+"""Services such as no host should have: half a list may have lost them."""
+
+
+def _database_of(unit: UnitFacts) -> HolderFacts:
+    """A database that runs in `unit`."""
+    key = ProcessKey(boot_id="", pid=unit.main_pid or 0, start_ticks=0)
+    return HolderFacts(process=ProcessSample(key=key, name="database", rss_bytes=0, unit=unit.name))
 
 
 def settled(
@@ -83,15 +112,28 @@ def _by_all_of_it(cut: Mapping[str, str], rule: Rule, said: Judgement) -> Judgem
 
 
 def _open(host: Posture) -> Iterator[Open]:
+    """What is open of this host, one after the other; of most hosts nothing."""
     facts = host.facts
-    for one in _BY_SIGN:
-        named = one.field == "baseline" and host.terms.baseline is not None
-        if one.field in facts.unseen and getattr(facts, one.field) is None and not named:
+    for one in _BY_SIGN if facts.unseen else ():
+        stated = one.field == "baseline" and host.terms.baseline is not None
+        if one.field in facts.unseen and getattr(facts, one.field) is None and not stated:
             yield one
     if host.kubernetes is None:
         yield _BY_LIST[0]
-    if facts.livepatches is None and facts.effective_release is None:
+    if facts.livepatches is None and not facts.effective_release:
         yield _BY_LIST[1]
+    if facts.swaps is None and facts.memory.swap_total_bytes:
+        zram = SwapDevice(
+            name="/dev/zram0", kind="zram", size_bytes=facts.memory.swap_total_bytes, used_bytes=0
+        )
+        yield Open("swaps", (zram,), "swap is itself kept in memory (zram)")
+    if facts.databases is None and host.own_units:
+        served = tuple(_database_of(unit) for unit in host.own_units)
+        yield Open("databases", served, "a service of the site's own is its database")
+    for other in held.perhaps_larger(facts):
+        yield Open("databases", (other,), f"{other.process.name} is the largest database")
+    if facts.units is not None and "units" in facts.unseen:
+        yield Open("units", (*facts.units, *_UNLISTED), "there is another service")
 
 
 def _either(
@@ -101,7 +143,10 @@ def _either(
     if said.state is otherwise.state:
         return said
     why = facts.unseen.get(one.field, "it was not seen")
-    asked = unknown(f"Whether {one.question} is unknown, and it decides here: {why}.")
+    asked = unknown(
+        f"Whether {one.question} is unknown, and it decides here: {why}.",
+        remedy="read that too: from the host itself, or with more rights",
+    )
     return replace(asked, severity=_gravest(rule, said, otherwise))
 
 

@@ -85,6 +85,9 @@ def _subject(release: str, os_id: str | None, version: str | None, name: str | N
             why = f"Advisories of Enterprise Linux {kernel.el_major} are not in the table."
             return Subject(kernel=None, applies=False, why=why)
         return Subject(kernel=kernel, applies=True, system=system.id)
+    if system.id is None:
+        why = f"Whose kernel {release} should be is unknown: no os-release was read."
+        return Subject(kernel=None, applies=True, why=why)
     maker = kernel.line.value if kernel is not None else "another maker"
     if system.id in EL_SYSTEMS or (
         kernel is not None and kernel.line in (Line.UEK, Line.ELREPO, Line.CLOUDLINUX)

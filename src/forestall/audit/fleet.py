@@ -12,7 +12,7 @@ from itertools import islice, repeat
 
 from forestall.audit.doubt import settled
 from forestall.audit.findings import finding
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import AHEAD_SECONDS, Seen
 from forestall.audit.policy import Policy
 from forestall.audit.posture import Posture
 from forestall.audit.reading import told
@@ -29,7 +29,6 @@ RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 """0 is the gravest."""
 
 TEXT_LIMIT = 2000
-AHEAD_SECONDS = 300.0
 
 _STATE_CODE = {state: code << 2 for code, state in enumerate(STATES)}
 _OPEN = (FindingState.FAIL, FindingState.UNKNOWN)

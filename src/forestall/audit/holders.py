@@ -83,6 +83,19 @@ def main_database(facts: HostFacts) -> int | None:
     return max(range(len(databases)), key=lambda index: taken_bytes(facts, databases[index]))
 
 
+def perhaps_larger(facts: HostFacts) -> tuple[HolderFacts, ...]:
+    """The databases that may take more than the main one: not all of their size was seen."""
+    databases = facts.databases or ()
+    if len(databases) < 2:
+        return ()
+    main = main_database(facts)
+    return tuple(
+        one
+        for index, one in enumerate(databases)
+        if index != main and None in (_most_held_bytes(facts, one), configured_bytes(facts, one))
+    )
+
+
 def is_large_database(facts: HostFacts, database: HolderFacts) -> bool | None:
     """Whether a database takes 5 % of the memory, held now or configured.
 
@@ -113,10 +126,12 @@ def configured_bytes(facts: HostFacts, database: HolderFacts) -> int | None:
     engine = engine_of(database)
     if engine == "postgresql":
         return _shared_buffers(facts, database)
-    if engine in TAKE_HUGE_PAGES and facts.hugepages_total and facts.hugepages_free is not None:
-        pages = facts.hugepages_total - facts.hugepages_free + (facts.hugepages_reserved or 0)
-        return pages * (facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES)
-    return 0
+    if engine not in TAKE_HUGE_PAGES:
+        return 0
+    if facts.hugepages_total is None or facts.hugepages_free is None:
+        return None
+    pages = facts.hugepages_total - facts.hugepages_free + (facts.hugepages_reserved or 0)
+    return pages * (facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES)
 
 
 def _shared_buffers(facts: HostFacts, database: HolderFacts) -> int | None:
@@ -133,8 +148,7 @@ def _shared_buffers(facts: HostFacts, database: HolderFacts) -> int | None:
 def _most_held_bytes(facts: HostFacts, database: HolderFacts) -> int | None:
     """What a database holds at most; None where its unit's memory, if it has one, was not seen."""
     process = database.process
-    without_cgroups = facts.cgroup_version is None and facts.mounts is not None
-    if process.unit is None and process.cgroup is None and not without_cgroups:
+    if not facts.holders or (process.unit is None and process.cgroup is None):
         return None
     if process.unit is not None and all(unit.name != process.unit for unit in facts.units or ()):
         return None

@@ -47,7 +47,7 @@ from typing import TextIO, cast
 from forestall import __version__
 from forestall.audit import tables
 from forestall.audit.fleet import Fleet, chosen_rules, exit_code, judge_hosts
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import Seen, no_older
 from forestall.audit.policy import Policy, load_policy, role_of
 from forestall.audit.report import About, Report
 from forestall.audit.report.lines import Lines
@@ -59,12 +59,11 @@ from forestall.audit.rule import Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import DATABASE, Terms
 from forestall.cli.audit_inputs import add_inputs, groups, hosts, roles_of_groups
-from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_state, ended_in_order, state_folder
 from forestall.clock import Clock, SystemClock
 from forestall.errors import UsageError
 from forestall.model.finding import Severity
-from forestall.units import DAY, format_duration
+from forestall.units import DAY, format_duration, parse_duration
 
 SEPARATE = ("check", "oom", "refresh", "rules", "script")
 """Each a module of its own, audit_NAME."""
@@ -102,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("reports in files, each replaced whole")
     for name, (what, says) in REPORTS.items():
         files.add_argument(f"--{name}", metavar=what, help=says)
-    add_inputs(parser, max_age=f"how old a kept answer may be, such as 6h (default: {MAX_AGE})")
+    add_inputs(parser)
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
     clock = SystemClock()
     groups(args.inputs)
     policy = policy_of(args, clock.now())
+    max_age = None if args.max_age is None else parse_duration(args.max_age)
     rules = _rules(args, policy)
     fail_on = None if args.fail_on == "none" else Severity(args.fail_on or "high")
     about = About(at=clock.now(), version=__version__, fail_on=fail_on)
@@ -140,7 +140,8 @@ def run(args: argparse.Namespace) -> int:
         kept = _in_files(args, about, files)
         asks_hosts = bool(args.inventory) or "ssh" in args.inputs
         found = _shown(hosts(args, clock), clock, asks_hosts=asks_hosts)
-        for audit in judge_hosts(found, policy, rules, about.at):
+        fresh = (no_older(seen, about.at, max_age) for seen in found)
+        for audit in judge_hosts(fresh, policy, rules, about.at):
             fleet.add(audit)
             for report in (*kept, *shown):
                 report.host(audit)

@@ -23,7 +23,6 @@ from forestall.audit.predicates import Checked, Predicate, PredicateError, Reaso
 from forestall.audit.predicates.names import names, unit_fields
 from forestall.cli.audit import add_terms, policy_of
 from forestall.cli.audit_inputs import add_inputs, hosts
-from forestall.cli.audit_ssh import MAX_AGE
 from forestall.cli.options import add_json, ended_in_order, print_json, printable
 from forestall.clock import SystemClock
 from forestall.errors import UsageError
@@ -64,11 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", action="store_true", help="list the facts that can be named")
     add_terms(parser)
     add_json(parser)
-    add_inputs(
-        parser,
-        max_age="older facts are unknown, for example 7d; a kept answer that is older (default: "
-        f"{MAX_AGE}) is not taken, and its host asked again",
-    )
+    add_inputs(parser)
 
 
 @ended_in_order()

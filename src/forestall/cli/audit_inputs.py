@@ -13,7 +13,7 @@ from forestall.audit.collect.destination import destination
 from forestall.audit.inputs.inventory import InventoryHost, read_inventory
 from forestall.audit.inputs.merge import merge_seen
 from forestall.audit.inputs.source import Seen
-from forestall.cli.audit_ssh import add_ssh, read_ssh
+from forestall.cli.audit_ssh import MAX_AGE, add_ssh, read_ssh
 from forestall.clock import Clock
 from forestall.errors import ForestallError, UsageError
 from forestall.units import parse_duration
@@ -52,11 +52,8 @@ def _prometheus(words: list[str], args: argparse.Namespace, clock: Clock) -> Ite
     return read_prometheus(words, clock, access, growth)
 
 
-def add_inputs(parser: argparse.ArgumentParser, *, max_age: str) -> None:
-    """How the inputs are read, the same for every command that takes them.
-
-    `max_age` says what `--max-age` means to the command: of kept answers, or of all facts.
-    """
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """How the inputs are read, the same for every command that takes them."""
     add = parser.add_argument
     add(
         "--inventory", metavar="FILE", action="append", help="hosts of an Ansible inventory, by ssh"
@@ -64,7 +61,12 @@ def add_inputs(parser: argparse.ArgumentParser, *, max_age: str) -> None:
     add("--root", metavar="DIR", help="for local: read the files below DIR instead of this host's")
     add("--apart", action="store_true", help="do not merge what several inputs tell of one host")
     add_ssh(parser)
-    add("--max-age", metavar="AGE", help=max_age)
+    add(
+        "--max-age",
+        metavar="AGE",
+        help="of all inputs, older facts are UNKNOWN, for example 7d; a kept answer that is older "
+        f"(without this: {MAX_AGE}) is asked for anew",
+    )
     _add_prometheus(parser)
 
 

@@ -14,10 +14,7 @@ MAX_AGE = "1d"
 
 
 def add_ssh(parser: argparse.ArgumentParser) -> None:
-    """How hosts are asked over SSH; all that is not said here is as ~/.ssh/config says.
-
-    `--max-age` of kept answers is the caller's, which may mean more by it.
-    """
+    """How hosts are asked over SSH; all that is not said here is as ~/.ssh/config says."""
     group = parser.add_argument_group("hosts over ssh")
     add = group.add_argument
     add("--sudo", action="store_true", help="read as root by `sudo -n`; without it where refused")

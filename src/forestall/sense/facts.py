@@ -146,10 +146,20 @@ def _with_processes(
         return running.holder(host, notes, process, facts.boot_id, cgroups)
 
     databases = tuple(holder(server) for server in servers)
+    holders = tuple(holder(process) for process in running.largest_and_first(host, runs.seen))
+    if services.units is not None and not host.complete:
+        named = {unit.name for unit in services.units}
+        for held in (*holders, *databases):
+            unit = held.process.unit
+            # systemd names what runs, so an answer without it was cut.
+            if unit is not None and unit.endswith(".service") and unit not in named:
+                notes.why(
+                    "units", f"{unit} runs and is not in the answer, so others may be missing"
+                )
     units = {held.process.key.pid: held.process.unit for held in databases}
     return replace(
         facts,
-        holders=tuple(holder(process) for process in running.largest_and_first(host, runs.seen)),
+        holders=holders,
         process_count=len(runs.seen),
         hidden_processes=runs.hidden,
         guards=runs.none_if_unsure(running.guards(runs)),

@@ -113,6 +113,8 @@ def read_installed(host: Host, notes: Notes) -> tuple[str, ...] | None:
         reason = "boot names no kernel" if boot is not None else _why_not(host, "boot")
         notes.why("installed_kernels", f"{reason}, and lib/modules holds none")
         return None
+    if not host.lists("boot"):
+        notes.why("installed_kernels", "boot was not listed whole")
     if len(found) > KERNEL_LIMIT:
         notes.why("installed_kernels", f"{len(found)} of them; {KERNEL_LIMIT} are told")
     return tuple(found[:KERNEL_LIMIT])

@@ -65,9 +65,9 @@ def container(host: Host, notes: Notes) -> str | None:
         return None
     file = next((path for path in _MARKS if host.exists(path)), None)
     if file is None and by_cgroup is None:
-        if image or (image is None and not host.complete):
-            if not (first and host.complete):
-                notes.why("container", "nothing here tells a container's root from a machine's")
+        machine = image is False or (host.complete and (first or image is None))
+        if not machine:
+            notes.why("container", "nothing here tells a container's root from a machine's")
         return None
     if file is not None and None in (first, image) and not image and first is not False:
         notes.why("container", f"{file} is there, and a machine made from an image has it too")

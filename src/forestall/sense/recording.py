@@ -18,6 +18,9 @@ from forestall.sense.host import (
     decode,
 )
 
+PROC_ROOT_INODE = 1
+"""PROC_ROOT_INO of the kernel's include/linux/proc_fs.h."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
@@ -133,7 +136,8 @@ class RecordedHost(Host):
 class CopiedHost(Host):
     """Files that somebody copied from a host: what is not among them may have been left out.
 
-    Its processes are all there where commands/ls-proc lists them (`cd /proc; ls -d [0-9]*`).
+    Its processes are all there where commands/ls-proc lists them (`cd /proc; ls -d [0-9]*`), or
+    where its proc is no copy (a container that has its host mounted).
     """
 
     complete = False
@@ -141,9 +145,19 @@ class CopiedHost(Host):
 
     def lists(self, relative: str) -> bool:
         """Whether the folder was listed, and everything that was on the list is here."""
+        if self.complete or (relative.startswith("proc") and self._has_the_kernels_proc()):
+            return not self.was_denied(relative)
         answer = self.run_command(("ls", relative), 0.0)
         names = decode(answer.stdout).split()
         return answer.exit_code == 0 and all(self.exists(f"{relative}/{name}") for name in names)
+
+    def _has_the_kernels_proc(self) -> bool:
+        """Whether the tree's proc is the kernel's: a mount, and its root is inode 1 there."""
+        proc = self.path("proc")
+        try:
+            return os.path.ismount(proc) and os.stat(proc).st_ino == PROC_ROOT_INODE
+        except OSError:
+            return False
 
 
 def copied_host(tree: str) -> CopiedHost:

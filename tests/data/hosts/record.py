@@ -47,6 +47,7 @@ def main() -> None:
     for pid in (1, *arguments.pid):
         for name in PROCESS_FILES:
             keep(f"proc/{pid}/{name}", host.read_bytes(f"proc/{pid}/{name}"))
+    keep("commands/ls-proc", "".join(f"{pid}\n" for pid in (1, *arguments.pid)).encode())
     cgroups = Cgroups(host)
     own = cgroups.place_of("self").cgroup
     if cgroups.hierarchy is not None and own is not None:

@@ -82,6 +82,22 @@ def test_old_facts_are_told_of_a_fleet_as_well(fleet, tmp_path, capsys):
     assert "the facts of 1 host are of a later moment" in capsys.readouterr().out
 
 
+def test_facts_older_than_a_limit_are_unknown(fleet, tmp_path, capsys):
+    """As for `audit check`; facts of tomorrow have no age. Without a limit they count."""
+    young = tmp_path / "young.jsonl"
+    young.write_text(dumps(healthy(hostname="new", boot_id="b", at=time.time() - 60)) + "\n")
+    ahead = tmp_path / "ahead.jsonl"
+    ahead.write_text(dumps(healthy(hostname="ahead", boot_id="c", at=time.time() + 7200)) + "\n")
+    words = ["audit", "facts", str(fleet), str(young), str(ahead), "--json", *FINE]
+    assert main([*words, "--max-age", "7d"]) == 3
+    found = {line["host"]: line for line in lines(capsys)}
+    states = {name: line["state"] for name, line in found.items()}
+    assert states == {"db01": "unknown", "app01": "unknown", "new": "pass", "ahead": "unknown"}
+    assert "its facts are" in found["db01"]["text"]
+    assert "from now" in found["ahead"]["text"]
+    assert main(words) == 1
+
+
 def test_every_rule_has_a_line_and_optional_ones_on_request(fleet, capsys):
     """One line per host and rule; --optional adds, --skip takes away."""
     usual = [rule.id for rule in RULES if not rule.optional]

@@ -31,6 +31,9 @@ def tree(tmp_path):
     ):
         fake.sysctl(name, value)
     fake.process(1, "systemd").process(900, "feed-sync", rss=2 * GIB)
+    fake.write("commands/ls-proc", "1\n900\n")
+    mounts = (fake.folder / "proc/self/mountinfo").read_text()
+    fake.write("proc/self/mountinfo", f"{mounts}1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
     return fake
 
 

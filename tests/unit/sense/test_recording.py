@@ -72,3 +72,28 @@ def test_a_copied_tree_has_its_answers_in_a_folder(tmp_path):
         "systemctl show was not recorded"
     )
     assert (host.live, host.origin) == (False, "facts")
+
+
+def test_a_copied_tree_lists_its_processes_where_a_list_came_with_it(tmp_path):
+    """Of a copy without a list, or that lacks what is on it, nobody knows what else ran."""
+    fake = FakeHost(tmp_path).process(1, "systemd").process(7, "sshd")
+    host = copied_host(str(tmp_path))
+    assert not host.lists("proc")
+    fake.write("commands/ls-proc", "1\n7\n")
+    assert host.lists("proc")
+    fake.remove("proc/7")
+    assert not host.lists("proc")
+
+
+def test_a_tree_with_the_kernels_own_proc_is_no_copy():
+    """A container that has its host mounted (--root /host) sees all that runs there."""
+    host = copied_host("/")
+    assert host.lists("proc")
+    assert not host.lists("boot")
+
+
+def test_half_a_recording_lists_what_it_says_it_does():
+    """A whole one lists everything."""
+    half = RecordedHost(Recording(files={}, listed=frozenset({"proc"})))
+    assert (half.lists("proc"), half.lists("boot")) == (True, False)
+    assert RecordedHost(Recording(files={}, complete=True)).lists("boot")

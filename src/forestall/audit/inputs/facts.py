@@ -223,21 +223,20 @@ def _hosts_in(document: Any, name: str, written_at: float) -> Iterator[Seen]:
         raise InputError(f"a document of {schema!r} holds no host's facts")
 
 
-NONE_IS_AN_ANSWER = frozenset(
-    ("container", "virtualization", "baseline", "extended_support", "journal_runtime_max_bytes")
-)
-"""The fields whose None says that there is none, unless `unseen` gives a reason."""
+NONE_IS_AN_ANSWER = frozenset(("container", "virtualization", "baseline", "extended_support"))
+NONE_IS_AN_ANSWER |= {"holders", "journal_runtime_max_bytes"}
+"""The fields whose None (or empty list) is an answer, unless `unseen` gives a reason."""
 
 
 def _not_told(facts: HostFacts, document: dict[str, Any]) -> HostFacts:
     """`facts` with a reason for what is no answer because the document does not have the field."""
     if document.keys() >= NONE_IS_AN_ANSWER and "unseen" in document:
         return facts
-    missing = {name for name in NONE_IS_AN_ANSWER if getattr(facts, name) is None}
+    missing = {name for name in NONE_IS_AN_ANSWER if not getattr(facts, name)}
     if "unseen" in document:
         missing -= document.keys()
     else:
-        # A setting that is missing may be one that was not read.
-        missing.add("sysctls")
+        # Nor does it tell which of its lists are whole.
+        missing |= {"sysctls", "units", "installed_kernels"}
     reasons = dict.fromkeys(sorted(missing), "the document of facts does not tell")
     return replace(facts, unseen={**reasons, **facts.unseen})

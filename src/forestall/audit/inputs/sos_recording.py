@@ -163,6 +163,8 @@ def _put_kernel(report: SosReport) -> str | None:
         report.put(f"sys/kernel/livepatch/{name}/enabled", "1\n", "/livepatches", "kpatch")
     for path in report.by_command.get("boot", ()):
         names = sos_text.listed_names(report.text(path) or "", "/boot")
+        if sos_text.lists_whole(report.text(path) or "", "/boot"):
+            report.listed.add("boot")
         for name in names:
             if re.match(r"(vmlinu[xz]|[Ii]mage)-", name) and "/" not in name:
                 report.put(f"boot/{name}", "", "/installed_kernels", "boot")

@@ -179,6 +179,12 @@ def listed_names(text: str, folder: str) -> list[str]:
     return names
 
 
+def lists_whole(text: str, folder: str) -> bool:
+    """Whether `ls -lanR` went on to another folder after this one, so that none of it was cut."""
+    headers = [line for line in _lines(text) if line.endswith(":") and line.startswith("/")]
+    return any(line[:-1].rstrip("/") == folder for line in headers[:-1])
+
+
 def _has_context(line: str) -> bool:
     """Whether a fifth column holds the SELinux context (`ls -Z`)."""
     words = line.split(None, 5)

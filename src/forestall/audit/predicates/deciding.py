@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forestall.audit.fleet import HostAudit, judge_host
-from forestall.audit.inputs.source import Seen
+from forestall.audit.inputs.source import Seen, no_older
 from forestall.audit.policy import Policy
 from forestall.audit.posture import Posture
 from forestall.audit.predicates.grammar import (
@@ -115,10 +115,6 @@ class _Host:
         return self._judged[name]
 
 
-AHEAD_SECONDS = 300.0
-"""Facts of a later moment than this have no age: one of the two clocks is wrong."""
-
-
 def evaluate(
     predicate: Predicate,
     hosts: Iterable[Seen],
@@ -137,12 +133,9 @@ def evaluate(
     missing = dict.fromkeys(expected)
     for seen in hosts:
         missing.pop(seen.name, None)
-        why, facts = seen.problem or "it was not seen", seen.facts
-        if facts is not None and max_age_seconds is not None and at - facts.at > max_age_seconds:
-            why, facts = f"its facts are {format_duration(at - facts.at)} old", None
-        elif facts is not None and max_age_seconds is not None and facts.at - at > AHEAD_SECONDS:
-            why, facts = f"its facts are of {format_duration(facts.at - at)} from now", None
-        tally.add(_Host(seen.name, facts, why, at, policy))
+        young = no_older(seen, at, max_age_seconds)
+        why = young.problem or "it was not seen"
+        tally.add(_Host(seen.name, young.facts, why, at, policy))
     for name in missing:
         tally.add(_Host(name, None, "it was expected and not seen", at, policy))
     return tally.checked()

@@ -15,9 +15,6 @@ from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
 IDLE_SHARE = 0.2
-USERS_BY_NAME = frozenset(("postgresql", "oracle", "mysql"))
-"""Databases that take huge pages for their cache when they start, and touch them as they go."""
-
 NONE_RESERVED = not_applicable("No huge pages are reserved.")
 IN_CONTAINER = not_applicable("Huge pages are the host's, not this container's.")
 NOT_READ = unknown("How many huge pages are reserved, or free, could not be read.")
@@ -38,13 +35,13 @@ def judge(host: Posture) -> Judgement:
     if free <= IDLE_SHARE * total:
         return fine
     promised = facts.hugepages_reserved
-    if promised is None and (facts.databases is None or host.engine in USERS_BY_NAME):
+    if promised is None:
         return unknown(
-            f"{free} of {total} huge pages are free; how many of them the database was promised is "
+            f"{free} of {total} huge pages are free; how many of them somebody was promised is "
             "unknown.",
             remedy="grep HugePages_Rsvd /proc/meminfo",
         )
-    idle = max(0, free - (promised or 0))
+    idle = max(0, free - promised)
     if idle <= IDLE_SHARE * total:
         return fine
     page = facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES

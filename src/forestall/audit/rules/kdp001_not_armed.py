@@ -41,7 +41,9 @@ def judge(host: Posture) -> Judgement:
     if armed is None:
         return unseen(host, "crash_kernel_loaded", "Whether kdump is armed")
     total = facts.memory.mem_total_bytes
-    if total is not None and total < ROUNDING * LEAST_MEMORY_BYTES:
+    if total is None:
+        return unknown("kdump is not armed; whether there is memory for it could not be read.")
+    if total < ROUNDING * LEAST_MEMORY_BYTES:
         return TOO_SMALL
     if "fadump=on" in (facts.cmdline or ""):
         return unknown(

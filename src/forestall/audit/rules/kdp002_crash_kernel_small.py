@@ -16,6 +16,7 @@ from forestall.audit.rules.shared.crash_kernel import (
     reserved_bytes,
 )
 from forestall.audit.rules.shared.unseen import unseen
+from forestall.model.facts import HostFacts
 from forestall.model.finding import Cost, Severity
 from forestall.units import MIB, format_bytes
 
@@ -51,21 +52,21 @@ def judge(host: Posture) -> Judgement:
     needed = needed_bytes(
         int(major) if major.isdecimal() else 0, facts.machine, total, facts.page_bytes
     )
-    reserved = facts.crash_kernel_bytes
+    reserved = _reserved_bytes(facts, total)
     if reserved == 0:
         return NOTHING_RESERVED
     if needed is None:
         return NOT_IN_TABLE
     if reserved is None:
-        reserved = _asked_for(facts.cmdline, total)
-        # One that is armed lies in memory that something set aside, whatever the line says.
-        if reserved is None or (reserved == 0 and facts.crash_kernel_loaded):
-            return unseen(host, "crash_kernel_bytes", "How much is set aside for the crash kernel")
+        return unseen(host, "crash_kernel_bytes", "How much is set aside for the crash kernel")
     if reserved >= needed:
         return PASS
-    if not reserved:
-        return NOTHING_RESERVED
-    if facts.cmdline is not None and options(facts.cmdline)[-1:] == ["auto"]:
+    if facts.cmdline is None:
+        return unknown(
+            f"{format_bytes(reserved)} is set aside for the crash kernel; whether the "
+            "kernel chose that itself (crashkernel=auto) was not read."
+        )
+    if options(facts.cmdline)[-1:] == ["auto"]:
         # The kernel's own choice, from the table of its minor version.
         return PASS
     return fail(
@@ -80,6 +81,17 @@ def judge(host: Posture) -> Judgement:
 def _no_table(os_id: str) -> Judgement:
     how = BY_TEST.get(os_id, "a test dump")
     return not_applicable(f"The table is Red Hat's for its Enterprise Linux; here {how} tells.")
+
+
+def _reserved_bytes(facts: HostFacts, memory_bytes: int) -> int | None:
+    """What the kernel set aside; None where neither it nor its command line tells.
+
+    Memory is set aside as asked or not at all, and a crash kernel that is armed lies in it.
+    """
+    if facts.crash_kernel_bytes is not None:
+        return facts.crash_kernel_bytes
+    asked, armed = _asked_for(facts.cmdline, memory_bytes), facts.crash_kernel_loaded
+    return asked if (armed if asked else armed is False) else None
 
 
 def _asked_for(cmdline: str | None, memory_bytes: int) -> int | None:

@@ -34,6 +34,8 @@ def judge(host: Posture) -> Judgement:
         other = kernel_of(release, system.id)
         if other is not None and _newer(other, newest):
             newest, place = other, index
+    if place < 0 and "installed_kernels" in facts.unseen:
+        return unknown(f"A newer kernel may be installed: {facts.unseen['installed_kernels']}.")
     if place < 0:
         return PASS
     return fail(

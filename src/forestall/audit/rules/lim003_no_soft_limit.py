@@ -25,7 +25,11 @@ def judge(host: Posture) -> Judgement:
         return unseen(host, "units", "How services are limited")
     if facts.cgroup_version == 1:
         return not_applicable("cgroup version 1 knows no MemoryHigh=.")
-    if facts.systemd_version is not None and facts.systemd_version < NEEDS_MEMORY_HIGH:
+    if facts.systemd_version is None:
+        return unknown(
+            "Whether this systemd knows MemoryHigh= is unknown: its version is not seen."
+        )
+    if facts.systemd_version < NEEDS_MEMORY_HIGH:
         return not_applicable(f"systemd {facts.systemd_version} knows no MemoryHigh=.")
     if facts.cgroup_version is None:
         return unknown("Which cgroup version is in use could not be seen.")

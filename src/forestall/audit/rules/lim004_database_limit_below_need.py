@@ -24,7 +24,9 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     found = _limited_unit(host)
     if found is None:
-        if facts.units is None and (host.runs(*POSTGRES) or facts.databases is None):
+        if facts.databases is None:
+            return unseen(host, "databases", "Whether a PostgreSQL runs here")
+        if facts.units is None and host.runs(*POSTGRES):
             return unseen(host, "units", "Whether the database has a limit")
         return not_applicable("No unit of a PostgreSQL here has a limit.")
     index, name, limit = found

@@ -70,6 +70,10 @@ _GATE_UNASKED = Part(
     remedy="give the records of forestall gate",
 )
 
+_SERVICES_UNSEEN = Part(
+    text="which services it runs", reads=("/units",), remedy="ask systemd on the host itself"
+)
+
 
 def judge(host: Posture) -> Judgement:
     """As grave as the gravest part. A kernel that is too old to tell pressure is not blamed.
@@ -106,7 +110,8 @@ def _scraped(host: Posture) -> Part | None:
     """(a) Whether anything takes samples of the host; None = yes."""
     facts = host.facts
     if facts.scraped_at is not None:
-        age = host.at - facts.scraped_at
+        # What ran is told as of when it was read: no facts are as old as they are unobserved.
+        age = facts.at - facts.scraped_at
         if age <= STALE_SECONDS:
             return None
         return Part(
@@ -139,6 +144,8 @@ def _pressure(host: Posture) -> Part | None:
 
 def _gated(host: Posture) -> Part | None:
     """(d) Whether each service of the site's own was tested for leaks."""
+    if host.facts.units is None:
+        return _SERVICES_UNSEEN
     if not host.own_services:
         return None
     if host.facts.gated_services is None:

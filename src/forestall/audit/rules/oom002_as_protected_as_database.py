@@ -55,6 +55,9 @@ def _adjust(host: Posture, service: Service) -> tuple[int | None, str]:
     for index, holder in enumerate(facts.holders):
         if holder.process.key.pid == unit.main_pid and holder.oom_score_adjust is not None:
             return holder.oom_score_adjust, f"/holders/{index}/oom_score_adjust"
+    if not facts.holders:
+        # Not small, but not seen.
+        return None, f"{service.pointer}/oom_score_adjust"
     return unit.oom_score_adjust, f"{service.pointer}/oom_score_adjust"
 
 

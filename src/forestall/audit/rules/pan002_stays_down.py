@@ -24,6 +24,10 @@ NOT_READ = unknown("Whether the host comes back is unknown: its panic settings c
 LONGEST_SECONDS = 60
 """How long a console needs at most to be read or logged: our advice."""
 
+NO_ACTION_READ = unknown(
+    "Whether the host comes back is unknown: what kdump does after a dump was not read."
+)
+
 
 def judge(host: Posture) -> Judgement:
     """Graver where memory exhaustion itself would be the panic."""
@@ -33,14 +37,17 @@ def judge(host: Posture) -> Judgement:
     action = (facts.kdump and facts.kdump.final_action) or ""
     if action in STAYS_DOWN and facts.crash_kernel_loaded is not False:
         return _dumps_and_halts(host, action)
-    value = host.number(SETTING)
+    value, armed = host.number(SETTING), facts.crash_kernel_loaded
     if value is None:
         return NOT_READ
-    if value < 0 or 0 < value <= LONGEST_SECONDS:
+    soon = value < 0 or 0 < value <= LONGEST_SECONDS
+    if facts.kdump is None and (armed or (armed is None and soon)):
+        return NO_ACTION_READ
+    if soon:
         return PASS
-    if facts.crash_kernel_loaded:
+    if armed:
         return _only_kdump(host, value)
-    if facts.crash_kernel_loaded is None and host.number("vm.panic_on_oom") == 0:
+    if armed is None and host.number("vm.panic_on_oom") == 0:
         return replace(_maybe_kdump(value), severity=_severity(host))
     return fail(
         f"After any panic this host {_down(value)}: kernel.panic={value}.",

@@ -57,11 +57,11 @@ def judge(host: Posture) -> Judgement:
         if unread == list(SETTINGS):
             return NOT_READ
         return _partly_read(tuple(unread)) if unread else PASS
-    if facts.crash_kernel_loaded:
-        return PASS
     on = _on(values)
     if host.kubernetes and OOPS in on and set(on) <= set(FAULTS):
         return ON_NODE
+    if facts.crash_kernel_loaded:
+        return PASS
     if facts.crash_kernel_loaded is None:
         return NO_KDUMP_READ
     return _without_dump(values, host.baseline)

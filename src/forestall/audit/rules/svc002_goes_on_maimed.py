@@ -22,10 +22,10 @@ def judge(host: Posture) -> Judgement:
         if facts.container:
             return not_applicable("Services are the host's business, not this container's.")
         return unseen(host, "units", "What an OOM kill does to services")
-    if facts.systemd_version is not None and facts.systemd_version < NEEDS_OOM_POLICY:
-        return not_applicable(f"systemd {facts.systemd_version} knows no OOMPolicy=.")
-    if facts.systemd_version is None and all(unit.oom_policy is None for unit in facts.units):
+    if facts.systemd_version is None:
         return unknown("Whether this systemd knows OOMPolicy= is unknown: its version is not seen.")
+    if facts.systemd_version < NEEDS_OOM_POLICY:
+        return not_applicable(f"systemd {facts.systemd_version} knows no OOMPolicy=.")
     asked = [
         (one, unit)
         for one, unit in zip(host.own_services, host.own_units, strict=True)

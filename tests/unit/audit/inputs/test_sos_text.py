@@ -81,8 +81,9 @@ def test_ps_with_a_name_of_several_words_and_a_cgroup():
         "7 1 a a 7 1 Nov01 tmux: server 0::/user.slice/a.scope\n8 2 a a 8 1 Nov01 kworker/0:1 -\n"
     )
     one, two = sos_text.ps_rows(text)
-    assert (one.command, one.cgroup) == ("tmux: server", "0::/user.slice/a.scope")
-    assert (two.command, two.cgroup) == ("kworker/0:1", None)
+    assert (one.name, one.cgroup) == ("tmux: server", "0::/user.slice/a.scope")
+    assert (two.name, two.cgroup) == ("kworker/0:1", None)
+    assert (one.command, two.command) == (None, None)
 
 
 def test_names_of_a_listing():

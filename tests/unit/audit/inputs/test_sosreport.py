@@ -28,7 +28,7 @@ MEMINFO = b"MemTotal: 1024 kB\n"
 PS_OF_DEBIAN = b"""\
 F   UID   PID  PPID PRI  NI    VSZ   RSS WCHAN  STAT TTY        TIME COMMAND
 4     0     1     0  20   0 172000 17000 ep_pol Ss   ?          0:10 /sbin/init
-4   105   900     1  20   0 172000 97000 poll_s Ss   ?          0:10 /usr/lib/postgresql/15/bin/postgres\
+4 105 900 1 20 0 172000 97000 poll_s Ss ? 0:10 /usr/lib/postgresql/15/bin/postgres\
  -D /var/lib/postgresql/15/main -c config_file=/etc/postgresql/15/main/postgresql.conf
 4     0   950   901  20   0 155460  1888 -      R    ?          0:00 ps alxwww
 """

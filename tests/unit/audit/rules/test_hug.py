@@ -116,15 +116,20 @@ def test_idle_huge_pages(total, free, reserved, expected):
 
 
 def test_idle_huge_pages_where_promises_were_not_read():
-    """Beside PostgreSQL they may be promised: unknown. Where nothing would ask, they are idle."""
+    """They may be promised to whoever asked: a database, or a Java that nobody listed."""
     pages = {"hugepages_total": 1000, "hugepages_free": 900, "hugepage_bytes": 2 * MIB}
     assert state(IDLE, database(**pages)) is UNKNOWN
     assert state(IDLE, healthy(databases=None, **pages)) is UNKNOWN
+    assert state(IDLE, healthy(**pages)) is UNKNOWN
+    pages["hugepages_reserved"] = 0
     told = found(IDLE, healthy(**pages))
     assert told.state is FAIL
     assert "1.8 GiB of memory lies idle" in told.text
     assert "vm.nr_hugepages=100," in told.remedy
-    large = found(IDLE, healthy(hugepages_total=10, hugepages_free=10, hugepage_bytes=GIB))
+    large = found(
+        IDLE,
+        healthy(**{**pages, "hugepages_total": 10, "hugepages_free": 10, "hugepage_bytes": GIB}),
+    )
     assert "10 GiB of memory lies idle" in large.text
     assert state(IDLE, healthy(container="docker", **pages)) is NOT_APPLICABLE
 

@@ -180,14 +180,24 @@ def test_arm_with_large_pages_needs_more():
         ("ro crashkernel=128M", FAIL),
         ("ro crashkernel=auto", UNKNOWN),
         ("ro crashkernel=rubbish", UNKNOWN),
-        ("ro quiet", NOT_APPLICABLE),
         (None, UNKNOWN),
     ],
 )
 def test_crash_kernel_size_from_the_command_line(cmdline, expected):
-    """Where only the command line is known it is read as the kernel reads it, ranges and all."""
-    facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=None)
+    """Where kdump is armed the line is read as the kernel reads it, ranges and all.
+
+    Else nobody knows whether the kernel found that much.
+    """
+    facts = rhel(cmdline=cmdline, crash_kernel_bytes=None, crash_kernel_loaded=True)
     assert state(SIZE, facts) is expected
+    assert state(SIZE, replace(facts, crash_kernel_loaded=None)) is UNKNOWN
+
+
+def test_a_line_that_asks_for_nothing_sets_nothing_aside():
+    """Where nothing is armed either; else it is not known."""
+    facts = rhel(cmdline="ro quiet", crash_kernel_bytes=None, crash_kernel_loaded=False)
+    assert state(SIZE, facts) is NOT_APPLICABLE
+    assert state(SIZE, replace(facts, crash_kernel_loaded=None)) is UNKNOWN
 
 
 def test_nothing_set_aside_is_kdp_001s():

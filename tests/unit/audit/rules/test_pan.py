@@ -51,7 +51,8 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
     ("panic", "armed", "action", "expected"),
     [
         ("0", False, None, FAIL),
-        ("0", True, None, PASS),
+        ("0", True, None, UNKNOWN),
+        ("10", None, None, UNKNOWN),
         ("0", True, "reboot", PASS),
         ("0", True, "halt", FAIL),
         ("10", True, "poweroff", FAIL),
