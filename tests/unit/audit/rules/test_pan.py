@@ -65,7 +65,7 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
         ("-1", False, None, PASS),
         ("60", False, None, PASS),
         ("61", False, None, FAIL),
-        ("86400", True, None, PASS),
+        ("86400", True, "reboot", PASS),
         ("86400", None, None, UNKNOWN),
         (None, False, None, UNKNOWN),
         (None, True, None, UNKNOWN),
