@@ -43,7 +43,8 @@ def judge(host: Posture) -> Judgement:
             "Whether swap is zram, which delays the end only a little, was not read.",
             remedy="swapon --show",
         )
-    return _without_swap(host, swap, little)
+    judged = _without_swap(host, swap, little)
+    return replace(judged, severity=Severity.MEDIUM) if host.has_zram else judged
 
 
 def _without_swap(host: Posture, swap: int, little: str) -> Judgement:
@@ -62,13 +63,12 @@ def _without_swap(host: Posture, swap: int, little: str) -> Judgement:
             f"{what}; no userspace OOM guard is seen, but other users' processes are hidden.",
             remedy="run forestall look as root",
         )
-    found = fail(
+    return fail(
         f"{what} and no userspace OOM guard: before the end the host may hang for minutes, "
         "re-reading its programs from disk.",
         *RULE.reads,
         *(["/swaps"] if swap else []),
     )
-    return replace(found, severity=Severity.MEDIUM) if host.has_zram else found
 
 
 RULE = Rule(
