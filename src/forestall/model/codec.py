@@ -381,7 +381,8 @@ def _kind(data: Json) -> str:
         bool: "true or false",
         type(None): "null",
     }
-    return names.get(type(data)) or ("a negative number" if data < 0 else "a number")
+    negative = isinstance(data, int | float) and data < 0
+    return names.get(type(data), "a negative number" if negative else "a number")
 
 
 def _escape(key: str) -> str:
