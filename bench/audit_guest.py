@@ -1,8 +1,8 @@
 """A Debian guest, audited for real: over SSH as root and as a plain user, beside its sosreport.
 
-    python bench/audit_guest.py                   about ten minutes, five the second time
+    python bench/audit_guest.py                   ten minutes, or five the second time
     python bench/audit_guest.py --suite trixie    Debian 13: systemd 257, sos 4.9
-    python bench/audit_guest.py --services 4000   as many services more, loaded and not running
+    python bench/audit_guest.py --services 4000   as many services more, active without a process
     python bench/audit_guest.py --keep DIR        keep the image, the key and the answers there
 
 Needs root, debootstrap, qemu-system-x86, e2fsprogs and an SSH client; says so and ends where one
@@ -64,9 +64,10 @@ where = "org.freedesktop.systemd1"
 (units,) = ask("call", where, "/org/freedesktop/systemd1", where + ".Manager", "ListUnits")
 found = {}
 for unit in units[0]:
-    name, path = unit[0], unit[6]
+    name, state, path = unit[0], unit[3], unit[6]
     kind = {"service": "Service", "slice": "Slice"}.get(name.rpartition(".")[2])
-    if kind is None or "MANY" in name:
+    # Of what is loaded and not active `systemctl show` tells nothing either.
+    if kind is None or state == "inactive" or "MANY" in name:
         continue
     names = "MemoryMax MemoryHigh MemorySwapMax Slice".split()
     if kind == "Service":
@@ -84,8 +85,8 @@ UNLIMITED = 2**64 - 1
 MANY = """\
 cd /run/systemd/system && i=0
 while [ $i -lt {count} ]; do
-    printf '[Unit]\\nConditionPathExists=/none\\n' >MANY-$i.service
-    printf '[Service]\\nExecStart=/bin/true\\nMemoryMax=%sM\\n' $((i + 1)) >>MANY-$i.service
+    printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStop=/bin/true\\n' >MANY-$i.service
+    printf 'MemoryMax=%sM\\n' $((i + 1)) >>MANY-$i.service
     printf '[Unit]\\nWants=MANY-%s.service\\n' $i >>MANY.target
     i=$((i + 1))
 done
@@ -233,6 +234,11 @@ def beside_the_report(machine, root):
     machine.fetch(path, archive)
     version = next((line for line in said.splitlines() if "version" in line), "sos")
     say(f"{version.strip()}: {time.monotonic() - began:.0f} s, {archive.stat().st_size} bytes")
+    return unlike_report(root, archive)
+
+
+def unlike_report(root, archive):
+    """What a report says otherwise than the facts over SSH."""
     (seen,) = read_sosreports([str(archive)], SystemClock())
     if seen.facts is None:
         return [f"sosreport: {seen.problem}"]
@@ -243,6 +249,10 @@ def beside_the_report(machine, root):
         if name in MOVING:
             continue
         ours, theirs = still(getattr(root, name)), still(getattr(seen.facts, name))
+        if name in ("units", "slices"):
+            # sos lists what is not active too.
+            active = {unit.name for unit in ours}
+            theirs = tuple(unit for unit in theirs or () if unit.name in active)
         if ours == theirs:
             equal += 1
         elif name in seen.facts.unseen:
@@ -269,7 +279,11 @@ def still(value):
 
 def apart(ours, theirs):
     """The parts of two values that are not the same, in a few lines."""
-    if isinstance(ours, tuple) and isinstance(theirs, tuple):
+    if isinstance(ours, tuple) and ours and hasattr(ours[0], "name"):
+        others = {part.name: part for part in theirs or ()}
+        for part in ours:
+            yield from unlike(part, others.get(part.name))
+    elif isinstance(ours, tuple) and isinstance(theirs, tuple):
         for sign, one, other in (("ssh", ours, theirs), ("sos", theirs, ours)):
             yield from (f"{sign} alone: {part!r}" for part in one if part not in other)
     elif isinstance(ours, dict) and isinstance(theirs, dict):
@@ -278,6 +292,17 @@ def apart(ours, theirs):
                 yield f"{name}: ssh {ours.get(name)!r}, sos {theirs.get(name)!r}"
     else:
         yield f"ssh {ours!r}, sos {theirs!r}"
+
+
+def unlike(ours, theirs):
+    """The fields of one unit, or the like, that are not the same."""
+    if theirs is None:
+        yield f"ssh alone: {ours.name}"
+        return
+    for field in dataclasses.fields(ours):
+        one, other = getattr(ours, field.name), getattr(theirs, field.name)
+        if one != other:
+            yield f"{ours.name} {field.name}: ssh {one!r}, sos {other!r}"
 
 
 def audit(machine):

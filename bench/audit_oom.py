@@ -5,7 +5,8 @@
 
 Speed: a log of other lines with reports of 306 processes each in between, read to the end by a
 process of its own; beside `grep -c 'Killed process'` on the same file. Blame: the reports under
-tests/data/oom, for which it is known who held the memory (truth.json there; null = no process).
+tests/data/oom, for which it is known who held the memory (truth.json there; null = no process,
+UNKNOWN = the report does not say, so that nobody should be named).
 Readings by hand: `killed` takes the last `Killed process` line for the culprit, `invoked` the name
 that the log opens with, `largest` the largest RSS of the table, `sum` the largest sum of RSS by
 name, as scripts do that add up the table.
@@ -42,6 +43,7 @@ OTHER = [
     "Mar  2 03:05:{s:02} db-01 kernel: IPv4: martian source 192.0.2.{s} from 198.51.100.7",
     "Mar  2 03:05:{s:02} db-01 postgres[{n}]: [3-1] LOG:  checkpoint complete: wrote {n} buffers",
 ]
+UNKNOWN = "UNKNOWN"
 Reading = Callable[[str], str | None]
 
 
@@ -133,11 +135,19 @@ def blame() -> dict[str, dict[str, object]]:
     for who, reading in readings.items():
         answers[who] = {name: reading(text_of(name)) for name in truth}
     for who, named in answers.items():
-        right = sum(named[name] == holder for name, holder in truth.items())
+        known = {name: holder for name, holder in truth.items() if holder != UNKNOWN}
+        open_ones = set(truth) - set(known)
+        right = sum(named[name] == holder for name, holder in known.items())
         innocent = sum(
-            named[name] is not None and named[name] != holder for name, holder in truth.items()
+            named[name] is not None and named[name] != holder for name, holder in known.items()
         )
-        rows[who] = {"right": right, "of": len(truth), "blamed an innocent process": innocent}
+        rows[who] = {
+            "right": right,
+            "of": len(known),
+            "blamed an innocent process": innocent,
+            "named one without evidence": sum(named[name] is not None for name in open_ones),
+            "of those that do not say": len(open_ones),
+        }
     return rows
 
 

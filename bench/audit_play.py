@@ -1,6 +1,6 @@
 """The Ansible play of `forestall audit --ansible`, run for real on a Debian guest, and taken back.
 
-    python bench/audit_play.py                  about fifteen minutes; ansible-core must be here
+    python bench/audit_play.py                  half an hour or less; ansible-core must be here
     python bench/audit_play.py --rule PAN-001   of the play of that rule alone (repeat)
     python bench/audit_play.py --keep DIR       keep the image, the plays and what was said there
 

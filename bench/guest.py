@@ -194,6 +194,8 @@ class Guest:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Linux shares processors among sessions: the guest has its own share.
+            start_new_session=True,
         )
 
     def _wait(self):

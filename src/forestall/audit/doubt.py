@@ -24,11 +24,16 @@ Judge = Callable[[Rule, Posture], Judgement]
 
 
 class Open(NamedTuple):
-    """One thing that may be otherwise: the field, `otherwise` its other value, what it is about."""
+    """One thing that may be otherwise: the field, `otherwise` its other value, what it is about.
+
+    `asked_by` is how the ids of the rules begin that look at it: judging all of them again would
+    double what a fleet costs of which Prometheus tells, and that never tells of kubelets.
+    """
 
     field: str
     otherwise: Any
     question: str
+    asked_by: tuple[str, ...] = ("",)
 
 
 _BY_SIGN = (
@@ -39,32 +44,11 @@ _BY_SIGN = (
 )
 """None where there is no sign, which `unseen` tells from signs that nobody could look for."""
 
-_BY_LIST = (
-    Open("kubernetes", True, "a kubelet runs here"),
-    Open("livepatches", ("unknown",), "the kernel is livepatched"),
+BY_LIST = (
+    Open("kubernetes", True, "a kubelet runs here", ("KRN-005", "OVC-", "PAN-003", "SWP-")),
+    Open("livepatches", ("unknown",), "the kernel is livepatched", ("KRN-",)),
 )
 """None where nobody could tell."""
-
-
-_BAD = UnitFacts(
-    name="unlisted.service",
-    active=True,
-    main_pid=1,
-    limit_known=True,
-    restart="no",
-    oom_score_adjust=-1000,
-    oom_policy="continue",
-    fragment_path="/etc/systemd/system/unlisted.service",
-    cores_allowed=False,
-    task_count=2,
-    slice="system.slice",
-)
-_UNLISTED = (
-    _BAD,
-    replace(_BAD, name="walled.service", memory_max_bytes=1),
-    replace(_BAD, name="ignored.service", memory_high_bytes=1),
-)
-"""Services such as no host should have: half a list may have lost them."""
 
 
 def _database_of(unit: UnitFacts) -> HolderFacts:
@@ -88,7 +72,7 @@ def settled(
         other = Posture(replace(host.facts, **changes), host.terms)
         judged = [
             said
-            if said.state is FindingState.UNKNOWN
+            if said.state is FindingState.UNKNOWN or not rule.id.startswith(one.asked_by)
             else _either(host.facts, one, said, rule, judge(rule, other))
             for rule, said in zip(rules, judged, strict=True)
         ]
@@ -119,9 +103,9 @@ def _open(host: Posture) -> Iterator[Open]:
         if one.field in facts.unseen and getattr(facts, one.field) is None and not stated:
             yield one
     if host.kubernetes is None:
-        yield _BY_LIST[0]
+        yield BY_LIST[0]
     if facts.livepatches is None and not facts.effective_release:
-        yield _BY_LIST[1]
+        yield BY_LIST[1]
     if facts.swaps is None and facts.memory.swap_total_bytes:
         zram = SwapDevice(
             name="/dev/zram0", kind="zram", size_bytes=facts.memory.swap_total_bytes, used_bytes=0
@@ -132,8 +116,6 @@ def _open(host: Posture) -> Iterator[Open]:
         yield Open("databases", served, "a service of the site's own is its database")
     for other in held.perhaps_larger(facts):
         yield Open("databases", (other,), f"{other.process.name} is the largest database")
-    if facts.units is not None and "units" in facts.unseen:
-        yield Open("units", (*facts.units, *_UNLISTED), "there is another service")
 
 
 def _either(

@@ -1,4 +1,4 @@
-"""Many hosts, one after the other: Seen -> HostAudit -> Fleet, in bounded memory.
+"""Many hosts, a few at a time: Seen -> HostAudit -> Fleet, in bounded memory.
 
 Of a host that has been judged only its row is kept (a byte per rule) and, of the worst, the whole
 audit; reports that need every finding write them as they come. 100,000 hosts take a few tens of

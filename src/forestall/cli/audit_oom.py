@@ -12,7 +12,7 @@ examples:
   forestall audit oom vmcore --vmlinux vmlinux-6.1.0-56-cloud-amd64
 
 exit codes: 0 memory never ran out in it, 1 it did, and is explained, 2 usage, 3 not readable, or no
-kernel messages: empty, another program's log, or cut short before any event
+all-clear: empty, another program's log, cut short, or a kill is told that no report explains
 """
 
 import argparse
@@ -160,6 +160,13 @@ def _refuse_what_shows_nothing(name: str, source: Source) -> None:
         raise InputError(f"{name}: empty", help="dmesg and journalctl -k may need root")
     if source.binary:
         raise InputError(f"{name}: no log: it begins as binary data", help="give kernel messages")
+    if source.telling is not None:
+        number, words = source.telling
+        raise InputError(
+            f'{name}: no all-clear: line {number} says "{words}", and no report of the kernel '
+            "that would explain it is in the log",
+            help=f"a quote, a guard's kill, or a form of log that is none of these: {FORMS}",
+        )
     if source.ended_early is not None:
         raise InputError(
             f"{name}: no OOM in the part that was read: {source.ended_early}",

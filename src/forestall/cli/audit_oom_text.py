@@ -63,6 +63,8 @@ def _head(report: OomReport, account: Account, style: Style) -> Iterator[str]:
         which = f" ({report.why_chosen})" if account.number == report.chosen else ""
         text += f"{report.events} events; this is number {account.number}{which}"
     text += f", line {account.line}"
+    if account.host:
+        text += f", host {account.host}"
     if account.at:
         text += f", {account.at}"
     elif account.seconds is not None:
@@ -149,16 +151,16 @@ def _holders(account: Account, style: Style) -> Iterator[str]:
     rows = account.holders[:HOLDER_ROWS]
     if not rows:
         return
-    dead = {kill.name for kill in account.victims}
+    dead = [holder.was_hit(account.victims) for holder in rows]
     yield ""
     width = _name_width(style)
     head = f"    {'':<{width}} {'pid':>8} {'holds':>9} {'share':>6} {'swap':>9}"
     yield f"{head} {'adj':>5}"
-    for holder in rows:
-        yield _holder_row(account, holder, style, dead=holder.name in dead)
+    for holder, hit in zip(rows, dead, strict=True):
+        yield _holder_row(account, holder, style, dead=hit)
     left = account.tasks_seen - sum(one.count for one in rows if one.kind.is_process)
     marks = ["> holds most"] if account.culprits else []
-    legend = ", ".join(marks + (["x was killed"] if dead else [])) or "The largest first"
+    legend = ", ".join(marks + (["x was killed"] if any(dead) else [])) or "The largest first"
     if any(one.most_bytes is not None for one in rows):
         legend += "; processes of one name are one row, and what they share is counted once"
     if account.tasks_seen:
@@ -183,8 +185,9 @@ def _holder_row(account: Account, holder: Holder, style: Style, *, dead: bool) -
     if holder.capped:
         share = "most"
     adjust = "-" if holder.oom_score_adjust is None else str(holder.oom_score_adjust)
-    blamed = any((one.kind, one.name) == (holder.kind, holder.name) for one in account.culprits)
-    marks = (">" if blamed else " ") + ("x" if dead and holder.kind.is_process else " ")
+    same = ((one.kind, one.name, one.pid) for one in account.culprits)
+    blamed = (holder.kind, holder.name, holder.pid) in same
+    marks = (">" if blamed else " ") + ("x" if dead else " ")
     width = _name_width(style)
     row = (
         f"{cut(name, width):<{width}} {pid:>8} {format_bytes(holder.bytes):>9} "
@@ -227,8 +230,10 @@ def _series(report: OomReport, style: Style) -> Iterator[str]:
     rows = report.series[-SERIES_ROWS:]
     if len(report.series) > len(rows):
         yield f"  the last {len(rows)} rows of {len(report.series)}"
+    many_hosts = len({row.host for row in report.series}) > 1
     for row in rows:
-        yield from style.wrapped(_series_text(row), first="  ", rest="      ")
+        text = _series_text(row) + (f", on {row.host}" if many_hosts and row.host else "")
+        yield from style.wrapped(text, first="  ", rest="      ")
     yield "  (--event N shows another one)"
 
 

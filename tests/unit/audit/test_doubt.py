@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from tests.fakes.facts import healthy, holder, unit
+from bench.audit_hosts import hosts
+from tests.fakes.facts import healthy, holder, seed_like, unit
 from tests.fakes.postures import database, rhel
+from tests.fakes.seed import seed_host
 
-from forestall.audit.doubt import settled
+from forestall.audit.doubt import BY_LIST, settled
 from forestall.audit.findings import judge
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS as PASSED
@@ -87,10 +89,26 @@ def test_of_two_databases_either_may_be_the_larger():
     assert states(facts)["THP-001"] is UNKNOWN
 
 
+@pytest.mark.parametrize("one", BY_LIST, ids=lambda one: one.field)
+def test_which_rules_ask(one):
+    """Those that are named, and no other, say something else where it is otherwise."""
+    told = {"kubernetes": False, "livepatches": ()}
+    facts = [*hosts(300), seed_host(), seed_like(), database(), rhel()]
+    askers = set()
+    for host in facts:
+        before = replace(host, **told)
+        after = replace(before, **{one.field: one.otherwise})
+        askers |= {
+            rule.id for rule in RULES if rule.judge(Posture(before)) != rule.judge(Posture(after))
+        }
+    assert askers
+    assert all(rule.startswith(one.asked_by) for rule in askers), askers
+
+
 def test_a_rule_of_somebody_else_is_settled_too():
     """No rule needs to know of this."""
     rule = Rule(
-        id="X-001", title="x", severity=Severity.LOW, reads=(), expected="", remedy="", undo="",
+        id="PAN-003", title="x", severity=Severity.LOW, reads=(), expected="", remedy="", undo="",
         cost=Cost.NONE, reference="",
         judge=lambda host: fail("no kubelet") if not host.kubernetes else fail("a kubelet"),
     )  # fmt: skip

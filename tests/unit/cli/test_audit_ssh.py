@@ -32,7 +32,7 @@ def options_by_name(configure):
 @pytest.mark.parametrize("command", [audit, audit_check])
 def test_every_command_that_takes_inputs_has_all_their_options(command):
     """Nothing that reaches a host for the audit is missing where a follow-up asks again."""
-    wanted = options_by_name(lambda parser: add_inputs(parser, max_age=""))
+    wanted = options_by_name(add_inputs)
     assert len(wanted) > 15
     assert wanted.items() <= options_by_name(command.configure).items()
 

@@ -25,7 +25,7 @@ class Sysctls(NamedTuple):
     denied: frozenset[str]
 
 
-def sysctls(text: str, families: tuple[str, ...] = ("vm.", "kernel.", "fs.")) -> Sysctls:
+def sysctls(text: str, families: tuple[str, ...] = ("vm.", "kernel.", "fs.", "user.")) -> Sysctls:
     """`sysctl -a`: `key = value` or, of busybox and old BSD-like ones, `key: value`.
 
     A value of several lines stands below its key, indented or not, or repeats the key for each.

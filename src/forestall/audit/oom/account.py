@@ -34,6 +34,7 @@ class Account:
     last_line: int
     ran_out: RanOut
     culprit: str
+    host: str | None = None
     at: str | None = None
     seconds: float | None = None
     kernel: str | None = None
@@ -63,7 +64,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Events of one kind after each other: the same cgroup, victim and culprit."""
+    """Events of one kind after each other: the same host, cgroup, victim and culprit."""
 
     count: int
     first: int
@@ -72,6 +73,7 @@ class Series:
     victim: str | None
     culprit: str | None
     cgroup: str | None = None
+    host: str | None = None
     at: str | None = None
 
 

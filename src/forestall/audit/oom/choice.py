@@ -126,6 +126,9 @@ def _by_score(event: Event, kill: Kill) -> list[str]:
     if mine is None:
         if not event.tasks:
             return ["Why it was chosen cannot be told: the table of tasks is not in the log."]
+        if any(task.pid == kill.pid for task in event.tasks):
+            missing = "how much memory and swap count, and so a point of oom_score_adj, is not said"
+            return [f"Why it was chosen cannot be told: {missing}."]
         return ["Why it was chosen cannot be told: its row of the table is not in the log."]
     text = [_arithmetic(event, mine, ranked[0] is mine, kill)]
     above = [one for one in ranked if one.points > mine.points]

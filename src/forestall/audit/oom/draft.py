@@ -3,8 +3,9 @@
 The kernel prints pages in one place and kB in another; both are kept until the event is whole.
 """
 
+import math
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 
 from forestall.audit.oom.nouns import (
     Cache,
@@ -26,7 +27,12 @@ ZONES_MAX = 4_096
 CACHES_MAX = 1_024
 KILLS_MAX = 1_024
 STATS_MAX = 256
-PAGE_SIZES = (4 * KIB, 16 * KIB, 64 * KIB)
+ROWS_MIN = 3
+# How many processes' page tables tell the size of a page.
+TABLES_MIN = 4
+PAGE_SIZES = tuple(size * KIB for size in (4, 8, 16, 32, 64, 256))
+# Releases of kernels that have no pages but of 4 KiB.
+X86 = ("x86_64", "amd64", "i686", "i586", "i386", "686-pae")
 # page_counter's "no limit" is the largest count of pages, printed in kB: some 8 EiB.
 UNLIMITED_KIB = 1 << 52
 
@@ -42,6 +48,20 @@ class Section(Enum):
     SLAB = auto()
 
 
+class Stage(IntEnum):
+    """The order in which the kernel prints the parts of a report. ANY = may stand anywhere."""
+
+    ANY = 0
+    LIMIT = 1
+    MEMORY = 2
+    SLAB = 3
+    TABLE = 4
+    SUMMARY = 5
+    CHOSEN = 6
+    KILLED = 7
+    AFTER = 8
+
+
 @dataclass(slots=True, kw_only=True)
 class RawTask:
     """A row as it was printed, in pages, except what its column calls bytes."""
@@ -53,11 +73,16 @@ class RawTask:
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """What of an event was read so far."""
+    """What of an event was read so far. `stage` is the furthest; `titles` are the lines that stand
+    once in a report, of those that were read. `head_lost` says why it has no first line.
+    """
 
     kind: Kind
     first: Said
     last_line: int
+    stage: Stage = Stage.ANY
+    titles: set[str] = field(default_factory=set)
+    head_lost: str | None = None
     kernel: str | None = None
     facts: dict[str, object] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -81,15 +106,41 @@ class Draft:
     lost: list[str] = field(default_factory=list)
     idle: int = 0
 
+    @property
+    def told(self) -> bool:
+        """Whether it is known how it ended."""
+        return bool(self.kills or self.panic or self.facts.get("nothing_killable"))
+
+    @property
+    def says_something(self) -> bool:
+        """Whether more was read than a title, or a row or two that other programs print, too."""
+        rest = (self.facts, self.zones, self.gauges, self.stats, self.pool_path, self.huge)
+        named = (self.columns, self.chosen, self.kills, self.panic)
+        rows = max(len(self.counts), len(self.tasks))
+        return rows >= ROWS_MIN or any(rest) or any(named)
+
+    def _kind(self) -> Kind:
+        report = (self.zones, self.counts, self.gauges, self.stats, self.tasks, self.columns)
+        limited = "limit_cgroup" in self.facts and "cpuset" not in self.facts
+        if self.head_lost and not (any(report) or limited):
+            return Kind.KILL_LINE
+        return self.kind
+
     def finish(self, *, cut: bool) -> Event:
         """The event, in bytes."""
         page, known = self._page_bytes()
+        limit = str(self.facts.get("limit_cgroup", ""))
+        if limit.strip("/") and (self.pool_path or "").startswith(limit):
+            # A terminal broke the longer line that names it first.
+            self.facts["limit_cgroup"] = self.pool_path
         pool = None
         if self.pool_path is not None or self.gauges or self.stats:
             pool = Pool(path=self.pool_path, gauges=self.gauges, stats=self.stats)
         return Event(
-            kind=self.kind,
+            kind=self._kind(),
             line=self.first.number,
+            host=self.first.host,
+            head_lost=self.head_lost,
             last_line=self.last_line,
             at=self.first.at,
             seconds=self.first.seconds,
@@ -115,8 +166,10 @@ class Draft:
 
     def _page_bytes(self) -> tuple[int, bool]:
         """The size of a page, and whether the log tells it: by a free list, or by free pages."""
-        if self.block_bytes is not None and self.block_bytes in PAGE_SIZES:
+        if self.block_bytes in PAGE_SIZES:
             return self.block_bytes, True
+        if self.kernel is not None and self.kernel.endswith(X86):
+            return PAGE_SIZES[0], True
         pages = self.counts.get("free")
         free = sum(zone.free_bytes for zone in self.zones.values())
         for size in PAGE_SIZES:
@@ -130,7 +183,10 @@ class Draft:
                     size = kill.total_vm_bytes // pages
                     if size in PAGE_SIZES:
                         return size, True
-        return PAGE_SIZES[0], False
+        # Page tables are whole pages; 64-bit Power alone has smaller ones, of less than 4 KiB.
+        tables = [raw.numbers.get("pgtables_bytes", 0) for raw in self.tasks]
+        smallest = math.gcd(*tables) if sum(map(bool, tables)) >= TABLES_MIN else 0
+        return PAGE_SIZES[0], smallest == PAGE_SIZES[0]
 
 
 def _task(raw: RawTask, page: int) -> Task:

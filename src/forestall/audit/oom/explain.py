@@ -4,9 +4,9 @@ import dataclasses
 
 from forestall.audit.oom.account import Account, Ending
 from forestall.audit.oom.choice import why_chosen
-from forestall.audit.oom.nouns import Event, Kill, Kind, Task
+from forestall.audit.oom.nouns import Event, Kill, Kind, Scope, Task
 from forestall.audit.oom.panics import by_setting, why_panicked
-from forestall.audit.oom.remedies import next_steps
+from forestall.audit.oom.remedies import hides_huge_pages, next_steps, tables_may_be_off
 from forestall.audit.oom.shortage import RanOut, Shortage, ran_out, reachable
 from forestall.audit.oom.tally import (
     BLAME_SHARE_MIN,
@@ -39,6 +39,7 @@ def explain(event: Event, number: int) -> Account:
         last_line=event.last_line,
         ran_out=out,
         culprit=_culprit_text(event, counted, out, culprits),
+        host=event.host,
         at=event.at,
         seconds=event.seconds,
         kernel=event.kernel,
@@ -85,11 +86,21 @@ def _ending(event: Event) -> Ending:
 
 def _culprits(event: Event, counted: Tally, out: RanOut) -> tuple[Holder, ...]:
     """Who really holds what ran out; nobody where nothing was used up."""
+    if event.head_lost and event.zones and out.shortage is Shortage.UNKNOWN:
+        # Not all of the host had run out, so who holds most of it need not have to do with it.
+        return ()
     if out.shortage in (Shortage.NOTHING, Shortage.FRAGMENTATION):
         return counted.blamed if event.kind is Kind.SNAPSHOT else ()
-    if out.shortage is Shortage.ZONE:
-        return _in_zone(event, counted)
-    return counted.blamed
+    found = _in_zone(event, counted) if out.shortage is Shortage.ZONE else counted.blamed
+    return () if any(_is_in_pages(event, one) for one in found) else found
+
+
+def _is_in_pages(event: Event, holder: Holder) -> bool:
+    """Whether its size stands and falls with the size of a page that is only assumed."""
+    if event.page_known:
+        return False
+    of_tasks = holder.kind.is_process or holder.kind is HolderKind.UNLISTED
+    return bool(event.tasks) if of_tasks or event.in_cgroup else bool(event.counts)
 
 
 def _in_zone(event: Event, counted: Tally) -> tuple[Holder, ...]:
@@ -134,6 +145,8 @@ def _nobody(event: Event, counted: Tally, out: RanOut) -> str:
     if not event.tasks and not counted.complete:
         return "UNKNOWN: neither the table of tasks nor the kernel's counters are in the log."
     top = counted.holders[0]
+    if _is_in_pages(event, top):
+        return f"UNKNOWN: the size of a page is not said; with 4 KiB, it is {_held_by(event, top)}."
     held = _held_by(event, top)
     if top.share is None:
         return f"UNKNOWN: {held}, is the largest in the table; what the kernel holds is not said."
@@ -180,10 +193,16 @@ def _headline(
     victims: tuple[Kill, ...],
 ) -> str:
     """One or two sentences: who held it, what the kernel did."""
-    if event.kind is Kind.PANIC:
-        return "The kernel panicked while tasks waited for memory; nothing says who held it."
     if event.kind is Kind.SNAPSHOT:
         return f"{_who(event, counted, out, culprits)} This is the dump's moment, not a shortage."
+    if event.by_hand and event.panic:
+        because = f" because of {by_setting(event)}" if by_setting(event) else ""
+        return f"A person asked for a kill by SysRq, and the kernel panicked{because}."
+    if event.kind is Kind.PANIC:
+        if event.panic and event.panic.waiting:
+            return "The kernel panicked while tasks waited for memory; nothing says who held it."
+        did = _did(event, culprits, ending, victims)
+        return f"Only the panic is in the log, not the report of memory before it. {did}"
     if event.by_hand:
         return f"A person had the kernel kill by SysRq; it took {_victims(victims)}."
     return f"{_who(event, counted, out, culprits)} {_did(event, culprits, ending, victims)}"
@@ -197,15 +216,18 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
         Shortage.CGROUP: f"cgroup {event.cgroup or '(unnamed)'}",
         Shortage.NODES: out.what.removeprefix("the memory of "),
     }.get(out.shortage, "the host")
+    ran_out_in = _ran_out_in(event, out, where)
     if event.kind is Kind.KILL_LINE:
-        return "Only the kill is in the log, not the report before it."
+        part = "kill" if event.kills or event.chosen else "end"
+        said = f" {ran_out_in}." if event.scope is not Scope.UNKNOWN else ""
+        return f"Only the {part} is in the log, not the report before it.{said}"
     cut = not event.tasks and not (event.kills or event.chosen or event.panic)
     if cut and culprits and culprits[0].kind is HolderKind.UNLISTED:
-        return f"Memory ran out in {where}; who held it was in lines that are missing here."
+        return f"{ran_out_in}; who held it was in lines that are missing here."
     if culprits and culprits[0].kind is HolderKind.UNLISTED:
-        return f"Memory ran out in {where}; processes that the log does not list held most of it."
+        return f"{ran_out_in}; processes that the log does not list held most of it."
     if not culprits:
-        return f"Memory ran out in {where}; who held it cannot be named for sure."
+        return f"{ran_out_in}; who held it cannot be named for sure."
     # Blame needs a share, and so the whole is known.
     if out.shortage is Shortage.ZONE:
         return f"No process held it: {_short(culprits[0])} filled {where}."
@@ -226,6 +248,17 @@ def _who(event: Event, counted: Tally, out: RanOut, culprits: tuple[Holder, ...]
     return f"{names} held {size} of {whole}."
 
 
+def _ran_out_in(event: Event, out: RanOut, where: str) -> str:
+    """What ran out, as a clause that says no more than is known."""
+    if out.shortage is not Shortage.UNKNOWN or event.scope in (Scope.NODES, Scope.CGROUP):
+        return f"Memory ran out in {where}"
+    if event.kind is Kind.ALLOCATION_FAILURE:
+        return "A request for memory was refused"
+    if event.scope is Scope.UNKNOWN:
+        return "Memory ran out in the host or a cgroup, which is not said"
+    return "The host ran short of memory"
+
+
 def _did(
     event: Event, culprits: tuple[Holder, ...], ending: Ending, victims: tuple[Kill, ...]
 ) -> str:
@@ -240,10 +273,7 @@ def _did(
             because = f" because of {setting}" if setting else ""
             return f"The kernel panicked instead of killing a process{because}."
         case Ending.KILLED:
-            hit = {one.name for one in culprits if one.kind.is_process} & {
-                kill.name for kill in victims
-            }
-            if hit:
+            if any(one.was_hit(victims) for one in culprits):
                 many = any(one.count > 1 for one in culprits)
                 held = "one of those that held it" if many else "the one that held it"
                 return f"The kernel killed {_victims(victims)}: {held}."
@@ -274,6 +304,8 @@ def _unknown(event: Event, counted: Tally, culprits: tuple[Holder, ...]) -> list
     if event.kind is Kind.KILL_LINE:
         return ["What ran out and who held it: the report before the kill is not in this input."]
     text = []
+    if event.head_lost:
+        text.append(f"Who asked for memory, and how much of which kind: {event.head_lost}.")
     if event.cut:
         text.append("How it ended: the input ends inside the report.")
     text += _unknown_tasks(event)
@@ -283,6 +315,8 @@ def _unknown(event: Event, counted: Tally, culprits: tuple[Holder, ...]) -> list
         text.append("What slab, tmpfs, huge pages and other kernel memory held.")
     if not event.page_known and (event.tasks or event.counts):
         text.append("The size of a page: 4 KiB is assumed.")
+    if hides_huge_pages(event, culprits):
+        text.append("How much memory is reserved as huge pages: the report has no line of them.")
     if any(one.kind is HolderKind.SLAB for one in culprits) and not event.caches:
         text.append("Which slab cache it is: the kernel prints them since 4.15, and not always.")
     text += [f'Lines that the kernel left out here: "{line}".' for line in event.lost]
@@ -298,8 +332,8 @@ def _unknown_tasks(event: Event) -> list[str]:
         if event.tasks_header:
             why = "its head line is there, and no row: the log was filtered, or lines were lost"
             return [f"Which processes held memory: {why}."]
-        followed = event.kills or event.chosen or event.panic
-        why = "vm.oom_dump_tasks=0, or the lines were lost" if followed else "the lines are missing"
+        off = tables_may_be_off(event)
+        why = "vm.oom_dump_tasks=0, or the lines were lost" if off else "the lines are missing"
         return [f"Which processes held memory: there is no table of tasks ({why})."]
     text = []
     if not event.tasks_header:

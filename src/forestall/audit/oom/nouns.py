@@ -30,6 +30,15 @@ class Constraint(StrEnum):
     MEMCG = "memcg"
 
 
+class Scope(StrEnum):
+    """Whose memory it was, as far as the log tells."""
+
+    HOST = "host"
+    NODES = "nodes"
+    CGROUP = "cgroup"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One row of the kernel's table of tasks. It prints one row for each thread group.
@@ -74,6 +83,7 @@ class Zone:
     managed_bytes: int | None = None
     present_bytes: int | None = None
     cma_bytes: int = 0
+    highatomic_bytes: int = 0
     unreclaimable: bool | None = None
     reserve_pages: tuple[int, ...] = ()
     free_blocks: tuple[tuple[int, ...], ...] = ()
@@ -149,15 +159,19 @@ class Panic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One time that memory ran out, as the log tells it.
+    """One time that memory ran out, as the log tells it. `host` is whose log it is, where a log has
+    several; `head_lost` says why the first lines of the report are missing, if they are.
 
     `counts` are the kernel's global counters in pages (Mem-Info), by the kernel's names.
+    `host_wide`: by the kernel's words it was no cgroup.
     `invoker` asked for memory when none was left; that says nothing of who holds it.
     """
 
     kind: Kind
     line: int
     last_line: int
+    host: str | None = None
+    head_lost: str | None = None
     at: str | None = None
     seconds: float | None = None
     invoker: str | None = None
@@ -169,6 +183,7 @@ class Event:
     page_bytes: int = 4096
     page_known: bool = False
     constraint: Constraint | None = None
+    host_wide: bool = False
     nodemask: str | None = None
     cpuset: str | None = None
     mems_allowed: str | None = None
@@ -205,6 +220,18 @@ class Event:
         return max(0, self.swap_total_bytes - self.swap_free_bytes)
 
     @property
+    def scope(self) -> Scope:
+        """By the constraint, or by words and lines that only such a report has."""
+        if self.constraint is Constraint.MEMCG:
+            return Scope.CGROUP
+        if self.constraint in (Constraint.CPUSET, Constraint.MEMORY_POLICY):
+            return Scope.NODES
+        told = self.constraint is Constraint.NONE or self.host_wide or self.by_hand
+        if told or self.zones or self.counts or self.kind in (Kind.ALLOCATION_FAILURE, Kind.PANIC):
+            return Scope.HOST
+        return Scope.UNKNOWN
+
+    @property
     def cgroup(self) -> str | None:
         """The cgroup whose limit was reached, where the log names it."""
         return self.limit_cgroup or (self.pool.path if self.pool else None)
@@ -212,4 +239,4 @@ class Event:
     @property
     def in_cgroup(self) -> bool:
         """Whether a memory cgroup's limit was reached, and not the host's end."""
-        return self.constraint is Constraint.MEMCG
+        return self.scope is Scope.CGROUP

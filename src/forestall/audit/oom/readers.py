@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from itertools import chain
+from typing import NamedTuple
 
 from forestall.audit.oom import words
 from forestall.audit.oom.draft import (
@@ -17,37 +18,70 @@ from forestall.audit.oom.draft import (
     Draft,
     RawTask,
     Section,
+    Stage,
 )
 from forestall.audit.oom.nouns import Cache, Constraint, Gauge, HugePages, Kill, Zone
-from forestall.audit.oom.prefix import Said
 from forestall.units import KIB
 
 OOM_KILL_CHARS_MAX = 4_096
 NUMBER_CHARS_MAX = 19
+# Only a cgroup's end goes through this function of the kernel.
+IN_CGROUP = "mem_cgroup_out_of_memory"
+CGROUP_WORDS, HOST_WORDS = "Memory cgroup out of memory", "Out of memory"
 
 Found = re.Match[str]
-Reader = tuple[re.Pattern[str], Callable[[Draft, Found, int], None]]
-"""What a line looks like, and who reads what was found in it; the number is the line's."""
 
 
-def take(draft: Draft, said: Said) -> bool:
-    """Whether the line belongs to the event; if so, it is in the draft."""
-    text = said.text
+class Reader(NamedTuple):
+    """What a line looks like, who reads what was found in it (with the line's number), and the part
+    of a report it stands in. `once`: a report has one such line.
+    """
+
+    pattern: re.Pattern[str]
+    read: Callable[[Draft, Found, int], None]
+    stage: Stage
+    once: bool = False
+
+
+class Part(NamedTuple):
+    """A line that is part of a report."""
+
+    found: Found
+    reader: Reader
+
+    @property
+    def title(self) -> str:
+        """What stands once in a report; of the gauges, one of each kind."""
+        return self.found["what"] if self.found.re is words.GAUGE else self.found.re.pattern
+
+
+def find(text: str, draft: Draft | None = None) -> Part | None:
+    """What a line is; inside an event, more can be told of it."""
     # Its first character rules out most of them.
     readers = LETTER_READERS
     if text.startswith("["):
-        readers = BRACKET_READERS if draft.columns is None else TABLE_READERS
+        readers = TABLE_READERS if draft is not None and draft.columns else BRACKET_READERS
     elif text[0].isdigit():
         readers = DIGIT_READERS
-    for pattern, read in chain(SECTION_READERS[draft.section], readers):
-        found = pattern.match(text)
+    section = Section.NONE if draft is None else draft.section
+    for reader in chain(SECTION_READERS[section], readers):
+        found = reader.pattern.match(text)
         if found is not None:
-            read(draft, found, said.number)
-            draft.last_line = said.number
-            draft.idle = 0
-            return True
-    draft.idle += 1
-    return False
+            return Part(found, reader)
+    return None
+
+
+def take(draft: Draft, part: Part, number: int) -> None:
+    """Read the line into its event."""
+    reader = part.reader
+    reader.read(draft, part.found, number)
+    draft.last_line = number
+    draft.idle = 0
+    # What comes after a kill may be about an older one.
+    if draft.stage < reader.stage < Stage.AFTER:
+        draft.stage = reader.stage
+    if reader.once:
+        draft.titles.add(part.title)
 
 
 def _header(draft: Draft, found: Found, _line: int) -> None:
@@ -107,6 +141,7 @@ def _zone(draft: Draft, found: Found, _line: int) -> None:
         managed_bytes=kilo.get("managed"),
         present_bytes=kilo.get("present"),
         cma_bytes=kilo.get("free_cma", 0),
+        highatomic_bytes=kilo.get("free_highatomic", kilo.get("reserved_highatomic", 0)),
         unreclaimable=_yes(text),
     )
     # Up to 4.7 the zones tell it, since then the nodes (and 4.8 to 5.9 the zones again).
@@ -153,7 +188,8 @@ def _buddy(draft: Draft, found: Found, _line: int) -> None:
 
 
 def _counts(draft: Draft, found: Found, _line: int) -> None:
-    for name, value in words.COUNTER.findall(found.string):
+    # The first letter was a capital up to 2.6.30.
+    for name, value in words.COUNTER.findall(found.string.lower()):
         draft.counts.setdefault(name, int(value))
 
 
@@ -246,6 +282,8 @@ def _oom_kill(draft: Draft, found: Found, line: int) -> None:
     if rest["nodemask"] != "(null)":
         draft.facts["nodemask"] = rest["nodemask"]
     if rest["limit"] is not None:
+        # 5.0 called a cgroup's end unconstrained at first; only a cgroup's has this word.
+        draft.facts["constraint"] = Constraint.MEMCG
         draft.facts["limit_cgroup"] = rest["limit"]
     draft.chosen = Kill(pid=int(rest["pid"]), name=rest["name"], line=line, uid=int(rest["uid"]))
 
@@ -283,17 +321,22 @@ def _killed(draft: Draft, found: Found, line: int) -> None:
 
 
 def _why_killed(draft: Draft, found: Found) -> None:
-    if (found["what"] or "").startswith("Memory cgroup"):
+    if found["what"] == CGROUP_WORDS:
         draft.facts["constraint"] = Constraint.MEMCG
+    elif found["what"] == HOST_WORDS:
+        draft.facts["host_wide"] = True
     if found["asks"]:
         draft.facts["kills_who_asks"] = True
 
 
-def _reaped(draft: Draft, found: Found, _line: int) -> None:
-    reaped = found["how"].startswith("reaped")
+def _reaped(draft: Draft, found: Found, line: int) -> None:
+    reaped, pid = found["how"].startswith("reaped"), int(found["pid"])
     for index, kill in enumerate(draft.kills):
-        if kill.pid == int(found["pid"]):
+        if kill.pid == pid:
             draft.kills[index] = dataclasses.replace(kill, reaped=reaped)
+    if not draft.kills and (draft.chosen or draft.head_lost):
+        # The line of the kill itself is lost.
+        draft.kills.append(Kill(pid=pid, name=found["name"], line=line, reaped=reaped))
 
 
 def _nothing_killable(draft: Draft, _found: Found, _line: int) -> None:
@@ -302,6 +345,7 @@ def _nothing_killable(draft: Draft, _found: Found, _line: int) -> None:
 
 def _group(draft: Draft, _found: Found, _line: int) -> None:
     draft.group = True
+    draft.facts.setdefault("constraint", Constraint.MEMCG)
 
 
 def _section_ends(draft: Draft, _found: Found, _line: int) -> None:
@@ -323,6 +367,12 @@ def _where(draft: Draft, found: Found, _line: int) -> None:
         draft.facts.setdefault("invoker_pid", int(found["pid"]))
 
 
+def _frame(draft: Draft, found: Found, _line: int) -> None:
+    # A frame with a question mark may be left over from another call.
+    if found["what"] == IN_CGROUP and "?" not in found.string[: found.start("what")]:
+        draft.facts.setdefault("constraint", Constraint.MEMCG)
+
+
 def _sizes(pattern: re.Pattern[str], text: str) -> dict[str, int]:
     """Names to bytes, of a text that has names and kB."""
     return {name: int(value) * KIB for name, value in pattern.findall(text)}
@@ -338,43 +388,46 @@ def _int(text: str | None) -> int | None:
 
 
 BRACKET_READERS: tuple[Reader, ...] = (
-    (words.TASK_WITHOUT_HEADER, _task_without_header),
-    (words.HEADER, _header),
-    (words.FRAME, _nothing_new),
+    Reader(words.TASK_WITHOUT_HEADER, _task_without_header, Stage.TABLE),
+    Reader(words.HEADER, _header, Stage.TABLE, once=True),
+    Reader(words.FRAME, _frame, Stage.ANY),
 )
 TABLE_READERS: tuple[Reader, ...] = (
-    (words.TASK, _task),
-    (words.HEADER, _header),
-    (words.FRAME, _nothing_new),
+    Reader(words.TASK, _task, Stage.TABLE),
+    Reader(words.HEADER, _header, Stage.TABLE, once=True),
+    Reader(words.FRAME, _frame, Stage.ANY),
 )
-DIGIT_READERS: tuple[Reader, ...] = ((words.PAGES, _pages),)
+DIGIT_READERS: tuple[Reader, ...] = (Reader(words.PAGES, _pages, Stage.MEMORY),)
 LETTER_READERS: tuple[Reader, ...] = (
-    (words.STATS, _stats_open),
-    (words.FRAME, _nothing_new),
-    (words.COUNTS, _counts),
-    (words.ZONE, _zone),
-    (words.BUDDY, _buddy),
-    (words.RESERVE, _reserve),
-    (words.NODE, _node),
-    (words.HUGE, _huge),
-    (words.SWAP, _swap),
-    (words.SLAB_OPEN, _slab_opens),
-    (words.GAUGE, _gauge),
-    (words.TASK_IN, _limit),
-    (words.OOM_KILL, _oom_kill),
-    (words.CHOSEN, _chosen),
-    (words.KILLED, _killed),
-    (words.REAPED, _reaped),
-    (words.NOTHING, _nothing_killable),
-    (words.GROUP, _group),
-    (words.TASKS_OPEN, _section_ends),
-    (words.COUNTS_TITLE, _nothing_new),
-    (words.WHERE, _where),
-    (words.CPUSET, _cpuset),
+    Reader(words.STATS, _stats_open, Stage.LIMIT),
+    Reader(words.FRAME, _frame, Stage.ANY),
+    Reader(words.COUNTS, _counts, Stage.MEMORY),
+    Reader(words.ZONE, _zone, Stage.MEMORY),
+    Reader(words.BUDDY, _buddy, Stage.MEMORY),
+    Reader(words.RESERVE, _reserve, Stage.MEMORY),
+    Reader(words.NODE, _node, Stage.MEMORY),
+    Reader(words.HUGE, _huge, Stage.MEMORY),
+    Reader(words.SWAP, _swap, Stage.MEMORY),
+    Reader(words.SLAB_OPEN, _slab_opens, Stage.SLAB),
+    Reader(words.GAUGE, _gauge, Stage.LIMIT, once=True),
+    Reader(words.TASK_IN, _limit, Stage.LIMIT, once=True),
+    Reader(words.OOM_KILL, _oom_kill, Stage.SUMMARY, once=True),
+    Reader(words.CHOSEN, _chosen, Stage.CHOSEN),
+    Reader(words.KILLED, _killed, Stage.KILLED),
+    Reader(words.REAPED, _reaped, Stage.AFTER),
+    Reader(words.NOTHING, _nothing_killable, Stage.KILLED),
+    Reader(words.GROUP, _group, Stage.AFTER),
+    Reader(words.TASKS_OPEN, _section_ends, Stage.TABLE, once=True),
+    Reader(words.COUNTS_TITLE, _nothing_new, Stage.MEMORY, once=True),
+    Reader(words.WHERE, _where, Stage.ANY),
+    Reader(words.CPUSET, _cpuset, Stage.ANY),
 )
 SECTION_READERS: dict[Section, tuple[Reader, ...]] = {
     Section.NONE: (),
-    Section.STATS: ((words.STAT_NEW, _stat),),
-    Section.SLAB: ((words.SLAB_TITLE, _nothing_new), (words.SLAB, _slab)),
+    Section.STATS: (Reader(words.STAT_NEW, _stat, Stage.LIMIT),),
+    Section.SLAB: (
+        Reader(words.SLAB_TITLE, _nothing_new, Stage.SLAB),
+        Reader(words.SLAB, _slab, Stage.SLAB),
+    ),
 }
 """What a line can be only inside a part of the report that another line opened."""

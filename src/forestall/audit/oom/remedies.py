@@ -4,7 +4,7 @@ from forestall.audit.oom.account import Ending
 from forestall.audit.oom.nouns import Event
 from forestall.audit.oom.panics import by_setting
 from forestall.audit.oom.shortage import RanOut, Shortage
-from forestall.audit.oom.tally import Holder, HolderKind
+from forestall.audit.oom.tally import Holder, HolderKind, table_is_whole
 
 LOOK = {
     HolderKind.TMPFS: "See what fills it: df -h -t tmpfs; ipcs -m; a file that was deleted and "
@@ -41,7 +41,7 @@ def next_steps(
             "once; raise vm.min_free_kbytes if it comes back, and name the driver that asks."
         )
     if out.shortage is Shortage.ZONE:
-        steps.append("More memory will not help: the zone is fixed. A 64-bit kernel has no lowmem.")
+        steps.append(f"More memory will not help: the zone is fixed.{_of_zone(event)}")
     if out.shortage is Shortage.NODES:
         steps.append("Let it use other nodes: cpuset.mems, numactl --preferred, or move it.")
     steps += _for_holders(event, out, culprits)
@@ -55,20 +55,46 @@ def next_steps(
         steps.append("sysctl vm.oom_kill_allocating_task=0, so that who holds most is killed.")
     if event.tasks_header and not event.tasks:
         steps.append("Give the whole log and not what grep leaves of it: dmesg, journalctl -k.")
-    elif not event.tasks and ending is Ending.UNKNOWN:
-        # The log ends before the place of the table; finding the rest of it is said already.
-        pass
-    elif not event.tasks and ending is not Ending.REFUSED and not event.nothing_killable:
+    elif tables_may_be_off(event):
         steps.append("sysctl vm.oom_dump_tasks=1, so that the next report has its table.")
+    elif not table_is_whole(event) and ending in (Ending.KILLED, Ending.PANICKED):
+        steps.append("Give the whole report and not a part of its lines: dmesg, journalctl -k.")
     if ending is Ending.NOBODY_KILLED or (event.nothing_killable and event.panic):
         steps.append("Take oom_score_adj=-1000 from all but what must never die.")
     return steps
 
 
+def _of_zone(event: Event) -> str:
+    names = {zone.name for zone in event.zones}
+    if "HighMem" in names:
+        return " A 64-bit kernel has no lowmem."
+    if "Movable" in names:
+        return " Make Movable smaller: kernelcore=, movablecore=, or how memory is put online."
+    return ""
+
+
+def tables_may_be_off(event: Event) -> bool:
+    """Whether a report is there from its first line to its end, and the table alone is not."""
+    before = bool(event.pool and event.pool.stats) if event.in_cgroup else event.ram_pages
+    whole = not event.head_lost and before and (event.kills or event.chosen or event.panic)
+    return bool(whole) and not event.tasks and not event.tasks_header
+
+
+def hides_huge_pages(event: Event, culprits: tuple[Holder, ...]) -> bool:
+    """Whether memory without a name may be huge pages, which kernels up to 3.9 do not print."""
+    unnamed = any(one.kind is HolderKind.UNNAMED for one in culprits)
+    counted = event.huge_pages or event.tasks_whole or event.in_cgroup
+    return unnamed and not counted
+
+
 def _for_holders(event: Event, out: RanOut, culprits: tuple[Holder, ...]) -> list[str]:
     steps = []
-    victims = {kill.name for kill in event.kills}
     for holder in culprits:
+        if hides_huge_pages(event, (holder,)):
+            steps.append(
+                "Look at huge pages first: HugePages_Total in /proc/meminfo, vm.nr_hugepages; a "
+                "report of an old kernel does not print them."
+            )
         if not holder.kind.is_process:
             steps.append(LOOK[holder.kind])
         elif out.shortage is Shortage.CGROUP:
@@ -81,7 +107,7 @@ def _for_holders(event: Event, out: RanOut, culprits: tuple[Holder, ...]) -> lis
                 f"{holder.name}: find out why it grew, and give its unit MemoryMax= (MemoryLimit= "
                 "before systemd 231), so that it dies alone the next time."
             )
-        if holder.kind.is_process and victims and holder.name not in victims:
+        if holder.kind.is_process and event.kills and not holder.was_hit(event.kills):
             steps.append(
                 f"{holder.name} was spared and may still hold it: see whether it runs on, and "
                 f"its oom_score_adj ({holder.oom_score_adjust})."

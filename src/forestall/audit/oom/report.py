@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from forestall.audit.oom.account import Account, Ending, OomReport, Series
 from forestall.audit.oom.explain import explain
-from forestall.audit.oom.nouns import Constraint, Event, Kind
+from forestall.audit.oom.nouns import Constraint, Event, Kind, Scope
 from forestall.audit.oom.source import Source
 
 # A log may hold hundreds of thousands; the newest are kept whole, all are counted.
@@ -25,19 +25,29 @@ class Gatherer:
 
     def take(self, event: Event) -> None:
         """Explain one event. A panic that an event led to replaces that event."""
-        later = self._accounts and self._accounts[-1].line == event.line and event.panic is not None
-        if later:
-            self._accounts.pop()
-            self._forget_last()
-        else:
+        told = self._told_before(event) if event.panic is not None else None
+        if told is None:
             self.count += 1
-        account = explain(event, self.count)
-        self._accounts.append(account)
+        account = explain(event, self.count if told is None else told.number)
+        if told is None or told is self._accounts[-1]:
+            if told is not None:
+                self._accounts.pop()
+                self._forget_last()
+            self._accounts.append(account)
+            self._join(account)
+        else:
+            # Another host's event came between.
+            self._accounts[self._accounts.index(told)] = account
         # A report that is whole says more than one that is cut.
-        rank = (weight(event), not event.cut, self.count)
+        rank = (weight(event), not event.cut, account.number)
         if self._best is None or rank >= self._best[0]:
             self._best = (rank, account)
-        self._join(account)
+
+    def _told_before(self, event: Event) -> Account | None:
+        recent = (self._accounts[-back] for back in range(1, min(len(self._accounts), 64) + 1))
+        return next(
+            (one for one in recent if (one.line, one.host) == (event.line, event.host)), None
+        )
 
     def _forget_last(self) -> None:
         last = self._series.pop()
@@ -56,12 +66,13 @@ class Gatherer:
             victim=victim,
             culprit=culprit,
             cgroup=account.cgroup,
+            host=account.host,
             at=account.at,
         )
         if self._series:
             last = self._series[-1]
-            same = (last.ending, last.victim, last.culprit, last.cgroup)
-            if same == (new.ending, new.victim, new.culprit, new.cgroup):
+            same = (last.ending, last.victim, last.culprit, last.cgroup, last.host)
+            if same == (new.ending, new.victim, new.culprit, new.cgroup, new.host):
                 new = dataclasses.replace(new, count=last.count + 1, first=last.first, at=last.at)
                 self._series.pop()
         self._series.append(new)
@@ -104,8 +115,9 @@ def weight(event: Event) -> int:
         return 0
     if event.kind is Kind.ALLOCATION_FAILURE:
         return 1
-    if event.by_hand or (event.cut and not event.zones and not event.in_cgroup):
-        # Of a report that is cut before its zones it is not known whom it concerns.
+    if event.by_hand or event.scope is Scope.UNKNOWN:
+        return 1
+    if event.cut and not event.zones and event.scope is Scope.HOST and not event.host_wide:
         return 1
     if event.constraint is Constraint.MEMCG:
         return 2

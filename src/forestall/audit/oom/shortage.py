@@ -8,7 +8,7 @@ have had at best.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from forestall.audit.oom.nouns import Constraint, Event, Gauge, Kind, Zone
+from forestall.audit.oom.nouns import Constraint, Event, Gauge, Kind, Scope, Zone
 from forestall.units import format_bytes
 
 LADDERS = (
@@ -47,7 +47,9 @@ def ran_out(event: Event) -> RanOut:
             shortage=Shortage.NOTHING,
             what="nothing: a person asked for a kill, by SysRq-f",
             because=(
-                "order=-1 is how the kernel marks a kill by /proc/sysrq-trigger or keyboard.",
+                "order=-1 is how the kernel marks a kill by /proc/sysrq-trigger or keyboard."
+                if event.order == -1
+                else 'The kernel says "Manual OOM execution" before it.',
             ),
         )
     if event.kind is Kind.SNAPSHOT:
@@ -57,11 +59,32 @@ def ran_out(event: Event) -> RanOut:
         )
     if event.in_cgroup:
         return _cgroup(event)
-    if not event.zones:
-        return RanOut(shortage=Shortage.UNKNOWN, what="unknown: the log has no line of the zones")
-    if event.constraint in (Constraint.CPUSET, Constraint.MEMORY_POLICY):
+    if event.scope is Scope.NODES:
         return _nodes(event)
-    return _zones(event)
+    return _zones(event) if event.zones else _without_zones(event)
+
+
+def _without_zones(event: Event) -> RanOut:
+    """By the kernel's words alone."""
+    missing = "the log has no line of the zones"
+    if event.scope is Scope.UNKNOWN:
+        return RanOut(
+            shortage=Shortage.UNKNOWN,
+            what="unknown: the host's memory or a cgroup's limit; the log has no line of either",
+        )
+    if event.kind is Kind.ALLOCATION_FAILURE or event.order is None or event.gfp_mask is None:
+        return RanOut(shortage=Shortage.UNKNOWN, what=f"unknown: {missing}")
+    anywhere = event.gfp_mask & GFP_HIGHMEM and event.gfp_mask & GFP_MOVABLE
+    if event.order > 0 or not anywhere or event.nodemask:
+        parts = "one zone or node of it, or adjacent pages"
+        return RanOut(
+            shortage=Shortage.UNKNOWN, what=f"unknown: the host's memory, {parts}; {missing}"
+        )
+    return RanOut(
+        shortage=Shortage.HOST,
+        what="the memory of the host, by the kernel's words",
+        because=(f"A single page of any zone was asked for; {missing}.",),
+    )
 
 
 def _cgroup(event: Event) -> RanOut:
@@ -92,7 +115,13 @@ def _cgroup(event: Event) -> RanOut:
         because.append(
             f"The limit is of {path}, a level above {below}: all that is below it counts together."
         )
-    because.append("The rest of the host had memory: no other process is at risk by this.")
+    if any(gives(event, zone, 0) for zone in event.zones):
+        because.append("The host had memory left: no process outside is at risk by this.")
+    else:
+        because.append(
+            "The kernel kills for it inside the cgroup alone; what the rest of the host had, such "
+            "a report does not say."
+        )
     return RanOut(shortage=Shortage.CGROUP, what=what, because=tuple(because))
 
 
@@ -179,13 +208,21 @@ def needed_bytes(event: Event, zone: Zone) -> int | None:
     return zone.min_bytes + pages * event.page_bytes
 
 
+def _withheld_bytes(event: Event, zone: Zone) -> int:
+    """What is free in a zone and not for this request: CMA, which only movable pages may have, and
+    what is kept for atomic requests, of which an OOM's is none.
+    """
+    movable = bool((event.gfp_mask or 0) & GFP_MOVABLE)
+    atomic = event.kind is Kind.ALLOCATION_FAILURE
+    return (0 if movable else zone.cma_bytes) + (0 if atomic else zone.highatomic_bytes)
+
+
 def gives(event: Event, zone: Zone, order: int) -> bool | None:
     """Whether the zone could have given 2**order pages; None where the log does not tell."""
     needed = needed_bytes(event, zone)
     if needed is None:
         return None
-    movable = bool((event.gfp_mask or 0) & GFP_MOVABLE)
-    free = zone.free_bytes - (0 if movable else zone.cma_bytes)
+    free = zone.free_bytes - _withheld_bytes(event, zone)
     if free - (event.page_bytes << order) + event.page_bytes <= needed:
         return False
     if order <= 0:
@@ -199,6 +236,9 @@ def _zones(event: Event) -> RanOut:
     order = max(0, event.order or 0)
     mine = reachable(event)
     single = [gives(event, zone, 0) for zone in mine]
+    if event.head_lost and any(gives(event, zone, 0) for zone in event.zones):
+        what = "unknown: how much was asked for, and of which zones, is in the lines that are lost"
+        return RanOut(shortage=Shortage.UNKNOWN, what=what)
     if mine and order and any(single) and not any(gives(event, zone, order) for zone in mine):
         return _fragmented(event, mine, order)
     others = [zone for zone in event.zones if zone not in mine]
@@ -210,10 +250,21 @@ def _zones(event: Event) -> RanOut:
     if None in single:
         return RanOut(shortage=Shortage.UNKNOWN, what="unknown: the lines of the zones are cut")
     because = [
-        f"Every zone this request may use was at or below its `min` watermark{_cause(event)}."
+        f"Every zone this request may use was at or below its `min` watermark{_cause(event)}.",
+        *_withheld(event, mine),
+        *_swap(event),
     ]
-    because += _swap(event)
     return RanOut(shortage=Shortage.HOST, what=_all_of(event), because=tuple(because))
+
+
+def _withheld(event: Event, mine: list[Zone]) -> list[str]:
+    """Free memory that the table of zones shows and the request could not have."""
+    return [
+        f"Of what is free in {_zone_name(zone)}, {format_bytes(_withheld_bytes(event, zone))} is "
+        "kept for other requests (CMA, atomic)."
+        for zone in mine
+        if _withheld_bytes(event, zone) > zone.free_bytes // 10
+    ]
 
 
 def _cause(event: Event) -> str:
@@ -273,16 +324,23 @@ def _one_zone(event: Event, mine: list[Zone], rich: list[Zone]) -> RanOut:
             what=f"the memory of NUMA node {allowed_text}",
             because=(f"Only node {allowed_text} was allowed; {other} had {free} free.",),
         )
-    low = (
-        "On a 32-bit kernel only the first 0.9 GiB hold the kernel's own data."
-        if any(zone.name == "HighMem" for zone in rich)
-        else "The kernel or a device asked for memory at low addresses."
-    )
     return RanOut(
         shortage=Shortage.ZONE,
         what=f"zone {names}, while the host has memory left",
-        because=(f"This request may not use {other}, where {free} is free. {low}",),
+        because=(
+            f"This request may not use {other}, where {free} is free. {_why_low(rich)}",
+            *_withheld(event, mine),
+        ),
     )
+
+
+def _why_low(rich: list[Zone]) -> str:
+    names = {zone.name for zone in rich}
+    if "HighMem" in names:
+        return "On a 32-bit kernel only the first 0.9 GiB hold the kernel's own data."
+    if names == {"Movable"}:
+        return "The kernel's own data cannot lie there: it must be movable (movablecore=, hotplug)."
+    return "The kernel or a device asked for memory at low addresses."
 
 
 def _zone_name(zone: Zone) -> str:

@@ -5,9 +5,9 @@ wants are decoded, so that a log of gigabytes costs a search and not a parse.
 """
 
 import bz2
+import codecs
 import gzip
 import io
-import json
 import lzma
 import re
 import zlib
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol, cast
 
-from forestall.audit.oom import reach
+from forestall.audit.oom import reach, records
 from forestall.audit.oom.prefix import Said, split
 from forestall.audit.oom.reach import Reach
-from forestall.audit.oom.words import TRIGGERS
+from forestall.audit.oom.words import TELLING, TRIGGERS
 from forestall.errors import InputError
 from forestall.units import GIB, KIB, MIB, format_bytes
 
@@ -27,9 +27,6 @@ LINE_BYTES_MAX = 64 * KIB
 CHUNK_BYTES = 1 * MIB
 PEEK_BYTES = 4 * KIB
 FIELD_BYTES_MAX = 1 * MIB
-
-# What stands in a journal's object whose message is a list of bytes; those are rare.
-BYTES_MESSAGES = (b'"MESSAGE":[', b'"MESSAGE": [')
 
 
 class Listener(Protocol):
@@ -66,6 +63,7 @@ REFUSED = (
 
 TEXT_BYTES = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\b\t\n\r\x1b\x1e"})
 BINARY_SHARE = 0.05
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(slots=True)
@@ -74,6 +72,7 @@ class Source:
 
     `binary`: it begins with more control characters than a line of a console ever catches.
     `reach`: which of its lines are surely the kernel's, the first and the last.
+    `telling`: the first line that tells of an OOM, and by which words.
     `tick` is called as reading goes on, for whoever shows progress.
     """
 
@@ -84,6 +83,15 @@ class Source:
     binary: bool = False
     reach: Reach = field(default_factory=Reach)
     tick: Callable[[], None] | None = None
+    telling: tuple[int, str] | None = None
+
+    def heard(self, number: int, raw: bytes, said: list[Said]) -> list[Said]:
+        """What was made of a line; the first that tells of an OOM is kept, whoever wrote it."""
+        if self.telling is None:
+            found = TELLING.search(raw)
+            if found is not None:
+                self.telling = (number, found[0].decode())
+        return said
 
 
 def is_core(head: bytes) -> bool:
@@ -95,6 +103,27 @@ def read(
     file: Readable, name: str, source: Source, listener: Listener, *, bytes_max: int
 ) -> Iterator[Said]:
     """What the kernel said in `file`, in order. Raises InputError for what is no log."""
+    buffered, head = _opened(file, name)
+    source.binary = len(head.translate(None, TEXT_BYTES)) > BINARY_SHARE * len(head)
+    bounded = _Bounded(buffered, source, bytes_max)
+    form = records.form_of(head)
+    if form is records.Form.LINES:
+        source.form = "JSON"
+        for number, raw in bounded.lines(listener, records.TRIGGERS, reach.JSON, _json_line):
+            yield from source.heard(number, raw, _json_line(raw, number))
+    elif form is records.Form.DOCUMENT:
+        source.form = "JSON"
+        yield from _json_document(bounded, source)
+    elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
+        source.form = "journal export"
+        yield from _export(bounded, source, listener)
+    else:
+        for number, raw in bounded.lines(listener, TRIGGERS, reach.TEXT, _text_line):
+            yield from source.heard(number, raw, _text_line(raw, number))
+
+
+def _opened(file: Readable, name: str) -> tuple[io.BufferedReader, bytes]:
+    """The text of a file, unpacked, and how it begins."""
     buffered = _peekable(file)
     try:
         head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
@@ -118,21 +147,29 @@ def read(
             f"{name}: a dump of memory, packed or from a pipe",
             help="give the unpacked file by its name, and --vmlinux",
         )
-    source.binary = len(head.translate(None, TEXT_BYTES)) > BINARY_SHARE * len(head)
-    bounded = _Bounded(buffered, source, bytes_max)
-    if head.lstrip(b"\x1e\xef\xbb\xbf \r\n").startswith(b"{"):
-        source.form = "journal JSON"
-        yield from _json_lines(bounded, listener)
-    elif head.startswith(b"__CURSOR=") or b"\n__REALTIME_TIMESTAMP=" in b"\n" + head:
-        source.form = "journal export"
-        yield from _export(bounded, source, listener)
-    else:
-        for number, raw in bounded.lines(listener, TRIGGERS, reach.TEXT, _text_line):
-            yield from _text_line(raw, number)
+    if head.startswith(UTF_16):
+        buffered = _peekable(_Utf16(buffered))
+        head = buffered.peek(PEEK_BYTES)[:PEEK_BYTES]
+    return buffered, head
 
 
 def _text_line(raw: bytes, number: int = 0) -> list[Said]:
     return split(number, raw.decode("utf-8", "replace"))
+
+
+class _Utf16:
+    """What PowerShell's `>` writes, as UTF-8."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+
+    def read1(self, size: int, /) -> bytes:
+        while data := self._file.read1(max(2, size // 2)):
+            text = self._decoder.decode(data)
+            if text:
+                return text.encode("utf-8", "replace")
+        return b""
 
 
 def _peekable(file: Readable) -> io.BufferedReader:
@@ -259,63 +296,18 @@ class _Ahead:
         return best
 
 
-def _json_lines(bounded: _Bounded, listener: Listener) -> Iterator[Said]:
-    """`journalctl -o json`: one object a line, MESSAGE a text or, with odd bytes, a list."""
-    for number, raw in bounded.lines(listener, TRIGGERS + BYTES_MESSAGES, reach.JSON, _json_line):
-        if raw.lstrip().startswith(b'"MESSAGE"'):
-            raise InputError(
-                f"line {number}: a journal whose entries are spread over lines",
-                help="use journalctl -o json or -o export in place of -o json-pretty",
-            )
-        yield from _json_line(raw, number)
+def _json_line(raw: bytes, number: int = 0) -> list[Said]:
+    return list(records.said_by(number, records.parsed(raw)))
 
 
-def _json_line(raw: bytes, number: int = 0) -> Iterator[Said]:
-    try:
-        entry = json.loads(raw.lstrip(b"\x1e\xef\xbb\xbf"))
-    except (ValueError, RecursionError):
-        return
-    if isinstance(entry, dict):
-        yield from _entry(number, {key: _text(value) for key, value in entry.items()})
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(b, int) and 0 <= b < 256 for b in value):
-        return bytes(value).decode("utf-8", "replace")
-    return ""
-
-
-def _entry(number: int, fields: dict[str, str]) -> Iterator[Said]:
-    """A journal's entry, if the kernel's. _TRANSPORT is journald's word; nobody can forge it."""
-    transport = fields.get("_TRANSPORT")
-    if transport is None:
-        if fields.get("SYSLOG_IDENTIFIER", "kernel") != "kernel":
-            return
-    elif transport != "kernel":
-        return
-    at = seconds = None
-    realtime = fields.get("__REALTIME_TIMESTAMP", "")
-    if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17:
-        at = _utc(int(realtime))
-    for name in ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP"):
-        value = fields.get(name, "")
-        if seconds is None and value.isascii() and value.isdigit() and len(value) <= 17:
-            seconds = int(value) / 1e6
-    for line in fields.get("MESSAGE", "").split("\n"):
-        for said in split(number, line, at):
-            yield said if said.seconds is not None else Said(number, said.text, said.at, seconds)
-
-
-def _utc(microseconds: int) -> str | None:
-    import datetime
-
-    try:
-        at = datetime.datetime.fromtimestamp(microseconds / 1e6, datetime.UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+def _json_document(bounded: _Bounded, source: Source) -> Iterator[Said]:
+    """Entries are counted as lines."""
+    for value, raw in records.objects(bounded.read):
+        source.lines += 1
+        said = list(records.said_by(source.lines, value))
+        if said and reach.JSON.search(raw) is not None:
+            source.reach.add(said[0])
+        yield from source.heard(source.lines, raw, said)
 
 
 def _export(bounded: _Bounded, source: Source, listener: Listener) -> Iterator[Said]:
@@ -341,18 +333,18 @@ def _export(bounded: _Bounded, source: Source, listener: Listener) -> Iterator[S
                 last = fields
                 if source.reach.first is None:
                     _add_reach(source, fields)
-            if listener.wants(fields.get("MESSAGE", b"")):
-                yield from _export_entry(number, fields)
+            message = fields.get("MESSAGE", b"")
+            if listener.wants(message):
+                yield from source.heard(number, message, _export_entry(number, fields))
         fields = {}
         if line is None:
             _add_reach(source, last)
             return
 
 
-def _export_entry(number: int, fields: dict[str, bytes]) -> Iterator[Said]:
-    return _entry(
-        number, {name: value.decode("utf-8", "replace") for name, value in fields.items()}
-    )
+def _export_entry(number: int, fields: dict[str, bytes]) -> list[Said]:
+    texts = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+    return list(records.entry(number, texts))
 
 
 def _add_reach(source: Source, fields: dict[str, bytes]) -> None:

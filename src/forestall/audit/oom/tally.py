@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from forestall.audit.oom.nouns import Constraint, Event, Pool, Task
+from forestall.audit.oom.nouns import Constraint, Event, Kill, Pool, Task
 
 HOLDERS_MAX = 16
 # Below this share of the memory nobody is blamed; within this factor of the largest, all are.
@@ -71,6 +71,14 @@ class Holder:
     cgroup: str | None = None
     capped: bool = False
 
+    def was_hit(self, kills: Iterable[Kill]) -> bool:
+        """Whether one of the killed was it, or one of its processes."""
+        if not self.kind.is_process:
+            return False
+        if self.count == 1:
+            return any(kill.pid == self.pid for kill in kills)
+        return any(kill.name == self.name for kill in kills)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -124,6 +132,10 @@ def table_is_whole(event: Event) -> bool:
     if event.tasks_whole:
         return True
     followed = event.chosen or event.kills or event.panic or event.nothing_killable
+    listed = {task.pid for task in event.tasks}
+    if any(kill.pid not in listed and not kill.group for kill in event.kills[:1]):
+        # The kernel chooses from what it lists, so rows are missing.
+        return False
     return bool(event.tasks) and event.tasks_header and not event.tasks_short and bool(followed)
 
 
@@ -158,7 +170,8 @@ def _killed(event: Event) -> tuple[Task, ...]:
 
 def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
     ram, counts, page = ram_bytes(event), event.counts, event.page_bytes
-    if ram is None or "active_anon" not in counts or "slab_unreclaimable" not in counts:
+    slab_told = "slab_unreclaimable" in counts or "slab" in counts
+    if ram is None or "active_anon" not in counts or not slab_told:
         return _of_tasks(event, tasks, None)
 
     def pages(*names: str) -> int:
@@ -174,6 +187,8 @@ def _of_host(event: Event, tasks: tuple[Task, ...]) -> Tally:
         "unevictable": max(0, pages("unevictable") - max(0, shmem - anonymous_list)),
         "slab, unreclaimable": pages("slab_unreclaimable"),
         "slab, reclaimable": pages("slab_reclaimable"),
+        # Up to 2.6.30 in one.
+        "slab": pages("slab"),
         "page tables": pages("pagetables", "sec_pagetables"),
         "kernel stacks": event.kernel_stack_bytes or 0,
         "huge pages": sum(huge.total * huge.size_bytes for huge in event.huge_pages),
@@ -249,13 +264,24 @@ def _of_cgroup(event: Event, tasks: tuple[Task, ...]) -> Tally:
         _kernel(HolderKind.SLAB, "slab of the kernel", parts["slab"]),
         _kernel(HolderKind.SOCKETS, "buffers of sockets", parts["sockets"]),
         _kernel(HolderKind.KERNEL, "other memory of the kernel", parts["other kernel memory"]),
-        _kernel(HolderKind.UNNAMED, "memory that no counter names", parts["named by no counter"]),
+        # Where nothing follows, the rest of the counters may be cut off.
+        _kernel(
+            HolderKind.UNNAMED,
+            "memory that no counter names",
+            parts["named by no counter"] if _goes_on(event) else 0,
+        ),
     ]
     swapped = stats.get("swap", 0)
     if "swap" in pool.gauges:
         swapped = pool.gauges["swap"].usage_bytes
     whole = gauge.usage_bytes + swapped
     return _result(whole, parts, holders, complete=True)
+
+
+def _goes_on(event: Event) -> bool:
+    """Whether a cgroup's report has lines behind its statistics."""
+    ended = event.chosen or event.kills or event.panic or event.nothing_killable
+    return bool(event.tasks_header or event.tasks or ended)
 
 
 def hierarchical(stats: Mapping[str, int]) -> Mapping[str, int]:
@@ -317,7 +343,28 @@ def _processes(tasks: tuple[Task, ...], sized: _Sized) -> list[Holder]:
     for task in tasks:
         groups.setdefault(task.name, []).append(task)
     resident = sum(task.rss_bytes for task in tasks)
-    return [_group(name, members, resident, sized) for name, members in groups.items()]
+    found = []
+    for name, members in groups.items():
+        one = _group(name, members, resident, sized)
+        largest = max(members, key=lambda task: task.held_bytes)
+        if len(members) > 1 and _private(largest, members, sized) >= BLAME_FACTOR * one.bytes:
+            # Two java need not have to do with each other; what one of them holds is its own.
+            rest = [task for task in members if task is not largest]
+            found += [_group(name, part, resident, sized) for part in ([largest], rest)]
+        else:
+            found.append(one)
+    return found
+
+
+def _private(task: Task, members: list[Task], sized: _Sized) -> int:
+    """What a process shares with nobody, at least; swap and page tables are its own."""
+    private = task.anonymous_bytes
+    if private is None:
+        shared = max(one.rss_bytes for one in members)
+        if sized.shared_max is not None:
+            shared = min(sized.shared_max, shared)
+        private = max(0, task.rss_bytes - shared)
+    return private + task.held_bytes - task.rss_bytes
 
 
 def _group(name: str, members: list[Task], resident: int, sized: _Sized) -> Holder:

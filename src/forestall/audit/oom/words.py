@@ -14,17 +14,34 @@ NAME = r"(?P<name>.{1,64}?)"
 # open. Plain pieces, because to look for each is faster than one pattern of them all.
 TRIGGERS = (
     b"invoked oom-killer",
-    b"page allocation failure",
+    b" allocation failure",
     b"Kernel panic - not syncing",
     b"Killed process ",
     b"ut of memory",
     b"blocked for more than",
     b"Linux version ",
     b"anual OOM execution",
+    # A report whose first lines are lost begins with one of these.
+    b"Mem-Info:",
+    b"as a result of limit of ",
+    b"memory: usage ",
+    b"tgid total_vm ",
+    b"oom-kill:constraint",
+    b"Show Memory",
+)
+
+# Where one of these stands in a log, memory ran out somewhere, whoever wrote the line.
+TELLING = re.compile(
+    rb"invoked oom-killer|[Oo]ut of memory: Kill(?:ed)? process|Memory cgroup out of memory"
+    rb"|Out of memory and no killable|Killed process \d+|oom-kill:constraint="
+    rb"|killed as a result of limit of|oom_reaper: reaped|(?:page|vmalloc:) allocation failure"
+    # Who else kills for memory, and who is told of it.
+    rb"|killed by the OOM killer|result 'oom-kill'|lowmemorykiller: Kill"
+    rb"|Killed \S+ due to memory (?:used|pressure)|sending SIG(?:TERM|KILL) to process \d+"
 )
 
 INVOKED = re.compile(NAME + r" invoked oom-killer(?P<rest>:.*|$)")
-REFUSED = re.compile(NAME + r": page allocation failure(?P<rest>[:.].*|$)")
+REFUSED = re.compile(NAME + r": (?P<what>page|vmalloc:) allocation failure(?P<rest>[:.].*|$)")
 GFP = re.compile(r"(?:gfp_mask=|mode:)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,400})\)?)?")
 ORDER = re.compile(r"order[=:](-?\d{1,3})")
 NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,\-]{1,200})")
@@ -44,13 +61,13 @@ FRAME = re.compile(
 COUNTER = re.compile(r"([a-z_]{3,40}(?:\((?:anon|file)\))?):(\d{1,18})(?=\s|$)")
 COUNTS_TITLE = re.compile(r"Mem-Info:")
 COUNTS = re.compile(
-    r"(?:active_anon|active_file|unevictable|slab_reclaimable|mapped|free|sec_pagetables|"
+    r"(?:[Aa]ctive_anon|(?:in)?active_file|unevictable|slab_reclaimable|mapped|free|sec_pagetables|"
     r"kernel_misc_reclaimable|anon_thp|shmem|bounce):"
 )
 NODE = re.compile(r"Node (?P<node>\d{1,5}) active_anon:\d+kB")
 _ZONE = r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA|DMA32|Normal|HighMem|Movable|Device)"
 ZONE = re.compile(_ZONE + r" free:\d{1,18}kB\b")
-KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})kB")
+KILO = re.compile(r"([a-z_]{3,40}):(\d{1,18})[kK]B")
 RESERVE = re.compile(r"lowmem_reserve\[\]:(?P<pages>(?: \d{1,18}){1,16})")
 BUDDY = re.compile(_ZONE + r": (?P<rest>\d+\*.*)")
 BLOCK = re.compile(r"(\d{1,12})\*(\d{1,9})kB(?: \(([A-Z]{1,8})\))?")
@@ -89,7 +106,7 @@ OOM_KILL = re.compile(r"oom-kill:constraint=CONSTRAINT_(?P<constraint>[A-Z_]{1,3
 OOM_KILL_REST = re.compile(
     r",nodemask=(?P<nodemask>.*?),cpuset=(?P<cpuset>.*?),mems_allowed=(?P<mems>[\d,\-]*?)"
     r",(?:global_oom|oom_memcg=(?P<limit>.*?)),task_memcg=(?P<victim>.*?)"
-    r",task=(?P<name>.{0,64}),pid=(?P<pid>\d{1,10}),uid=(?P<uid>\d{1,10})"
+    r",task=(?P<name>.{0,64}),pid=(?P<pid>\d{1,10}),uid=(?P<uid>-?\d{1,10})"
 )
 CHOSEN = re.compile(
     r"(?P<what>Memory cgroup out of memory|Out of memory)(?P<asks> \(oom_kill_allocating_task\))?: "
@@ -111,7 +128,9 @@ REAPED = re.compile(
 )
 GROUP = re.compile(r"Tasks in (?P<path>.{1,4096}) are going to be killed due to memory\.oom\.group")
 NOTHING = re.compile(r"Out of memory and no killable processes")
-BY_HAND = re.compile(r"[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?Manual OOM execution")
+_SYSRQ = r"(?:sysrq: )?[Ss]ys[Rr]q ?: (?:\[[^\]]*\]\s)?"
+BY_HAND = re.compile(_SYSRQ + "Manual OOM execution")
+SHOWN_BY_HAND = re.compile(_SYSRQ + "Show Memory")
 PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<why>.*)$")
 HUNG = re.compile(
     r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,10}) blocked for more than \d+ seconds"

@@ -30,6 +30,12 @@ def test_sysctl_of_forty_years(text, values):
     assert sos_text.sysctls(text).values == values
 
 
+def test_the_settings_that_rules_read_are_of_four_families():
+    """user.max_user_namespaces decides whether a known fault can be reached."""
+    text = "net.core.somaxconn = 4096\nuser.max_user_namespaces = 0\n"
+    assert sos_text.sysctls(text).values == {"user.max_user_namespaces": "0"}
+
+
 def test_a_setting_that_was_refused_is_known_as_that():
     """procps and its `error:` both say which."""
     text = (

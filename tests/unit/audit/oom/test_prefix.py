@@ -42,6 +42,31 @@ SAID = "Mem-Info:"
         ("db-01 login: [ 4711.250010] Mem-Info:\r", None, 4711.25001),
         ("\x1b[0;32m  OK  \x1b[0m[ 4711.250010] \x1b[1mMem-Info:\x1b[0m", None, 4711.25001),
         ("\x00\x00[ 4711.250010] Mem-Info:", None, 4711.25001),
+        ("kernel: Mem-Info:", None, None),
+        (
+            "Fri 2026-03-02 03:05:12 UTC db kernel[n/a]: Mem-Info:",
+            "Fri 2026-03-02 03:05:12 UTC",
+            None,
+        ),
+        ("messages-20260302.gz:Mar  2 03:05:12 db-01 kernel: Mem-Info:", "Mar  2 03:05:12", None),
+        (
+            "17:Mar  2 03:05:12 db-01 kernel: [ 4711.250010] Mem-Info:",
+            "Mar  2 03:05:12",
+            4711.25001,
+        ),
+        ("> > [Mon Mar  2 03:05:12 2026] Mem-Info:", "Mon Mar  2 03:05:12 2026", None),
+        ('"7","[4711.250010] Mem-Info:","x"', None, 4711.25001),
+        ('7,"Mar  2 03:05:12 db-01 kernel: Mem-Info:"', "Mar  2 03:05:12", None),
+        ("[ 4711.250010] Mem-Info:<br />", None, 4711.25001),
+        ("<pre>Mem-Info:</pre>", None, None),
+        (
+            "Mon Mar  2 03:05:12 2026 kern.warn kernel: [4711.250010] Mem-Info:",
+            "Mar  2 03:05:12",
+            4711.25001,
+        ),
+        ("3月  2 03:05:12 db-01 kernel: Mem-Info:", "3月  2 03:05:12", None),
+        ("2026-03-02T03:05:12Z Mem-Info:", "2026-03-02T03:05:12Z", None),
+        ("node-7 | 03:05:12.7 | Mem-Info:", None, None),
     ],
 )
 def test_what_stands_before_the_kernels_words_is_taken_off(line, at, seconds):
@@ -55,6 +80,8 @@ def test_what_stands_before_the_kernels_words_is_taken_off(line, at, seconds):
     [
         "Mar  2 03:05:12 db-01 sshd[991]: Out of memory: Killed process 1 (x) total-vm:1kB",
         "Mar  2 03:05:12 db-01 systemd[1]: java invoked oom-killer: gfp_mask=0x0",
+        "messages.1:Mar  2 03:05:12 db-01 app[1]: kernel: java invoked oom-killer: gfp_mask=0x0",
+        '"7","Mar  2 03:05:12 db-01 app: Out of memory: Killed process 1 (x) total-vm:1kB"',
         "<4>1 2026-03-02T03:05:12Z db-01 app 12 - - Kernel panic - not syncing: fake",
         "",
         "\r\r",
@@ -89,3 +116,30 @@ def test_any_text_ends_in_bounded_pieces(text):
     pieces = list(split(1, text))
     assert len(pieces) <= PIECES_MAX**3
     assert all(piece.text.strip() for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        ("Mar  2 03:05:12 db-01 kernel: Mem-Info:", "db-01"),
+        ("Mar  2 03:05:12 10.0.0.5 kernel: Mem-Info:", "10.0.0.5"),
+        ("Mar  2 03:05:12 kernel: Mem-Info:", None),
+        ("Mon Mar  2 03:05:12 2026 kern.warn kernel: Mem-Info:", None),
+        ("a.log:Mar  2 03:05:12 db-01 kernel: [    1.000001] Mem-Info:", "db-01"),
+        ("[    1.000001] db-01 kernel: Mem-Info:", "db-01"),
+        ("<4>1 2026-03-02T03:05:12Z db-01 kernel - - - Mem-Info:", "db-01"),
+        ("[    1.000001] Mem-Info:", None),
+    ],
+)
+def test_whose_kernel_it_is_is_kept(line, host):
+    """A log server writes those of many into one file."""
+    (said,) = split(1, line)
+    assert (said.text, said.host) == (SAID, host)
+
+
+def test_quotes_and_marks_of_a_page_become_what_the_kernel_wrote():
+    """A table doubles the quotes in a field; a page writes < as an entity."""
+    (said,) = split(1, '"1","[    1.000001] a ""b"" c"')
+    assert said.text == 'a "b" c'
+    (said,) = split(1, "[    1.000001] [&lt;ffffffff81118898&gt;] dump_header+0x70/0x1e5<br>")
+    assert said.text == "[<ffffffff81118898>] dump_header+0x70/0x1e5"

@@ -117,11 +117,10 @@ def test_kdump_remedy_fits_the_system():
 
 
 def test_kdump_not_armed_where_little_else_was_read():
-    """Neither memory nor the command line nor the version are needed for the finding."""
-    facts = memory(
-        rhel(crash_kernel_loaded=False, crash_kernel_bytes=0, cmdline=None), mem_total_bytes=None
-    )
+    """Neither the command line nor the version is needed; on a small host there is no finding."""
+    facts = rhel(crash_kernel_loaded=False, crash_kernel_bytes=0, cmdline=None)
     assert state(ARMED, replace(facts, os_version_id=None)) is FAIL
+    assert state(ARMED, memory(facts, mem_total_bytes=None)) is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -223,9 +222,10 @@ def test_of_several_reservations_the_last_counts():
 
 
 def test_crash_kernel_size_where_little_else_was_read():
-    """The kernel's release and its command line are not needed, the size of memory is."""
-    facts = replace(rhel(crash_kernel_bytes=MIB), kernel_release=None, cmdline=None)
+    """The kernel's release is not needed; the size of memory is, and who chose what is reserved."""
+    facts = replace(rhel(crash_kernel_bytes=MIB), kernel_release=None)
     assert state(SIZE, facts) is FAIL
+    assert state(SIZE, replace(facts, cmdline=None)) is UNKNOWN
     assert state(SIZE, memory(facts, mem_total_bytes=None)) is UNKNOWN
 
 

@@ -164,7 +164,8 @@ def test_goes_on_maimed(fields, holders, state):
 
 
 @pytest.mark.parametrize(
-    ("version", "state"), [(219, NOT_APPLICABLE), (242, NOT_APPLICABLE), (243, FAIL), (None, FAIL)]
+    ("version", "state"),
+    [(219, NOT_APPLICABLE), (242, NOT_APPLICABLE), (243, FAIL), (None, UNKNOWN)],
 )
 def test_an_old_systemd_has_no_such_policy(version, state):
     """Before 243 the question does not arise."""
