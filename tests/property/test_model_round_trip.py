@@ -44,8 +44,18 @@ def _values(hint):
         return st.dictionaries(st.text(max_size=4), _values(arguments[1]), max_size=3)
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
-        return st.builds(hint, **{f.name: _values(hints[f.name]) for f in dataclasses.fields(hint)})
+        fields = {f.name: _of_field(f, hints[f.name]) for f in dataclasses.fields(hint)}
+        return st.builds(hint, **fields)
     return st.from_type(hint)
+
+
+def _of_field(field, hint):
+    """A size in bytes is at least 0, unless its field says otherwise."""
+    sized = field.name.endswith("_bytes") and not field.metadata.get("signed")
+    if sized and hint in (int, int | None):
+        size = st.integers(min_value=0)
+        return size if hint is int else st.none() | size
+    return _values(hint)
 
 
 def _documents():

@@ -41,7 +41,7 @@ EXPECTED = {
             "The kernel kills ONE process and the host goes on: vm.panic_on_oom=0; "
             "as things stand Isolated Web Co (pid 3120)"
         ),
-        ["LIM-001", "PAN-002", "KDP-001"],
+        ["SWP-005", "LIM-001", "PAN-002", "KDP-001"],
     ),
     "container-v2": (
         Outcome.CGROUP_KILL,

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from forestall.audit.kernels import EL_SYSTEMS, Kernel, Line, kernel_of
 from forestall.audit.posture import Posture
-from forestall.audit.systems import system_of
+from forestall.audit.systems import KERNEL_OF_A_CLUSTER, WITH_A_CLUSTER, system_of
 from forestall.audit.tables import Fix, Tables, Update, number_of
 from forestall.audit.tables.nouns import Minor, day
 from forestall.audit.versions import CACHED
@@ -78,6 +78,8 @@ NOT_OURS = "The kernel is the host's, not this container's: audit the host."
 def _subject(release: str, os_id: str | None, version: str | None, name: str | None) -> Subject:
     system = system_of(os_id, version, name)
     kernel = kernel_of(release, system.id)
+    if system.id in WITH_A_CLUSTER:
+        return Subject(kernel=None, applies=True, why=KERNEL_OF_A_CLUSTER)
     if kernel is not None and kernel.line is Line.EL and kernel.el_major is not None:
         if kernel.el_major < FIRST_COVERED:
             why = f"Advisories of Enterprise Linux {kernel.el_major} are not in the table."

@@ -1,13 +1,14 @@
 """What memory is left, out of what, and who holds it: HostFacts -> Headroom."""
 
 import dataclasses
+from typing import NamedTuple
 
 from forestall.audit.holders import holders
 from forestall.audit.limits import limit_comes_first, tightest_limit
 from forestall.audit.reading import fact
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Fact, Headroom, Holder
-from forestall.units import format_bytes
+from forestall.units import GIB, MIB, format_bytes
 
 HOST_POINTERS = (
     "/memory/mem_available_bytes",
@@ -17,27 +18,67 @@ HOST_POINTERS = (
 )
 
 
-def headroom(facts: HostFacts, *, with_holders: bool = True) -> Headroom:
-    """What is left before something must give: the host's, or an own cgroup limit's if tighter.
+ENOUGH_SWAP_SHARE = 0.05
+ENOUGH_SWAP_BYTES = GIB
+"""From the smaller of the two on, swap gives time: our advice, and what small defaults set up."""
 
-    Without the holders it is a fraction of the work, which is what a fleet is judged by.
+ROUNDING = 0.95
+"""MemTotal lacks what firmware and kernel keep, and swap its header: 5 % is no shortage."""
+
+
+DEFAULT_HUGE_PAGE_BYTES = 2 * MIB
+
+
+class Room(NamedTuple):
+    """`left_bytes` of the `total_bytes` that programs can have."""
+
+    left_bytes: int
+    total_bytes: int
+
+
+def headroom(facts: HostFacts) -> Headroom:
+    """What is left for whoever asks: the host's, or what an own cgroup limit leaves, if tighter."""
+    index = _own_limit(facts)
+    held = holders(facts)
+    return _of_host(facts, held) if index is None else _below_limit(facts, index, held)
+
+
+def audited_headroom(facts: HostFacts) -> Headroom:
+    """As `headroom`, without the holders, for the judgement of a host or a container as a whole.
+
+    The limit of the unit that an audit happens to run in says nothing of the host.
     """
-    held = holders(facts) if with_holders else ()
-    index = tightest_limit(facts)
-    if index is not None and limit_comes_first(facts, facts.own_cgroups[index]):
-        return _below_limit(facts, index, held)
-    return _of_host(facts, held)
+    index = _own_limit(facts) if facts.container else None
+    return _of_host(facts, ()) if index is None else _below_limit(facts, index, ())
 
 
-def left_and_total(facts: HostFacts) -> tuple[int | None, int | None]:
-    """As `headroom`, the two numbers alone."""
-    index = tightest_limit(facts) if facts.own_cgroups else None
-    if index is not None and limit_comes_first(facts, facts.own_cgroups[index]):
-        return facts.own_cgroups[index].headroom_bytes, facts.own_cgroups[index].max_bytes
+def rooms(facts: HostFacts) -> tuple[Room, ...]:
+    """What `audited_headroom` may come to; () where it was not read.
+
+    Free zram is no free memory: what is written there stays in memory, compressed. It is counted
+    once as nothing and once as half, the 2:1 that the kernel's zram.rst expects; how well a
+    host's pages compress is not in the facts. Where the kind of swap was not read, it may be
+    zram or not. Memory set aside as huge pages belongs to no ordinary program.
+    """
+    index = _own_limit(facts) if facts.container else None
+    if index is not None:
+        left, limit = facts.own_cgroups[index].headroom_bytes, facts.own_cgroups[index].max_bytes
+        return () if left is None or limit is None else (Room(left, limit),)
     memory = facts.memory
-    if memory.mem_available_bytes is None or memory.mem_total_bytes is None:
-        return None, None
-    return memory.headroom_bytes, memory.mem_total_bytes + (memory.swap_total_bytes or 0)
+    available, total = memory.mem_available_bytes, memory.mem_total_bytes
+    if available is None or not total:
+        return ()
+    total -= min(total, facts.hugetlb_bytes or 0)
+    swap_free, swap_total = memory.swap_free_bytes or 0, memory.swap_total_bytes or 0
+    whole = Room(available + swap_free, total + swap_total)
+    if facts.swaps is None:
+        return (whole,) if swap_total == 0 else (Room(available, total), whole)
+    zram = zram_bytes(facts)
+    if not zram:
+        return (whole,)
+    free = sum(one.size_bytes - one.used_bytes for one in facts.swaps if one.kind == "zram")
+    on_disk = Room(available + max(0, swap_free - free), total + max(0, swap_total - zram))
+    return (on_disk, Room(on_disk.left_bytes + min(free, swap_free) // 2, on_disk.total_bytes))
 
 
 def zram_bytes(facts: HostFacts) -> int:
@@ -45,10 +86,53 @@ def zram_bytes(facts: HostFacts) -> int:
     return sum(swap.size_bytes for swap in facts.swaps or () if swap.kind == "zram")
 
 
+def disk_swap_bytes(facts: HostFacts) -> int | None:
+    """Swap that is not itself kept in memory, as zram is; all of it where no kind was read."""
+    total = facts.memory.swap_total_bytes
+    return None if total is None else max(0, total - zram_bytes(facts))
+
+
+def other_huge_pages_bytes(facts: HostFacts) -> int | None:
+    """What is reserved as huge pages of other sizes than the default; None where it is not told.
+
+    HugePages_* of meminfo count the default size alone, Hugetlb (since Linux 4.16) all of them.
+    """
+    if facts.hugetlb_bytes is None or facts.hugepages_total is None:
+        return None
+    page = facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES
+    return max(0, facts.hugetlb_bytes - facts.hugepages_total * page)
+
+
+def too_little_swap(facts: HostFacts) -> str | None:
+    """Why what swap there is gives no time before the end, as a clause; None where it gives some.
+
+    Swap whose size was not read is not judged.
+    """
+    total, disk = facts.memory.swap_total_bytes, disk_swap_bytes(facts)
+    if total is None or disk is None:
+        return None
+    if disk == 0:
+        return (
+            "it is kept in memory itself, so it delays the end only a little" if total else "none"
+        )
+    share = ENOUGH_SWAP_SHARE * (facts.memory.mem_total_bytes or total)
+    if disk < ROUNDING * min(ENOUGH_SWAP_BYTES, share):
+        return "too little to give any time"
+    return None
+
+
 def swap_kinds(facts: HostFacts) -> str:
     """The kinds of swap in use, for example `partition` or `zram and file`."""
     kinds = sorted({swap.kind for swap in facts.swaps or ()}, reverse=True)
     return " and ".join(kinds)
+
+
+def _own_limit(facts: HostFacts) -> int | None:
+    """Index in `facts.own_cgroups` of a limit that leaves less than the host does."""
+    index = tightest_limit(facts) if facts.own_cgroups else None
+    if index is None or not limit_comes_first(facts, facts.own_cgroups[index]):
+        return None
+    return index
 
 
 def _of_host(facts: HostFacts, held: tuple[Holder, ...]) -> Headroom:

@@ -12,6 +12,9 @@ from forestall.units import MIB
 UNKILLABLE = -1000
 """oom_score_adj that exempts a process from the OOM killer altogether."""
 
+LOWEST_ADVISED = -900
+"""What is advised in its place: below, a process weighs nothing until it holds nearly all."""
+
 LARGE_SHARE = 0.05
 """From this share of the host's memory on, a process matters to what happens at the end."""
 
@@ -229,6 +232,59 @@ def unkillable_large(facts: HostFacts) -> tuple[int, ...]:
             if holder.oom_score_adjust == UNKILLABLE and _is_large(facts, holder)
         ]
     )
+
+
+def spared_for_database(facts: HostFacts) -> tuple[int, ...]:
+    """Indexes of large holders so low that the database is taken before them.
+
+    That is where the database weighs more even once such a process has taken all that is left:
+    of two low values the lower may still be the first, because a thousandth of memory and swap
+    for each point is soon outgrown.
+    """
+    main = main_database(facts)
+    left = facts.memory.headroom_bytes
+    if main is None or left is None:
+        return ()
+    killable = heaviest_killable(facts, (facts.databases or ())[main])
+    weight = None if killable is None else weight_bytes(facts, killable)
+    if weight is None:
+        return ()
+    return tuple(
+        index
+        for index, holder in enumerate(facts.holders)
+        if holder.oom_score_adjust != UNKILLABLE
+        and _is_large(facts, holder)
+        and not is_database(facts, holder)
+        and (own := weight_bytes(facts, holder)) is not None
+        and own + left < weight
+    )
+
+
+def hardly_killable(facts: HostFacts) -> tuple[int, ...]:
+    """Indexes of large holders, not a database's, whose oom_score_adj is as good as -1000."""
+    return tuple(
+        index
+        for index, holder in enumerate(facts.holders)
+        if holder.oom_score_adjust is not None
+        and UNKILLABLE < holder.oom_score_adjust < LOWEST_ADVISED
+        and _is_large(facts, holder)
+        and not is_database(facts, holder)
+    )
+
+
+def unseen_large(facts: HostFacts) -> str | None:
+    """Why it is not known whom the OOM killer may take, as a clause; None where it is."""
+    if facts.hidden_processes:
+        return "other users' processes are hidden"
+    unknown = next(
+        (one for one in facts.holders if one.oom_score_adjust is None and _is_large(facts, one)),
+        None,
+    )
+    if unknown is not None:
+        return f"the oom_score_adj of {unknown.process.name} was not seen"
+    if all(one.oom_score_adjust is None for one in facts.holders):
+        return "no oom_score_adj was seen"
+    return facts.unseen.get("holders")
 
 
 def nothing_killable(facts: HostFacts) -> bool:

@@ -90,6 +90,7 @@ _FEDORA_OR_AMAZON = re.compile(
 _DEBIAN_NEW = re.compile(
     r"(?P<abi>\d+\.\d+\.\d+(?:\+deb\d+u?\d*|\+bpo\d*)+)-(?P<flavour>[a-z0-9-]+)"
 )
+_DEBIAN_SID = re.compile(r"(?P<abi>\d+\.\d+(?:\.\d+)?(?:~rc\d+)?)-(?P<flavour>[a-z0-9-]+)")
 _ABI = re.compile(
     r"(?P<abi>\d+\.\d+(?:\.\d+)?-(?P<number>[\d.]+(?:\.bpo|\.deb\d+)?[\d.]*))-"
     r"(?P<flavour>[A-Za-z][\w-]*|\d+[a-z][\w-]*|686(?:-[a-z-]+)?)"
@@ -126,7 +127,7 @@ def kernel_of(release: str, system: str | None) -> Kernel | None:
     return (
         _enterprise(release)
         or _fedora_or_amazon(release)
-        or _debian_new(release)
+        or _debian_new(release, system)
         or _by_abi(release, system)
         or _arch(release)
         or _other(release)
@@ -163,6 +164,11 @@ def keys(release: str, other: str, system: str | None) -> tuple[Key, Key] | None
 def _without_zeros(version: str) -> str:
     """5.4 is 5.4.0."""
     return re.sub(r"(?:\.0+)+$", "", version)
+
+
+def is_of_wsl(release: str | None) -> bool:
+    """Whether it is Microsoft's kernel for the Windows Subsystem for Linux."""
+    return release is not None and "-microsoft" in release.lower()
 
 
 def _enterprise(release: str) -> Kernel | None:
@@ -221,11 +227,16 @@ def _fedora_or_amazon(release: str) -> Kernel | None:
     )
 
 
-def _debian_new(release: str) -> Kernel | None:
-    """`6.12.57+deb13-amd64`: since Debian 13 the ABI has a name of its own for each upload."""
+def _debian_new(release: str, system: str | None) -> Kernel | None:
+    """`6.12.57+deb13-amd64`: since Debian 13 the ABI has a name of its own for each upload.
+
+    In testing and unstable it is the version alone, which elsewhere is anybody's: `6.12.9-amd64`.
+    """
     match = _DEBIAN_NEW.fullmatch(release)
     if match is None:
-        return None
+        match = _DEBIAN_SID.fullmatch(release) if system == "debian" else None
+        if match is None or not _DEBIAN_ARCHITECTURE.fullmatch(match["flavour"]):
+            return None
     flavour, order = match["flavour"], dpkg_key(match["abi"])
     return Kernel(release=release, line=Line.DEBIAN, flavour=flavour, order=order)
 

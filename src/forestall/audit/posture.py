@@ -1,6 +1,7 @@
 """One host as the rules see it: facts, terms, and what several rules derive from them, once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Generic, TypeVar, overload
 
 from forestall.audit import baselines
@@ -9,13 +10,19 @@ from forestall.audit import services as told
 from forestall.audit.baselines import Baseline
 from forestall.audit.engines import engine_of
 from forestall.audit.exhaustion import host_outcome
-from forestall.audit.headroom import zram_bytes
+from forestall.audit.headroom import disk_swap_bytes
 from forestall.audit.tables import Tables, shipped
 from forestall.audit.terms import DATABASE, KUBERNETES, Terms
 from forestall.model.facts import HolderFacts, HostFacts, UnitFacts
 from forestall.model.finding import Outcome, Service
 
 Found = TypeVar("Found")
+
+
+LISTS_PROC_SYS = ("local", "ssh", "sosreport")
+"""Where facts come from that hold each setting a host has (`HostFacts.origin`)."""
+
+IN_EVERY_KERNEL = frozenset(("kernel.panic", "kernel.panic_on_oops", "vm.panic_on_oom"))
 
 
 class derived(Generic[Found]):  # noqa: N801 - it is used as a decorator
@@ -47,7 +54,7 @@ class Posture:
     """The facts of one host with the terms it is judged on. Rules read it and change nothing."""
 
     def __init__(self, facts: HostFacts, terms: Terms | None = None) -> None:
-        self.facts = facts
+        self.facts = facts if facts.memory.mem_total_bytes != 0 else _without_total(facts)
         self.terms = terms or Terms()
 
     @property
@@ -67,6 +74,20 @@ class Posture:
             return None if text is None else int(text)
         except ValueError:
             return None
+
+    def has_no(self, sysctl: str) -> bool:
+        """Whether this host's kernel surely has no such setting.
+
+        Only a reading of /proc/sys itself lists what is there, and one that lacks what every
+        kernel has was not whole.
+        """
+        facts = self.facts
+        return (
+            sysctl not in facts.sysctls
+            and facts.origin in LISTS_PROC_SYS
+            and "sysctls" not in facts.unseen
+            and facts.sysctls.keys() >= IN_EVERY_KERNEL
+        )
 
     def why_unseen(self, field: str, otherwise: str) -> str:
         """Why a field of the facts is None, in words."""
@@ -165,12 +186,16 @@ class Posture:
     @derived
     def disk_swap_bytes(self) -> int | None:
         """Swap that is not itself kept in memory, as zram is."""
-        total = self.facts.memory.swap_total_bytes
-        if total is None or not self.has_zram:
-            return total
-        return max(0, total - zram_bytes(self.facts))
+        return disk_swap_bytes(self.facts)
 
     @derived
     def outcome(self) -> Outcome:
         """What memory exhaustion of the whole host ends in."""
         return host_outcome(self.facts)
+
+
+def _without_total(facts: HostFacts) -> HostFacts:
+    """A host without any memory is one whose memory was not read."""
+    memory = replace(facts.memory, mem_total_bytes=None)
+    unseen = {"memory": "MemTotal is 0, which no host has", **facts.unseen}
+    return replace(facts, memory=memory, unseen=unseen)

@@ -53,6 +53,7 @@ SOURCES = {
     "/committed_bytes": ("Committed_AS", "/proc/meminfo"),
     "/commit_limit_bytes": ("CommitLimit", "/proc/meminfo"),
     "/hugepages_total": ("HugePages_Total", "/proc/meminfo"),
+    "/hugetlb_bytes": ("Hugetlb", "/proc/meminfo"),
     "/hugepages_free": ("HugePages_Free", "/proc/meminfo"),
     "/hugepages_reserved": ("HugePages_Rsvd", "/proc/meminfo"),
     "/hugepage_bytes": ("Hugepagesize", "/proc/meminfo"),

@@ -12,6 +12,9 @@ systemd-oomd only touches units that asked for it (ManagedOOM...=kill), and `for
 only acts with --mode act; neither may be counted on from its presence alone.
 """
 
+OOMD_ALONE = "systemd-oomd runs, but only touches units with ManagedOOM...=kill; see oomctl"
+"""What may be said of a host whose only guard it is."""
+
 
 def prompt_guards(facts: HostFacts) -> tuple[str, ...]:
     """The userspace OOM guards here that act by themselves."""

@@ -41,6 +41,14 @@ ROLLING = frozenset(
     }
 )
 
+WITH_A_CLUSTER = frozenset({"rhcos"})
+"""Systems that are a part of a cluster's version, and are brought up to date with it alone."""
+
+KERNEL_OF_A_CLUSTER = (
+    "The kernel of Red Hat CoreOS follows its cluster's version: whether that is still supported "
+    "is told by OpenShift's life cycle, not by a table here."
+)
+
 _NAMES = (
     ("Red Hat Enterprise Linux", "rhel"),
     ("CentOS", "centos"),

@@ -2,6 +2,8 @@
 
 A noun that is written down as a document of its own declares `SCHEMA`, for example
 `forestall/verdict/1`; `to_document` puts it first and `from_document` refuses any other.
+
+A whole number of bytes is never negative, unless its field says so: `field(metadata=SIGNED)`.
 """
 
 import dataclasses
@@ -9,6 +11,7 @@ import enum
 import functools
 import json
 import math
+import operator
 import sys
 import types
 import typing
@@ -21,6 +24,9 @@ Json = Any
 """A JSON value carried as it is."""
 
 Noun = TypeVar("Noun")
+
+SIGNED: Mapping[str, bool] = {"signed": True}
+"""The metadata of a field in bytes that may be below zero."""
 
 _LARGEST = sys.float_info.max
 
@@ -139,8 +145,9 @@ _Read = Callable[[Json], Any]
 _Field = tuple[frozenset[type], _Read | None]
 """The exact JSON types that a field takes, and what makes its value of one that is not None."""
 
-_Plan = tuple[list[tuple[int, _Read]], list[Callable[[Any, Any], None]], list[Any]]
-"""Which values must be made, by place; the slots they go into; defaults of what is left out."""
+_Plan = tuple[list[tuple[int, _Read]], list[Callable[[Any, Any], None]], list[Any], _Read]
+"""Which values must be made, by place; the slots they go into; defaults of what is left out; what
+picks the sizes in bytes out of the values."""
 
 PLANS = 1024
 """How many different documents of a noun are remembered; a fleet has a few dozen."""
@@ -162,8 +169,10 @@ def _plain(cls: Any) -> _Read:
     def read(data: Json) -> Any:
         if type(data) is not dict:
             raise _Unsure
-        makers, slots, defaults = plan(tuple(data), tuple(map(type, data.values())))
+        makers, slots, defaults, sizes = plan(tuple(data), tuple(map(type, data.values())))
         values = [*data.values(), *defaults]
+        if min(sizes(values)) < 0:
+            raise _Unsure
         for place, make in makers:
             values[place] = make(values[place])
         # What __init__ does, in a third of the time: that of a frozen class looks up each slot.
@@ -194,7 +203,34 @@ def _plan(cls: Any, names: tuple[str, ...], kinds: tuple[type, ...]) -> _Plan:
         elif f.default is dataclasses.MISSING:
             raise _Unsure
     slots = [getattr(cls, name).__set__ for name in (*names, *(f.name for f in left_out))]
-    return makers, slots, [f.default for f in left_out]
+    return makers, slots, [f.default for f in left_out], _sizes_of(cls, names, kinds)
+
+
+def _sizes_of(cls: Any, names: tuple[str, ...], kinds: tuple[type, ...]) -> _Read:
+    """What picks the sizes in bytes out of the values of such a document, and is never empty."""
+    told = _sizes(cls)
+    places = [
+        place
+        for place, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        if kind is int and name in told
+    ]
+    if not places:
+        return lambda _values: (0,)
+    # Of one place alone `itemgetter` would give the bare value.
+    return operator.itemgetter(*places, places[0])
+
+
+@functools.cache
+def _sizes(cls: Any) -> frozenset[str]:
+    """The fields that hold a whole number of bytes, which is at least 0."""
+    hints = _hints_of(cls)
+    return frozenset(
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.name.endswith("_bytes")
+        and hints[f.name] in (int, int | None)
+        and not f.metadata.get("signed")
+    )
 
 
 def _made(factory: Callable[[], Any], _default: Any) -> Any:
@@ -306,7 +342,14 @@ def _decode_dataclass(cls: Any, data: Json, where: str) -> Any:
     values = {}
     for name, f in fields.items():
         if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}/{name}")
+            value = _decode(hints[name], data[name], f"{where}/{name}")
+            _expect(
+                name not in _sizes(cls) or value is None or value >= 0,
+                "a size of at least 0",
+                data[name],
+                f"{where}/{name}",
+            )
+            values[name] = value
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise InputError(f"missing field {where}/{name} in {cls.__name__}")
     try:
@@ -355,7 +398,8 @@ def _kind(data: Json) -> str:
         bool: "true or false",
         type(None): "null",
     }
-    return names.get(type(data), "a number")
+    negative = isinstance(data, int | float) and data < 0
+    return names.get(type(data), "a negative number" if negative else "a number")
 
 
 def _escape(key: str) -> str:

@@ -1,7 +1,9 @@
 """A database cluster as Patroni tells it, seen from one of its hosts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from forestall.model.codec import SIGNED
 
 
 class Role(StrEnum):
@@ -26,7 +28,7 @@ class Member:
     healthy: bool
     url: str
     timeline: int | None = None
-    lag_bytes: int | None = None
+    lag_bytes: int | None = field(default=None, metadata=SIGNED)
     exhaustion_seconds: float | None = None
     forecast_known: bool = False
 

@@ -8,6 +8,7 @@ looked for and is not there. A field that has a value and a reason in `unseen` i
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from forestall.model.codec import SIGNED
 from forestall.model.sample import CgroupSample, HostSample, ProcessSample
 
 
@@ -137,7 +138,7 @@ class PostgresFacts:
     shared_buffers_bytes: int | None = None
     work_mem_bytes: int | None = None
     maintenance_work_mem_bytes: int | None = None
-    autovacuum_work_mem_bytes: int | None = None
+    autovacuum_work_mem_bytes: int | None = field(default=None, metadata=SIGNED)
     max_connections: int | None = None
     autovacuum_max_workers: int | None = None
     huge_pages: str | None = None

@@ -8,7 +8,7 @@ from forestall.errors import InputError
 from forestall.model import codec
 from forestall.model.action import Mode
 from forestall.model.event import TimelineEvent
-from forestall.model.facts import HostFacts, UnitFacts
+from forestall.model.facts import HostFacts, PostgresFacts, UnitFacts
 from forestall.model.sample import ProcessKey
 
 EVENT = {"id": "e", "at": 1.0, "kind": "onset", "key": "h/s", "source": "s", "text": "t"}
@@ -88,6 +88,28 @@ def test_a_noun_that_looks_at_its_values_still_does():
     assert codec.decode(Looked, table).days == 1
     with pytest.raises(InputError, match="bad Looked at /: fewer than no days"):
         codec.decode(Looked, {**table, "days": -1})
+
+
+@pytest.mark.parametrize(
+    ("noun", "given", "place"),
+    [
+        (HostFacts, {"memory": {"mem_total_bytes": -1}}, "/memory/mem_total_bytes"),
+        (
+            HostFacts,
+            {"units": [{"name": "a", "memory_max_bytes": -5}]},
+            "/units/0/memory_max_bytes",
+        ),
+    ],
+)
+def test_a_size_is_never_negative(noun, given, place):
+    """Nonsense would pass every comparison; a setting of -1 is said to be one by its field."""
+    with pytest.raises(InputError) as caught:
+        codec.decode(noun, {"at": 1.0, "hostname": "a", **given})
+    assert caught.value.message == (
+        f"expected a size of at least 0 at {place}, found a negative number"
+    )
+    setting = codec.decode(PostgresFacts, {"autovacuum_work_mem_bytes": -1})
+    assert setting.autovacuum_work_mem_bytes == -1
 
 
 def test_a_whole_number_is_taken_for_a_number_and_comes_back_as_one():

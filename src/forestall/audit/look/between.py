@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from forestall.audit.exhaustion import host_exhaustion
-from forestall.audit.headroom import swap_kinds, zram_bytes
+from forestall.audit.headroom import swap_kinds, too_little_swap
 from forestall.audit.holders import (
     database_bytes,
     heaviest_killable,
@@ -13,7 +13,7 @@ from forestall.audit.holders import (
 from forestall.audit.limits import tightest_limit
 from forestall.audit.reading import fact, sysctl, sysctl_number
 from forestall.audit.services import NAMED_MOST, named, services
-from forestall.audit.settings import STRICT_OVERCOMMIT, prompt_guards
+from forestall.audit.settings import OOMD_ALONE, STRICT_OVERCOMMIT, prompt_guards
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Answer, Fact, Outcome, Point
 from forestall.units import format_bytes
@@ -79,13 +79,13 @@ def _swap(facts: HostFacts) -> _Told:
         return _Told(Answer.NO, "none: nothing slows a leak down before memory is gone.", read)
     kinds = f" ({kind})" if (kind := swap_kinds(facts)) else ""
     text = f"{format_bytes(total)}{kinds}, {format_bytes(free or 0)} free"
-    if zram_bytes(facts) >= total:
-        text += ": kept in memory itself, so it delays the end only a little."
-    elif not free or free < total / 10:
+    little = too_little_swap(facts)
+    if little is not None:
+        return _Told(Answer.NO, f"{text}: {little}.", read)
+    if not free or free < total / 10:
         text += ": nearly used up."
         return _Told(Answer.NO, text, read)
-    else:
-        text += ": the host slows down before it runs out."
+    text += ": the host slows down before it runs out."
     return _Told(Answer.YES, text, read)
 
 
@@ -143,8 +143,7 @@ def _guards(facts: HostFacts) -> _Told:
         text = f"{' and '.join(prompt)} runs: it kills one process a little before the kernel."
         return _Told(Answer.YES, text, read)
     if "systemd-oomd" in facts.guards:
-        text = "systemd-oomd runs, but only touches units with ManagedOOM...=kill; see oomctl."
-        return _Told(Answer.UNKNOWN, text, read)
+        return _Told(Answer.UNKNOWN, f"{OOMD_ALONE}.", read)
     if facts.hidden_processes:
         return _Told(Answer.UNKNOWN, "none is seen, but other users' processes are hidden.", read)
     if facts.container:

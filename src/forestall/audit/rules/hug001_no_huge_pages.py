@@ -4,19 +4,20 @@ Every session maps all of shared_buffers: with pages of 4 KiB, 8 GiB cost each o
 of page tables, and three hundred sessions hold gigabytes that no budget names and that the OOM
 killer charges to whoever is large. Huge pages make that a hundredth. PostgreSQL asks for them from
 large caches on; the 8 GiB are our threshold. They are memory that nobody else can use, so the
-number must fit (HUG-002).
+number must fit (HUG-002). Pages of another size than the default one count where meminfo tells of
+them, but whether PostgreSQL is told to use them (huge_page_size) is not in the facts.
 """
 
 import math
 
 from forestall.audit.engines import POSTGRES
+from forestall.audit.headroom import DEFAULT_HUGE_PAGE_BYTES, other_huge_pages_bytes
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
-from forestall.units import GIB, MIB, format_bytes
+from forestall.units import GIB, format_bytes
 
 LARGE_BYTES = 8 * GIB
-DEFAULT_PAGE_BYTES = 2 * MIB
 
 NO_POSTGRES = not_applicable("No PostgreSQL runs here.")
 SMALL = not_applicable("shared_buffers is below 8 GiB.")
@@ -44,7 +45,7 @@ def judge(host: Posture) -> Judgement:
         return unknown(
             "How large shared_buffers is, is unknown: not all of its settings were read."
         )
-    pages, page = facts.hugepages_total, facts.hugepage_bytes or DEFAULT_PAGE_BYTES
+    pages, page = facts.hugepages_total, facts.hugepage_bytes or DEFAULT_HUGE_PAGE_BYTES
     reads = (
         f"/postgres/{index}/shared_buffers_bytes",
         f"/postgres/{index}/huge_pages",
@@ -56,6 +57,15 @@ def judge(host: Posture) -> Judgement:
         return unknown("How many huge pages there are could not be read.", *reads)
     if pages * page >= size:
         return PASS
+    others = other_huge_pages_bytes(facts)
+    if others is not None and others >= size:
+        return unknown(
+            f"{format_bytes(others)} is reserved as huge pages of another size than the default "
+            "one, which PostgreSQL uses only with huge_page_size; that was not read.",
+            *reads,
+            "/hugetlb_bytes",
+            remedy="SHOW huge_page_size, and huge_pages_status (version 17 and later)",
+        )
     have = f"{format_bytes(pages * page)} of huge pages" if pages else "no huge pages"
     return fail(f"{_told(size)}, and there are {have}.", *reads, remedy=_remedy(size, page))
 

@@ -2,9 +2,9 @@
 
 What journald keeps in /run is memory: all of the journal on a host without /var/log/journal, the
 first part of each boot elsewhere. Its default is a tenth of /run, a fiftieth of memory or so, and
-4 GiB at most; a RuntimeMaxUse= set by hand and copied to smaller hosts may be most of theirs. A
-limit is also needed: a service that logs in a loop would otherwise fill /run, and with it
-everything that starts services.
+4 GiB at most, and `infinity` is taken for it; a RuntimeMaxUse= set by hand and copied to smaller
+hosts may be most of theirs. A limit is also needed: a service that logs in a loop would otherwise
+fill /run, and with it everything that starts services.
 """
 
 from forestall.audit.posture import Posture
@@ -14,6 +14,9 @@ from forestall.model.finding import Cost, Severity
 from forestall.units import format_bytes
 
 HIGHEST_SHARE = 0.1
+NOT_A_SIZE = 2**64 - 1
+"""`infinity`, which journald takes for not set: it goes by its default."""
+
 FIELD = "journal_runtime_max_bytes"
 
 IN_CONTAINER = not_applicable("The journal is the host's, or counts at this container's limit.")
@@ -26,6 +29,8 @@ def judge(host: Posture) -> Judgement:
     if facts.container:
         return IN_CONTAINER
     size = facts.journal_runtime_max_bytes
+    if size == NOT_A_SIZE:
+        return PASS
     if size is None:
         if FIELD in facts.unseen or facts.systemd_version is None:
             return unseen(host, FIELD, "How much memory the journal may take")

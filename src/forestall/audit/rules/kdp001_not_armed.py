@@ -5,14 +5,14 @@ which part of the kernel, held the memory. The next panic is then as surprising 
 dump is also a copy of everybody's secrets, so STIG, OSPP and HIPAA profiles order kdump off: on a
 host that must follow one the rule names the conflict and the third way instead of asking the site
 to fail its own audit. Containers are dumped by their host, and a host below 2 GiB is not asked to
-set a tenth of its memory aside.
+set a tenth of its memory aside. Nor is WSL, whose kernel is a program of Windows.
 """
 
 from forestall.audit.baselines import KDUMP_OFF, THIRD_WAY
-from forestall.audit.kernels import EL_SYSTEMS
+from forestall.audit.headroom import ROUNDING
+from forestall.audit.kernels import EL_SYSTEMS, is_of_wsl
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.swap import ROUNDING
 from forestall.audit.rules.shared.unseen import unseen
 from forestall.audit.systems import system_of
 from forestall.model.finding import Cost, Outcome, Severity
@@ -22,6 +22,9 @@ LEAST_MEMORY_BYTES = 2 * GIB
 """crashkernel=auto began here on RHEL 7, the default does again on RHEL 10."""
 
 IN_CONTAINER = not_applicable("The host dumps, not this container.")
+OF_WINDOWS = not_applicable(
+    "Windows runs the kernel of WSL, and keeps what is left of its crashes."
+)
 TOO_SMALL = not_applicable("A host this small has no memory to set aside for a crash kernel.")
 
 
@@ -30,6 +33,8 @@ def judge(host: Posture) -> Judgement:
     facts = host.facts
     if facts.container:
         return IN_CONTAINER
+    if is_of_wsl(facts.kernel_release):
+        return OF_WINDOWS
     armed = facts.crash_kernel_loaded
     if armed:
         return PASS

@@ -21,7 +21,15 @@ from forestall.model.finding import Cost, Severity
 from forestall.units import MIB, format_bytes
 
 IN_CONTAINER = not_applicable("The host dumps, not this container.")
-NO_TABLE = not_applicable("The table is Red Hat's; test with `kdump-config test` here.")
+BY_TEST = {
+    "debian": "`kdump-config test`",
+    "ubuntu": "`kdump-config test`",
+    "fedora": "`kdumpctl estimate`",
+    "sles": "`kdumptool calibrate`",
+    "sles_sap": "`kdumptool calibrate`",
+    "opensuse-leap": "`kdumptool calibrate`",
+}
+"""What tells the need where Red Hat's table does not; elsewhere a test dump."""
 NOT_IN_TABLE = not_applicable("Red Hat's table says nothing of a host like this one.")
 NOTHING_RESERVED = not_applicable("No memory is set aside for a crash kernel, see KDP-001.")
 NO_OS = unknown("The system's name, version or memory could not be read.")
@@ -34,7 +42,7 @@ def judge(host: Posture) -> Judgement:
     if facts.container:
         return IN_CONTAINER
     if facts.os_id not in RED_HAT_FAMILY:
-        return NO_OS if facts.os_id is None else NO_TABLE
+        return NO_OS if facts.os_id is None else _no_table(facts.os_id)
     if "uek" in (facts.kernel_release or ""):
         return UEK
     total = facts.memory.mem_total_bytes
@@ -68,6 +76,11 @@ def judge(host: Posture) -> Judgement:
         remedy=f'grubby --update-kernel=ALL --args="crashkernel={needed // MIB}M" (RHEL 9 and '
         "later: kdumpctl reset-crashkernel), reboot, then test it: kdumpctl estimate",
     )
+
+
+def _no_table(os_id: str) -> Judgement:
+    how = BY_TEST.get(os_id, "a test dump")
+    return not_applicable(f"The table is Red Hat's for its Enterprise Linux; here {how} tells.")
 
 
 def _reserved_bytes(facts: HostFacts, memory_bytes: int) -> int | None:

@@ -14,7 +14,7 @@ from forestall.audit.rules.shared.unseen import unseen
 from forestall.model.finding import Cost, Severity
 
 IN_CONTAINER = not_applicable("The host dumps, not this container.")
-NO_BASELINE = not_applicable("No hardening baseline is known for this host.")
+NO_BASELINE = not_applicable("The site names no hardening baseline, and no trace of one was found.")
 SECRET_TARGETS = ("ssh", "sftp")
 
 

@@ -90,7 +90,7 @@ def _past(host: _Case, system: System, cycle: Cycle, end: str) -> Judgement:
         over = " has ended too" if host.at >= day(cycle.extended_end) + DAY else " was not seen"
         text += f", and {system.extension or 'its paid extension'}{over}"
     elif system.extension:
-        text += f"; {system.extension} was not seen"
+        text += f"; no {system.extension} is known for it"
     return fail(
         f"{text}{_aged(host, system)}.",
         *RULE.reads,

@@ -1,7 +1,8 @@
 """The running kernel belongs to an older minor release.
 
 A minor release gets fixes until the next one is out, or a while longer where that was paid for;
-after that, fixes come only in the kernels of later minors.
+after that, fixes come only in the kernels of later minors. Red Hat CoreOS has the kernel of its
+cluster's version, whose support no table here holds.
 """
 
 from functools import lru_cache
@@ -10,7 +11,7 @@ from forestall.audit.exposure import NOT_OURS, has_paid_stream
 from forestall.audit.kernels import Line, kernel_of
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.systems import system_of
+from forestall.audit.systems import KERNEL_OF_A_CLUSTER, WITH_A_CLUSTER, system_of
 from forestall.audit.tables import RELEASES_STALE_DAYS, Tables
 from forestall.audit.tables.nouns import Minor, day, iso
 from forestall.audit.versions import CACHED
@@ -52,6 +53,8 @@ def _judged(
     kernel = kernel_of(release, system.id)
     if kernel is None or kernel.line is not Line.EL or kernel.el_major is None:
         return not_applicable("No kernel of Enterprise Linux, which alone has minor releases.")
+    if system.id in WITH_A_CLUSTER:
+        return unknown(KERNEL_OF_A_CLUSTER)
     if system.stream:
         return not_applicable("CentOS Stream has no minor releases.")
     minor = tables.minor_of(kernel)

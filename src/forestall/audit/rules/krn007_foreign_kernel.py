@@ -6,11 +6,13 @@ runs, the rules about updates and open faults stay undecided.
 """
 
 from forestall.audit.exposure import NOT_OURS
-from forestall.audit.kernels import HOMES, Line, kernel_of
+from forestall.audit.kernels import HOMES, Line, is_of_wsl, kernel_of
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.systems import system_of
 from forestall.model.finding import Cost, Severity
+
+OF_WINDOWS = not_applicable("The kernel of WSL is Microsoft's, and Windows updates it.")
 
 
 def judge(host: Posture) -> Judgement:
@@ -27,6 +29,8 @@ def judge(host: Posture) -> Judgement:
     if homes is None:
         name = " ".join(system.id.split())
         return not_applicable(f"How {name} names its own kernels is not known.")
+    if is_of_wsl(facts.kernel_release):
+        return OF_WINDOWS
     kernel = kernel_of(facts.kernel_release, system.id)
     if kernel is not None and kernel.line in homes:
         return PASS

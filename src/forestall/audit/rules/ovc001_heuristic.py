@@ -50,8 +50,9 @@ def judge(host: Posture) -> Judgement:
     beside = _beside(host)
     if beside:
         return not_applicable(f"PostgreSQL shares this host with {beside}.")
-    if not facts.holders or "holders" in facts.unseen:
-        why = host.why_unseen("holders", "no process was seen")
+    if not facts.holders or facts.hidden_processes or "holders" in facts.unseen:
+        hidden = "other users' processes are hidden" if facts.hidden_processes else "none was seen"
+        why = host.why_unseen("holders", hidden)
         return unknown(f"Whether PostgreSQL has this host for itself is unknown: {why}.")
     return _simulated(host)
 

@@ -33,7 +33,9 @@ def judge(host: Posture) -> Judgement:
         return ON_NODE
     if host.runs(*ASK_FOR_IT):
         return ASKED_FOR
-    if host.facts.databases is None:
+    if any(one.process.name in ASK_FOR_IT for one in host.facts.holders):
+        return ASKED_FOR
+    if host.facts.databases is None or host.facts.hidden_processes:
         return unknown(
             "vm.overcommit_memory=1, and whether a program here asks for it could not be seen."
         )

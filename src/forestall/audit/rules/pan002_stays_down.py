@@ -1,10 +1,11 @@
-"""After a panic nobody but a person brings the host back.
+"""After a panic nobody but a person brings the host back, or nothing does for long.
 
 kernel.panic=0, the kernel's default, waits for ever: the outage lasts until someone finds the
-console. Ten seconds or more leave time for the console to be logged before the host reboots. With
-kdump armed a crash kernel takes over and reboots by itself, unless kdump.conf tells it to halt;
-then 0 is found only where memory exhaustion itself panics the host, since a crash kernel short of
-memory is just what may not come up. A kubelet sets 10 on its node.
+console; 86400 is a day of it. Ten seconds or more leave time for the console to be logged before
+the host reboots, and a minute is enough. With kdump armed a crash kernel takes over and reboots by
+itself, unless kdump.conf tells it to halt; then the setting is found only where memory exhaustion
+itself panics the host, since a crash kernel short of memory is just what may not come up. A
+kubelet sets 10 on its node.
 """
 
 from dataclasses import replace
@@ -12,6 +13,7 @@ from dataclasses import replace
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
+from forestall.units import format_duration
 
 SETTING = "kernel.panic"
 STAYS_DOWN = ("halt", "poweroff", "shell")
@@ -19,12 +21,11 @@ STAYS_DOWN = ("halt", "poweroff", "shell")
 IN_CONTAINER = not_applicable("The setting is the host's, not this container's.")
 NOT_READ = unknown("Whether the host comes back is unknown: its panic settings could not be read.")
 
+LONGEST_SECONDS = 60
+"""How long a console needs at most to be read or logged: our advice."""
+
 NO_ACTION_READ = unknown(
     "Whether the host comes back is unknown: what kdump does after a dump was not read."
-)
-MAYBE_KDUMP = unknown(
-    "kernel.panic=0: unless kdump is armed, which could not be read, this host stays down.",
-    remedy="read /sys/kernel/kexec_crash_loaded, or set kernel.panic=10",
 )
 
 
@@ -39,17 +40,37 @@ def judge(host: Posture) -> Judgement:
     value, armed = host.number(SETTING), facts.crash_kernel_loaded
     if value is None:
         return NOT_READ
-    if facts.kdump is None and (armed or (armed is None and value != 0)):
+    soon = value < 0 or 0 < value <= LONGEST_SECONDS
+    if facts.kdump is None and (armed or (armed is None and soon)):
         return NO_ACTION_READ
-    if value != 0:
+    if soon:
         return PASS
-    if facts.crash_kernel_loaded:
-        return _only_kdump(host)
-    if facts.crash_kernel_loaded is None and host.number("vm.panic_on_oom") == 0:
-        return replace(MAYBE_KDUMP, severity=_severity(host))
+    if armed:
+        return _only_kdump(host, value)
+    if armed is None and host.number("vm.panic_on_oom") == 0:
+        return replace(_maybe_kdump(value), severity=_severity(host))
     return fail(
-        "After any panic this host stays down until someone resets it: kernel.panic=0.",
+        f"After any panic this host {_down(value)}: kernel.panic={value}.",
         severity=_severity(host),
+        undo=_undo(value),
+    )
+
+
+def _undo(value: int) -> str:
+    return RULE.undo.replace("panic=0", f"panic={value}")
+
+
+def _down(value: int) -> str:
+    if value == 0:
+        return "stays down until someone resets it"
+    return f"stands still for {format_duration(value)} before it reboots"
+
+
+def _maybe_kdump(value: int) -> Judgement:
+    return unknown(
+        f"kernel.panic={value}: unless kdump is armed, which could not be read, this host "
+        f"{_down(value)}.",
+        remedy="read /sys/kernel/kexec_crash_loaded, or set kernel.panic=10",
     )
 
 
@@ -68,8 +89,8 @@ def _dumps_and_halts(host: Posture, action: str) -> Judgement:
     )
 
 
-def _only_kdump(host: Posture) -> Judgement:
-    """kernel.panic=0 behind an armed kdump."""
+def _only_kdump(host: Posture, value: int) -> Judgement:
+    """kernel.panic=0, or a long wait, behind an armed kdump."""
     panics = host.number("vm.panic_on_oom")
     if panics == 0:
         return PASS
@@ -77,8 +98,9 @@ def _only_kdump(host: Posture) -> Judgement:
         return NOT_READ
     return fail(
         "Only the crash kernel brings this host back after a panic; where that fails (its memory "
-        "too small, the disk full), it stays down until someone resets it: kernel.panic=0.",
+        f"too small, the disk full), it {_down(value)}: kernel.panic={value}.",
         severity=Severity.MEDIUM,
+        undo=_undo(value),
     )
 
 
@@ -91,7 +113,7 @@ RULE = Rule(
     title="stays down after a panic",
     severity=Severity.HIGH,
     reads=(f"/sysctls/{SETTING}", "/crash_kernel_loaded"),
-    expected="kernel.panic between 10 and 60 (seconds)",
+    expected="kernel.panic up to 60 (seconds), and not 0; 10 leave time for the console",
     remedy="sysctl -w kernel.panic=10, and keep it in /etc/sysctl.d/",
     undo="sysctl -w kernel.panic=0, and take the line out of /etc/sysctl.d/",
     cost=Cost.NONE,

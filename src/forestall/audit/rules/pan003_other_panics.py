@@ -1,10 +1,13 @@
 """Other troubles panic too, and no dump will tell which.
 
-A host that thrashes blocks tasks and processors for minutes; with hung_task_panic or
-softlockup_panic set that ends in a panic that does not mention memory. panic_on_oops is another
-matter: Red Hat's kernels and Debian's kdump-tools set it so that a dump is taken, ANSSI's baseline
-orders it, a kubelet sets it on its node; without a dump it only turns a fault of the kernel into a
-restart, which is worth a note. With kdump armed the dump shows what was behind it.
+A host that thrashes blocks tasks and processors for minutes; with hung_task_panic,
+softlockup_panic or panic_on_rcu_stall set that ends in a panic that does not mention memory, and
+with panic_on_warn so does any warning of the kernel's. panic_on_oops is another matter: Red Hat's
+kernels and Debian's kdump-tools set it so that a dump is taken, ANSSI's baseline orders it, a
+kubelet sets it on its node; hardlockup_panic, which Red Hat's kernels come with, and the panics on
+an NMI are for faults of kernel and machine as well. Without a dump these only turn a fault into a
+restart, which is worth a note. With kdump armed the dump shows what was behind it. A setting that
+was not read may be set; only one that a reading of /proc/sys/kernel did not find is not there.
 """
 
 from collections.abc import Iterable
@@ -16,11 +19,26 @@ from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, un
 from forestall.model.finding import Cost, Severity
 
 OOPS = "kernel.panic_on_oops"
-SETTINGS = (OOPS, "kernel.hung_task_panic", "kernel.softlockup_panic")
+FAULTS = (
+    OOPS,
+    "kernel.hardlockup_panic",
+    "kernel.panic_on_io_nmi",
+    "kernel.panic_on_unrecovered_nmi",
+    "kernel.unknown_nmi_panic",
+)
+"""Faults of kernel or machine, which memory that runs out does not bring about."""
+
+SETTINGS = (
+    *FAULTS,
+    "kernel.hung_task_panic",
+    "kernel.softlockup_panic",
+    "kernel.panic_on_rcu_stall",
+    "kernel.panic_on_warn",
+)
 
 IN_CONTAINER = not_applicable("The settings are the host's, not this container's.")
 ON_NODE = not_applicable("A kubelet sets kernel.panic_on_oops=1 on its node.")
-NOT_READ = unknown("What else panics is unknown: not all of the panic settings could be read.")
+NOT_READ = unknown("What else panics is unknown: no panic setting could be read.")
 NO_KDUMP_READ = unknown("Whether a dump would explain such a panic is unknown: kdump is not seen.")
 
 
@@ -31,9 +49,16 @@ def judge(host: Posture) -> Judgement:
         return IN_CONTAINER
     values = tuple([host.number(name) for name in SETTINGS])
     if not any(values):
-        untold = values == (None, None, None) or (None in values and "sysctls" in facts.unseen)
-        return NOT_READ if untold else PASS
-    if host.kubernetes and _is_oops_alone(values):
+        unread = [
+            name
+            for name, value in zip(SETTINGS, values, strict=True)
+            if value is None and not host.has_no(name)
+        ]
+        if unread == list(SETTINGS):
+            return NOT_READ
+        return _partly_read(tuple(unread)) if unread else PASS
+    on = _on(values)
+    if host.kubernetes and OOPS in on and set(on) <= set(FAULTS):
         return ON_NODE
     if facts.crash_kernel_loaded:
         return PASS
@@ -42,21 +67,30 @@ def judge(host: Posture) -> Judgement:
     return _without_dump(values, host.baseline)
 
 
-def _is_oops_alone(values: tuple[int | None, ...]) -> bool:
-    return bool(values[0]) and not any(values[1:])
+def _on(values: tuple[int | None, ...]) -> dict[str, int]:
+    return {name: value for name, value in zip(SETTINGS, values, strict=True) if value}
+
+
+@lru_cache(maxsize=256)
+def _partly_read(unread: tuple[str, ...]) -> Judgement:
+    more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+    return unknown(
+        f"What else panics is unknown: {', '.join(unread[:3])}{more} could not be read.",
+        remedy="sysctl -a --pattern panic",
+    )
 
 
 @lru_cache(maxsize=256)
 def _without_dump(values: tuple[int | None, ...], baseline: Baseline | None) -> Judgement:
     """`values` are those of SETTINGS. Kept, because many hosts of a fleet have the same."""
-    on = {name: value for name, value in zip(SETTINGS, values, strict=True) if value}
-    oops_alone = _is_oops_alone(values)
+    on = _on(values)
+    faults = set(on) <= set(FAULTS)
     orders = frozenset[str]() if baseline is None else baseline.orders
     named = ", ".join(f"{name}={value}" for name, value in on.items())
     reads = (*(f"/sysctls/{name}" for name in on), "/crash_kernel_loaded")
     text = f"A host that thrashes may panic for other reasons ({named}), without a dump"
-    if oops_alone:
-        text = f"A fault of the kernel panics this host ({named}), without a dump"
+    if faults:
+        text = f"A fault of the kernel or the machine panics this host ({named}), without a dump"
     ordered = []
     if KDUMP_OFF in orders:
         ordered.append("kdump off")
@@ -67,9 +101,10 @@ def _without_dump(values: tuple[int | None, ...], baseline: Baseline | None) -> 
     return fail(
         f"{text}.",
         *reads,
-        severity=Severity.LOW if oops_alone else None,
+        severity=Severity.LOW if faults else None,
         remedy=_remedy(orders, on),
-        undo="set them back: " + ", ".join(f"sysctl -w {name}=1" for name in on),
+        undo="set them back: "
+        + ", ".join(f"sysctl -w {name}={value}" for name, value in on.items()),
     )
 
 

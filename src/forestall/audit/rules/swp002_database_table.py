@@ -7,11 +7,11 @@ databases is our advice. It does not hold where the database is one of many pods
 Kubernetes, and swap on zram is not counted: it is memory itself.
 """
 
+from forestall.audit.headroom import ROUNDING
 from forestall.audit.posture import Posture
 from forestall.audit.rule import Judgement, Rule, not_applicable, unknown
 from forestall.audit.rules.shared.swap import (
     DATABASE_FROM_BYTES,
-    ROUNDING,
     UNDO,
     compared,
     database_bytes,

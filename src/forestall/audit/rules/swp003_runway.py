@@ -4,9 +4,11 @@ What matters about swap and free memory is how long they last: 4 GiB are a day f
 ten minutes for another. The rule divides what is left by what anonymous memory grew by, as the
 host's history shows it, and compares the time with what the site needs from alert to repair (an
 hour unless the site says otherwise). It needs such a history; one snapshot cannot tell, and a
-window shorter than half an hour may be a program warming up.
+window shorter than half an hour may be a program warming up. Free zram is room only as far as
+pages compress, which the facts do not tell: where it decides, the answer is unknown.
 """
 
+from forestall.audit.headroom import rooms
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.model.finding import Cost, Severity
@@ -29,11 +31,12 @@ def judge(host: Posture) -> Judgement:
         return NO_HISTORY
     if facts.container:
         return IN_CONTAINER
-    left = facts.memory.headroom_bytes
-    if left is None or facts.memory.swap_free_bytes is None:
+    found = rooms(facts)
+    if not found or facts.memory.swap_free_bytes is None:
         return NOT_READ
     needed = host.terms.time_to_act_seconds
-    if left >= growth * needed:
+    least = min(room.left_bytes for room in found)
+    if least >= growth * needed:
         return PASS
     window = facts.growth_window_seconds
     if window is None or window < LEAST_WINDOW_SECONDS:
@@ -42,6 +45,14 @@ def judge(host: Posture) -> Judgement:
             f"Memory grows, but it was watched for {seen} only; half an hour is the least.",
             "/anonymous_growth_bytes_per_second",
             "/growth_window_seconds",
+        )
+    left = max(room.left_bytes for room in found)
+    if left >= growth * needed:
+        return unknown(
+            f"{format_bytes(least)} without zram last {format_duration(least / growth)} at "
+            f"{format_bytes(growth * 3600)} an hour; how much more zram gives, or whether swap is "
+            "zram, is unknown.",
+            remedy="swapon --show, and zramctl (DATA against TOTAL is how well it compresses)",
         )
     return fail(
         f"{format_bytes(left)} of memory and swap last {format_duration(left / growth)} at "

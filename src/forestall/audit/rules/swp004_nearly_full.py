@@ -3,7 +3,8 @@
 What is swapped out is what was not needed lately; once swap is full, the next page that is needed
 has nowhere to make room, and the time that swap was there to give is over. systemd-oomd acts at
 nine tenths, and only where memory is as full; a small swap that filled with idle pages over months
-beside plenty of available memory is a note, not an alarm.
+beside plenty of available memory is a note, not an alarm. Free zram is no slack, because it is
+memory itself: beside it swap on disks alone is judged; where all is zram, only that it is full.
 """
 
 from forestall.audit.posture import Posture
@@ -14,6 +15,9 @@ from forestall.units import format_bytes
 FULL_SHARE = 0.9
 
 NO_SWAP = not_applicable("There is no swap.")
+ZRAM_ALONE = not_applicable(
+    "All swap is zram, which is memory itself: MEM-001 judges what is left."
+)
 NOT_READ = unknown("How full swap is could not be read.")
 
 
@@ -25,10 +29,18 @@ def judge(host: Posture) -> Judgement:
         return NO_SWAP
     if total is None or free is None:
         return NOT_READ
+    zram = [one for one in host.facts.swaps or () if one.kind == "zram"]
+    if not _is_full(total, free) and zram:
+        # What the kernel tells of all swap, less what it tells of zram, is what disks hold.
+        total -= sum(one.size_bytes for one in zram)
+        free -= sum(one.size_bytes - one.used_bytes for one in zram)
+        if total <= 0:
+            return ZRAM_ALONE
     if not _is_full(total, free):
         return PASS
     available, memory_total = memory.mem_available_bytes, memory.mem_total_bytes
-    text = f"Swap is nearly full: {format_bytes(free)} of {format_bytes(total)} free"
+    where = "Swap on disk" if zram and total < (memory.swap_total_bytes or 0) else "Swap"
+    text = f"{where} is nearly full: {format_bytes(free)} of {format_bytes(total)} free"
     if available is None or not memory_total or _is_full(memory_total, available):
         return fail(f"{text}.")
     return fail(

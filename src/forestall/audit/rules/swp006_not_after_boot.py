@@ -4,17 +4,25 @@ Swap that was added by hand in some incident is gone after the reboot that ends 
 that /etc/fstab promises and that is not on was perhaps never there when it was needed. What is
 active is compared with fstab, swap units and the zram generator. A device that fstab names by a
 label nobody could resolve is not taken for a missing one, and zram, which services of their own
-set up, is never asked for in fstab. systemd also finds a swap partition by its GPT type, without
-fstab, on disks that it booted from.
+set up, is never asked for in fstab. Nor is all swap that returns: services such as dphys-swapfile,
+a cloud's agent or rc.local turn some on, and systemd finds a swap partition on the root's disk by
+its GPT type. Where one of these may be at work, or no services were read, the answer is unknown.
 """
+
+import re
 
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
-from forestall.audit.rules.shared.storage import device_of
+from forestall.audit.rules.shared.storage import device_of, disks_of_device, disks_of_file
 from forestall.model.facts import HostFacts
 from forestall.model.finding import Cost, Severity
 
 IN_CONTAINER = not_applicable("Swap is the host's, not this container's.")
+
+MAKES_SWAP = frozenset(("waagent.service", "walinuxagent.service", "rc-local.service"))
+"""Services that turn swap on and do not have it in their name."""
+
+_PLAIN_PARTITION = re.compile(r"/dev/(?:(?:sd|vd|xvd|hd)[a-z]+\d+|(?:nvme\d+n|mmcblk)\d+p\d+)")
 
 
 def judge(host: Posture) -> Judgement:
@@ -42,7 +50,52 @@ def judge(host: Posture) -> Judgement:
             "/fstab_swaps",
             remedy="compare `swapon --show` with /etc/fstab and blkid",
         )
+    if extra and not missing:
+        by_service = _by_service(facts)
+        if by_service is not None:
+            return _may_return(extra, by_service)
+        by_type = [name for name in extra if _is_on_root_disk(facts, name)]
+        if by_type == extra:
+            why = "systemd may turn it on at boot by its GPT type, as it may lie on the root's disk"
+            return _may_return(extra, why)
+        extra = [name for name in extra if name not in by_type]
     return _mismatch(host, missing, extra)
+
+
+def _may_return(extra: list[str], why: str) -> Judgement:
+    return unknown(
+        f"{', '.join(extra)} is swap now, not by fstab or a swap unit; {why}.",
+        "/swaps",
+        "/fstab_swaps",
+        remedy="systemctl list-units --type swap, and look whether it came with the last boot "
+        "(journalctl -b -g swap)",
+    )
+
+
+def _by_service(facts: HostFacts) -> str | None:
+    """Which service may turn swap on at boot, as a clause; None where none may."""
+    if facts.units is None:
+        return f"which services run is not known: {facts.unseen.get('units', 'they were not read')}"
+    for unit in facts.units:
+        if unit.active and (unit.name in MAKES_SWAP or _names_swap(unit.name)):
+            return f"{unit.name} may turn it on at boot"
+    return None
+
+
+def _names_swap(name: str) -> bool:
+    return "swap" in name and name.endswith(".service")
+
+
+def _is_on_root_disk(facts: HostFacts, name: str) -> bool:
+    """Whether a device is a plain partition of the disk that holds the root file system.
+
+    systemd-gpt-auto-generator(8) looks at no other; a partition whose disk is not told may be one.
+    """
+    swap = next((one for one in facts.swaps or () if one.name == name), None)
+    if swap is None or swap.kind != "partition" or not _PLAIN_PARTITION.fullmatch(name):
+        return False
+    disks, root = disks_of_device(facts, name), disks_of_file(facts, "/")
+    return disks is None or root is None or disks == root
 
 
 def _mismatch(host: Posture, missing: list[str], extra: list[str]) -> Judgement:
@@ -55,7 +108,10 @@ def _mismatch(host: Posture, missing: list[str], extra: list[str]) -> Judgement:
     elif missing:
         texts.append(f"{', '.join(missing)} should be swap since boot, and is not")
     if extra:
-        texts.append(f"{', '.join(extra)} is swap now, and nothing turns it on at the next boot")
+        texts.append(
+            f"{', '.join(extra)} is swap now, and neither fstab nor a swap unit turns it on at the "
+            "next boot"
+        )
     remedies = []
     if missing and host.kubernetes:
         remedies.append(f"take {', '.join(missing)} out of /etc/fstab")

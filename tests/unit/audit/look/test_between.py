@@ -32,7 +32,8 @@ ZRAM = SwapDevice(name="/dev/zram0", kind="zram", size_bytes=16 * GIB, used_byte
         (memory(healthy(), swap_total_bytes=0), Answer.NO, "none"),
         (memory(healthy(), swap_free_bytes=GIB), Answer.NO, "nearly used up"),
         (memory(healthy(), swap_total_bytes=None), Answer.UNKNOWN, "could not be read"),
-        (healthy(swaps=(ZRAM,)), Answer.YES, "kept in memory itself"),
+        (healthy(swaps=(ZRAM,)), Answer.NO, "kept in memory itself"),
+        (memory(healthy(), swap_total_bytes=64 * 1024**2), Answer.NO, "too little to give"),
         (
             healthy(
                 container="docker",

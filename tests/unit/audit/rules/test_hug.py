@@ -64,6 +64,21 @@ def test_too_few_huge_pages_are_told():
     assert "8.0 GiB of shared_buffers in small pages, and there are 2.0 GiB of huge" in told.text
 
 
+def test_pages_of_another_size_are_not_in_the_counters():
+    """200 GiB of 1 GiB pages beside an empty default pool: neither none nor idle is known."""
+    facts = replace(postgres(64 * GIB, huge_pages="on"), hugetlb_bytes=200 * GIB, hugepages_free=0)
+    assert state(NONE, facts) is UNKNOWN
+    told = found(IDLE, facts)
+    assert told.state is UNKNOWN
+    assert "200 GiB is reserved as huge pages of another size" in told.text
+    few = replace(facts, hugetlb_bytes=32 * GIB)
+    assert state(NONE, few) is FAIL
+    used = replace(facts, hugepages_total=1000, hugepages_reserved=0)
+    assert state(IDLE, used) is UNKNOWN
+    assert state(IDLE, replace(used, hugetlb_bytes=2000 * MIB)) is PASS
+    assert state(IDLE, replace(used, hugepages_free=900)) is FAIL
+
+
 def test_of_two_servers_one_was_not_read():
     """The other may be the large one."""
     facts = postgres(GIB)

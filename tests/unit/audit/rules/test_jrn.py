@@ -16,6 +16,11 @@ def test_share(size, expected):
     assert state(RULE, healthy(journal_runtime_max_bytes=size)) is expected
 
 
+def test_infinity_is_not_set():
+    """journald takes it for its default, so nobody is told of 16 million TiB."""
+    assert state(RULE, healthy(journal_runtime_max_bytes=2**64 - 1)) is PASS
+
+
 def test_exactly_a_tenth_is_fine():
     """1 GiB of 10."""
     facts = memory(healthy(journal_runtime_max_bytes=GIB), mem_total_bytes=10 * GIB)

@@ -261,6 +261,21 @@ def test_crash_kernel_size_is_red_hats(facts, expected):
     assert state(SIZE, facts) is expected
 
 
+@pytest.mark.parametrize(
+    ("os_id", "command"),
+    [("debian", "kdump-config test"), ("fedora", "kdumpctl estimate"), ("arch", "a test dump")],
+)
+def test_what_tells_the_need_elsewhere(os_id, command):
+    """A command that the system has."""
+    assert command in found(SIZE, healthy(os_id=os_id)).text
+
+
+def test_the_kernel_of_wsl_is_windows():
+    """There is no kdump to arm, and no distribution's kernel to boot."""
+    bare = healthy(crash_kernel_loaded=False, kernel_release="5.15.167.4-microsoft-standard-WSL2")
+    assert state(ARMED, bare) is NOT_APPLICABLE
+
+
 def dumping(free=None, **kdump):
     """A host of 16 GiB that dumps into /var/crash on its root file system."""
     settings = {"path": "/var/crash", "filtered": True, **kdump}
@@ -305,6 +320,15 @@ def test_room_for_the_dump(free, filtered, expected):
 def test_room_to_the_byte(filtered, free, expected):
     """3 GiB for a host of 10."""
     facts = memory(dumping(free, filtered=filtered), mem_total_bytes=10 * GIB)
+    assert state(ROOM, facts) is expected
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"), [(600 * GIB, PASS), (187 * GIB, PASS), (186 * GIB, FAIL)]
+)
+def test_room_on_a_host_of_terabytes(free, expected):
+    """Of 6 TiB a filtered dump keeps 2 % and 64 GiB, far from a third."""
+    facts = memory(dumping(free), mem_total_bytes=6 * 1024 * GIB)
     assert state(ROOM, facts) is expected
 
 

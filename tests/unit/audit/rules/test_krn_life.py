@@ -8,6 +8,8 @@ from forestall.audit.posture import Posture
 from forestall.audit.rules import (
     krn001_past_maintenance,
     krn002_not_last_minor,
+    krn003_missed_updates,
+    krn005_open_faults,
     krn006_never_rebooted,
     krn007_foreign_kernel,
 )
@@ -94,6 +96,14 @@ def test_a_paid_extension_makes_it_medium():
     ended = past(rhel7(at=day("2029-06-01"), extended_support="els"))
     assert ended.severity is Severity.CRITICAL
     assert "ELS has ended too" in ended.text
+
+
+def test_an_interim_release_has_no_paid_extension():
+    """Ubuntu Pro is for the long releases alone."""
+    facts = healthy(os_id="ubuntu", os_version_id="24.10", os_name="Ubuntu 24.10")
+    judged = past(facts, at=day("2026-08-01"))
+    assert judged.state is FAIL
+    assert "no Ubuntu Pro is known for it" in judged.text
 
 
 def test_a_stream_for_a_minor_does_not_extend_the_major():
@@ -235,6 +245,15 @@ def test_kernels_without_a_minor_release(facts, state):
     assert minor(facts).state is state
 
 
+def test_a_clusters_kernel_is_its_versions():
+    """Red Hat CoreOS runs a stream of its own: the tables of RHEL accuse it of nothing."""
+    facts = alma(os_id="rhcos", os_version_id="4.16", os_name="Red Hat Enterprise Linux CoreOS")
+    for rule in (krn002_not_last_minor, krn003_missed_updates, krn005_open_faults):
+        judged = rule.RULE.judge(Posture(facts, Terms(at=day("2026-08-01"))))
+        assert judged.state is UNKNOWN
+        assert "cluster's version" in judged.text
+
+
 # KRN-006
 
 
@@ -256,6 +275,9 @@ def test_uptime_of_what_is_not_ours_or_not_known():
     assert uptime(rhel7(container="lxc", **long)).state is NOT_APPLICABLE
     assert uptime(rhel7(booted_at=None)).state is UNKNOWN
     assert uptime(rhel7(livepatches=("kpatch_957",), **long)).state is PASS
+    assert uptime(rhel7(booted_at=10.0)).state is UNKNOWN
+    assert uptime(rhel7(booted_at=day("2000-01-01"))).state is UNKNOWN
+    assert uptime(rhel7(booted_at=day("2006-01-01"))).state is FAIL
 
 
 # KRN-007
@@ -282,6 +304,11 @@ def test_uptime_of_what_is_not_ours_or_not_known():
         ("arch", "6.8.9-zen1-1-zen", PASS),
         ("gentoo", "6.6.30-gentoo", NOT_APPLICABLE),
         ("rhel", None, UNKNOWN),
+        ("debian", "6.12.9-amd64", PASS),
+        ("debian", "6.13~rc7-cloud-amd64", PASS),
+        ("debian", "6.12.9-mine", FAIL),
+        ("ubuntu", "6.12.9-amd64", FAIL),
+        ("ubuntu", "5.15.167.4-microsoft-standard-WSL2", NOT_APPLICABLE),
     ],
 )
 def test_whose_kernel(os_id, release, state):

@@ -9,7 +9,7 @@ from forestall.audit.posture import Posture
 from forestall.audit.rules import cgr001_limits_ignored as cgr001
 from forestall.audit.rules import lmt001_login_limits as lmt001
 from forestall.audit.rules import mem001_little_left as mem001
-from forestall.model.facts import UserLimit
+from forestall.model.facts import SwapDevice, UserLimit
 from forestall.model.finding import FindingState, Severity
 from forestall.model.sample import HostSample
 
@@ -51,7 +51,8 @@ def test_little_left_where_swap_was_not_read():
     assert judged(mem001, memory(facts, swap_total_bytes=0)).state is FAIL
     assert judged(mem001, memory(facts, swap_total_bytes=None)).state is UNKNOWN
     tight = cgroup("/", max_bytes=GIB, current_bytes=GIB - MIB, file_bytes=0)
-    assert judged(mem001, replace(facts, own_cgroups=(tight,))).state is FAIL
+    inside = replace(facts, container="docker", own_cgroups=(tight,))
+    assert judged(mem001, inside).state is FAIL
 
 
 def test_little_left_to_the_byte():
@@ -62,13 +63,72 @@ def test_little_left_to_the_byte():
 
 
 def test_little_left_below_a_limit():
-    """In a container, or below any limit that is tighter, what that leaves counts."""
+    """A container is judged by its own limit, a host never by that of the unit an audit runs in."""
     tight = cgroup("/", max_bytes=512 * MIB, current_bytes=500 * MIB, file_bytes=0)
     found = judged(mem001, healthy(container="docker", own_cgroups=(tight,)))
     assert found.state is FAIL
     assert "12 MiB of 512 MiB left below this container's limit" in found.text
+    assert judged(mem001, healthy(own_cgroups=(tight,))).state is PASS
     wide = cgroup("/", max_bytes=512 * MIB, current_bytes=100 * MIB, file_bytes=0)
     assert judged(mem001, healthy(own_cgroups=(wide,))).state is PASS
+
+
+def test_a_host_is_not_judged_by_the_audits_own_limit():
+    """400 MiB of 32 GiB are left, though the timer's unit has most of its 200 MiB."""
+    own = cgroup("/system.slice/audit.service", max_bytes=200 * MIB, current_bytes=40 * MIB)
+    facts = replace(seed_like(), own_cgroups=(own,))
+    gone = memory(facts, mem_available_bytes=400 * MIB, swap_free_bytes=0)
+    found = judged(mem001, gone)
+    assert found.state is FAIL
+    assert "400 MiB of 36 GiB left" in found.text
+
+
+def with_swap(kind, used):
+    """16 GiB with 0.3 available and 16 of swap."""
+    swap = SwapDevice(name="/dev/x", kind=kind, size_bytes=16 * GIB, used_bytes=used)
+    return memory(
+        healthy(swaps=(swap,)),
+        mem_available_bytes=300 * MIB,
+        swap_total_bytes=16 * GIB,
+        swap_free_bytes=16 * GIB - used,
+    )
+
+
+def test_free_zram_is_no_free_memory():
+    """How far it goes depends on what pages compress to; where that decides, nobody can tell."""
+    assert judged(mem001, with_swap("partition", GIB)).state is PASS
+    told = judged(mem001, with_swap("zram", GIB))
+    assert told.state is UNKNOWN
+    assert "how well zram compresses" in told.text
+    assert judged(mem001, with_swap("zram", 15 * GIB)).state is FAIL
+    unread = replace(with_swap("zram", GIB), swaps=None)
+    assert "was not read" in judged(mem001, unread).text
+    plenty = memory(with_swap("zram", GIB), mem_available_bytes=2 * GIB)
+    assert judged(mem001, plenty).state is PASS
+
+
+def test_enough_is_enough_on_any_host():
+    """552 GiB of 6 TiB are not nearly nothing, 31 GiB are."""
+    huge = memory(healthy(), mem_total_bytes=6 * 1024 * GIB, swap_total_bytes=0, swap_free_bytes=0)
+    assert judged(mem001, memory(huge, mem_available_bytes=552 * GIB)).state is PASS
+    assert judged(mem001, memory(huge, mem_available_bytes=31 * GIB)).state is FAIL
+
+
+def test_huge_pages_are_no_ordinary_memory():
+    """Of 128 GiB 120 are set aside: 2 of the other 8 are left."""
+    facts = replace(
+        memory(healthy(), mem_total_bytes=128 * GIB, swap_total_bytes=0, swap_free_bytes=0),
+        hugetlb_bytes=120 * GIB,
+    )
+    assert judged(mem001, memory(facts, mem_available_bytes=2 * GIB)).state is PASS
+    assert judged(mem001, memory(facts, mem_available_bytes=MIB)).state is FAIL
+
+
+def test_a_host_without_memory_was_not_read():
+    """MemTotal 0 is nobody's: every rule takes it for one that was not read."""
+    none = memory(healthy(), mem_total_bytes=0)
+    assert judged(mem001, none).state is UNKNOWN
+    assert Posture(none).facts.memory.mem_total_bytes is None
 
 
 def test_nothing_read_is_unknown():

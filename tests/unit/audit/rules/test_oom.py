@@ -283,7 +283,45 @@ def test_scores_that_were_not_read():
     assert judged(oom003, healthy(holders=())).state is UNKNOWN
     unread = holder("x", 5, GIB, None, None)
     assert judged(oom003, healthy(holders=(unread,))).state is UNKNOWN
-    assert judged(oom003, healthy(holders=(unread, holder("y", 6)))).state is PASS
+    assert judged(oom003, healthy(holders=(unread, holder("y", 6)))).state is UNKNOWN
+    small = holder("x", 5, GIB // 2, None, None)
+    assert judged(oom003, healthy(holders=(small, holder("y", 6)))).state is PASS
+    seen = healthy(holders=(holder("y", 6),))
+    assert judged(oom003, replace(seen, hidden_processes=True)).state is UNKNOWN
+    assert judged(oom003, replace(seen, unseen={"holders": "half a list"})).state is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("adjust", "database", "state"),
+    [(-900, 0, FAIL), (-900, -900, PASS), (-100, 0, PASS), (-900, -1000, PASS)],
+)
+def test_the_database_is_killed_before_it(adjust, database, state):
+    """20 of 32 GiB at -900 and all that is left weigh less than a database of 8 GiB at 0."""
+    base = seed_host(kubernetes=False)
+    facts = replace(
+        base,
+        holders=(
+            holder("splunkd", 44, 20 * GIB, 0, adjust),
+            holder("postgres", 800, 8 * GIB, 0, database),
+        ),
+        databases=(holder("postgres", 800, 8 * GIB, 0, database),),
+        memory=replace(base.memory, mem_available_bytes=4 * GIB, swap_free_bytes=4 * GIB),
+    )
+    found = judged(oom003, facts)
+    assert found.state is state
+    assert state is not FAIL or "postgres is killed before it" in found.text
+    assert judged(oom003, replace(facts, kubernetes=True)).state is PASS
+
+
+def test_hardly_killable_is_as_good_as_exempt():
+    """-999 weighs nothing until it holds all of the host; it may still be outweighed, so MEDIUM."""
+    facts = healthy(holders=(holder("splunkd", 44, 8 * GIB, 0, -999),))
+    told = judged(oom003, facts)
+    assert (told.state, told.severity) == (FAIL, Severity.MEDIUM)
+    assert "until it holds 99.9 % of memory and swap" in told.text
+    assert judged(oom003, replace(facts, kubernetes=True)).state is PASS
+    assert judged(oom003, healthy(holders=(holder("x", 44, 8 * GIB, 0, -900),))).state is PASS
+    assert judged(oom003, healthy(holders=(holder("x", 44, GIB // 2, 0, -999),))).state is PASS
     assert judged(oom003, healthy(container="docker")).state is NOT_APPLICABLE
 
 

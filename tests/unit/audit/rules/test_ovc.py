@@ -217,6 +217,22 @@ def test_always_overcommit(facts, expected):
     assert state(ALWAYS, sysctls(facts, vm__overcommit_memory="1")) is expected
 
 
+def test_who_asks_for_it_may_be_no_known_database():
+    """A large keydb-server asks too; below hidepid nobody can tell."""
+    asked = sysctls(healthy(), vm__overcommit_memory="1")
+    keydb = replace(asked, holders=(holder("keydb-server", 801, 8 * GIB),))
+    assert state(ALWAYS, keydb) is NOT_APPLICABLE
+    assert state(ALWAYS, replace(asked, hidden_processes=True)) is UNKNOWN
+
+
+def test_a_host_of_its_own_must_be_seen():
+    """Below hidepid PostgreSQL looks alone, and may not be."""
+    alone = sysctls(database(), vm__overcommit_memory="0")
+    assert state(HEURISTIC, alone) is FAIL
+    assert state(HEURISTIC, replace(alone, hidden_processes=True)) is UNKNOWN
+    assert state(HEURISTIC, replace(alone, unseen={"holders": "half a list"})) is UNKNOWN
+
+
 @pytest.mark.parametrize(("mode", "expected"), [("0", PASS), ("2", PASS), (None, UNKNOWN)])
 def test_always_overcommit_is_mode_1_alone(mode, expected):
     """The other modes refuse something."""

@@ -63,6 +63,10 @@ def test_panic_on_oom_of_a_container_is_the_hosts():
         ("10", False, "poweroff", PASS),
         ("10", False, None, PASS),
         ("-1", False, None, PASS),
+        ("60", False, None, PASS),
+        ("61", False, None, FAIL),
+        ("86400", True, "reboot", PASS),
+        ("86400", None, None, UNKNOWN),
         (None, False, None, UNKNOWN),
         (None, True, None, UNKNOWN),
     ],
@@ -72,6 +76,13 @@ def test_stays_down(panic, armed, action, expected):
     kdump = None if action is None else KdumpFacts(final_action=action)
     facts = sysctls(healthy(crash_kernel_loaded=armed, kdump=kdump), kernel__panic=panic)
     assert state(DOWN, facts) is expected
+
+
+def test_a_day_is_as_long_as_for_ever():
+    """How long it stands still is said, and undone to what it was."""
+    told = found(DOWN, sysctls(healthy(crash_kernel_loaded=False), kernel__panic="86400"))
+    assert "stands still for 24 h before it reboots: kernel.panic=86400" in told.text
+    assert "kernel.panic=86400" in told.undo
 
 
 def test_staying_down_is_grave_only_where_a_panic_is_expected():
@@ -124,6 +135,33 @@ def test_other_panics(settings, armed, expected, severity):
     facts = sysctls(facts, **{name: None for one, name in names.items() if one not in settings})
     told = found(OTHER, facts)
     assert (told.state, told.severity) == (expected, severity)
+
+
+def test_each_panic_there_is_is_known():
+    """A warning or a stall that panics is as grave as a watchdog; a fault of the machine a note."""
+    bare = healthy(crash_kernel_loaded=False)
+    for name in ("panic_on_warn", "panic_on_rcu_stall", "softlockup_panic", "hung_task_panic"):
+        told = found(OTHER, sysctls(bare, **{f"kernel__{name}": "1"}))
+        assert (told.state, told.severity) == (FAIL, Severity.HIGH)
+        assert f"kernel.{name}=1" in told.text
+    for name in (
+        "panic_on_oops", "hardlockup_panic", "unknown_nmi_panic", "panic_on_io_nmi",
+        "panic_on_unrecovered_nmi",
+    ):  # fmt: skip
+        told = found(OTHER, sysctls(bare, **{f"kernel__{name}": "1"}))
+        assert (told.state, told.severity) == (FAIL, Severity.LOW)
+
+
+def test_a_setting_that_was_not_read_may_panic():
+    """Only where /proc/sys was listed is what is missing not there."""
+    listed = sysctls(healthy(), kernel__hung_task_panic=None)
+    assert state(OTHER, listed) is PASS
+    assert state(OTHER, replace(listed, origin="prometheus")) is UNKNOWN
+    assert state(OTHER, replace(listed, unseen={"sysctls": "needs root"})) is UNKNOWN
+    partial = replace(listed, sysctls={"kernel.panic_on_oops": "0"})
+    told = found(OTHER, partial)
+    assert told.state is UNKNOWN
+    assert "hardlockup_panic" in told.text
 
 
 def test_other_panics_are_named():

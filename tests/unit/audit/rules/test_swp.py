@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.fakes.facts import GIB, healthy, holder, seed_like
+from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
 from tests.fakes.postures import (
     FAIL,
     NOT_APPLICABLE,
@@ -307,7 +307,10 @@ def test_no_swap_is_not_full_swap():
         (0, ("forestall",), FAIL),
         (0, None, UNKNOWN),
         (0, ("earlyoom",), PASS),
-        (0, ("systemd-oomd",), PASS),
+        (0, ("systemd-oomd",), UNKNOWN),
+        (0, ("systemd-oomd", "nohang"), PASS),
+        (64 * MIB, (), FAIL),
+        (64 * MIB, ("earlyoom",), PASS),
         (GIB, (), PASS),
         (None, (), UNKNOWN),
     ],
@@ -316,6 +319,64 @@ def test_nothing_before_the_kernel(swap_total, guards, expected):
     """Found only where there is neither; forestall observes by default and is not counted."""
     facts = memory(healthy(guards=guards, kubernetes=False), swap_total_bytes=swap_total)
     assert state(NOTHING, facts) is expected
+
+
+def test_zram_alone_delays_the_end_only_a_little():
+    """It is memory itself: a finding without a guard, and unknown where no kind was read."""
+    zram = memory(healthy(swaps=(ZRAM,), guards=(), kubernetes=False), swap_total_bytes=4 * GIB)
+    told = found(NOTHING, zram)
+    assert (told.state, told.severity) == (FAIL, Severity.MEDIUM)
+    assert "kept in memory itself" in told.text
+    assert state(NOTHING, replace(zram, guards=("earlyoom",))) is PASS
+    assert state(NOTHING, replace(zram, swaps=None)) is UNKNOWN
+    beside = replace(zram, swaps=(ZRAM, DISK))
+    assert state(NOTHING, memory(beside, swap_total_bytes=20 * GIB)) is PASS
+
+
+def test_a_guard_may_hide_among_hidden_processes():
+    """Below hidepid none is seen, and one may be there, as look says too."""
+    bare = healthy(guards=(), kubernetes=False, hidden_processes=True)
+    assert state(NOTHING, memory(bare, swap_total_bytes=0)) is UNKNOWN
+
+
+def test_how_long_zram_lasts_is_unknown():
+    """1 GiB at 2 GiB an hour ends before anybody acts, unless zram compresses well."""
+    zram = SwapDevice(name="/dev/zram0", kind="zram", size_bytes=16 * GIB, used_bytes=0)
+    grows = healthy(
+        swaps=(zram,),
+        anonymous_growth_bytes_per_second=2 * GIB / 3600,
+        growth_window_seconds=7200.0,
+    )
+    facts = memory(grows, mem_available_bytes=GIB)
+    assert state(RUNWAY, facts) is UNKNOWN
+    assert state(RUNWAY, replace(facts, swaps=None)) is UNKNOWN
+    assert state(RUNWAY, memory(facts, mem_available_bytes=2 * GIB)) is PASS
+    faster = replace(facts, anonymous_growth_bytes_per_second=10 * GIB / 3600)
+    assert state(RUNWAY, faster) is FAIL
+
+
+@pytest.mark.parametrize(
+    ("swaps", "total", "free", "expected"),
+    [
+        ((("zram", 16, 1),), 16, 15, NOT_APPLICABLE),
+        ((("zram", 16, 15),), 16, 1, FAIL),
+        ((("zram", 16, 1), ("partition", 4, 4)), 20, 15, FAIL),
+        ((("zram", 16, 15), ("partition", 4, 0)), 20, 5, PASS),
+    ],
+)
+def test_free_zram_is_no_slack(swaps, total, free, expected):
+    """Beside it the disks' swap counts alone; a full zram is full."""
+    devices = tuple(
+        SwapDevice(name=f"/dev/{kind}", kind=kind, size_bytes=size * GIB, used_bytes=used * GIB)
+        for kind, size, used in swaps
+    )
+    facts = memory(
+        healthy(swaps=devices),
+        swap_total_bytes=total * GIB,
+        swap_free_bytes=free * GIB,
+        mem_available_bytes=GIB,
+    )
+    assert state(FULL, facts) is expected
 
 
 def test_a_kubelet_is_a_guard():
@@ -359,6 +420,37 @@ def test_swap_after_a_boot(active, fstab, expected):
     assert state(BOOT, facts) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("dphys-swapfile.service", "/var/swap"),
+        ("waagent.service", "/mnt/resource/swapfile"),
+        ("rc-local.service", "/swap"),
+    ],
+)
+def test_a_service_may_turn_swap_on(name, path):
+    """Raspberry Pi OS, Azure's agent and rc.local do without fstab."""
+    swap = SwapDevice(name=path, kind="file", size_bytes=GIB, used_bytes=0)
+    bare = healthy(swaps=(swap,), fstab_swaps=())
+    assert state(BOOT, bare) is FAIL
+    told = found(BOOT, replace(bare, units=(*bare.units, unit(name))))
+    assert told.state is UNKNOWN
+    assert f"{name} may turn it on" in told.text
+    assert state(BOOT, replace(bare, units=(*bare.units, unit(name, active=False)))) is FAIL
+    assert state(BOOT, replace(bare, units=None)) is UNKNOWN
+
+
+def test_systemd_finds_swap_on_the_roots_disk():
+    """By its GPT type; on another disk, or a logical volume, it does not."""
+    swap = SwapDevice(name="/dev/sda2", kind="partition", size_bytes=GIB, used_bytes=0)
+    assert state(BOOT, healthy(swaps=(swap,), fstab_swaps=())) is UNKNOWN
+    other = replace(swap, name="/dev/nvme0n1p3")
+    disk = BlockDevice(name="nvme0n1p3", disks=("nvme0n1",))
+    bare = healthy(swaps=(other,), fstab_swaps=())
+    assert state(BOOT, bare) is UNKNOWN
+    assert state(BOOT, replace(bare, block_devices=(*bare.block_devices, disk))) is FAIL
+
+
 def test_why_swap_is_unknown_is_said():
     """The reader's own reason, of the field that is missing."""
     unseen = {"swaps": "no proc/swaps", "fstab_swaps": "needs root"}
@@ -374,7 +466,9 @@ def test_swap_after_a_boot_to_the_word():
     both = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=("/swapfile",), kubernetes=False))
     assert both.text.startswith("/swapfile should be swap since boot, and is not; /dev/dm-1 is")
     node = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=(), kubernetes=True))
-    assert node.text == "/dev/dm-1 is swap now, and nothing turns it on at the next boot."
+    assert node.text == (
+        "/dev/dm-1 is swap now, and neither fstab nor a swap unit turns it on at the next boot."
+    )
     assert node.remedy == "a line in /etc/fstab: /dev/dm-1 none swap defaults 0 0"
     two = (DISK, replace(DISK, name="/dev/sdb1"))
     assert "/dev/dm-1 none" in found(BOOT, healthy(swaps=two, fstab_swaps=())).remedy
@@ -395,7 +489,7 @@ def test_swap_after_a_boot_says_which_way():
     assert "should be swap since boot" in gone.text
     assert "swapon -a" in gone.remedy
     extra = found(BOOT, healthy(swaps=(DISK,), fstab_swaps=()))
-    assert "nothing turns it on at the next boot" in extra.text
+    assert "neither fstab nor a swap unit turns it on at the next boot" in extra.text
     assert "/dev/dm-1 none swap" in extra.remedy
     node = found(BOOT, healthy(swaps=(), fstab_swaps=("/swapfile",), kubernetes=True))
     assert "kubelet refuses" in node.text

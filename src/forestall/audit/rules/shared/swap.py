@@ -1,11 +1,9 @@
 """How much swap the vendors' tables ask for, and the finding of less than that."""
 
+from forestall.audit.headroom import ROUNDING
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, fail
 from forestall.units import GIB, MIB, format_bytes
-
-ROUNDING = 0.95
-"""MemTotal lacks what firmware and kernel keep, and swap lacks its header: 5 % is no shortage."""
 
 DATABASE_FROM_BYTES = 2 * GIB
 DATABASE_AT_MOST_BYTES = 16 * GIB
