@@ -37,7 +37,9 @@ def test_a_host_that_may_be_a_container_keeps_what_is_true_of_both():
 
 def test_the_reason_and_the_gravity_are_those_of_the_doubt():
     """An UNKNOWN that may be a finding is as grave as that."""
-    facts = rhel(livepatches=None, booted_at=0.0, unseen={"livepatches": "sys/kernel was lost"})
+    # Two years before the facts were read.
+    unseen = {"livepatches": "sys/kernel was lost"}
+    facts = rhel(livepatches=None, booted_at=1_668_000_000.0, unseen=unseen)
     found = {rule.id: said for rule, said in judge(Posture(facts), RULES)}
     assert found["KRN-006"].state is UNKNOWN
     assert "livepatched is unknown, and it decides here: sys/kernel was lost." in (
