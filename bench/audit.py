@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import audit_hosts
 from forestall.audit.fleet import Fleet, chosen_rules, judge_host, judge_hosts
@@ -101,6 +102,8 @@ def host(number: int) -> HostFacts:
         process_count=200,
         hidden_processes=False,
         guards=() if number % 4 else ("earlyoom",),
+        kubernetes=False,
+        livepatches=(),
         databases=holders[:1] if database else (),
         commit_limit_bytes=memory,
         committed_bytes=memory // 2,
@@ -233,6 +236,14 @@ def _compliant(hosts: int) -> dict[str, float]:
     return _found(count, spent)
 
 
+def _in_doubt(hosts: int) -> dict[str, float]:
+    """Those, with kubelets and livepatches not told of, as by a Prometheus: some is judged twice."""
+    count = max(1, hosts // 5)
+    made = audit_hosts.hosts(count)
+    _, spent = _judged(replace(one, kubernetes=None, livepatches=None) for one in made)
+    return _found(count, spent)
+
+
 def _lines(hosts: int) -> dict[str, float]:
     """Every finding of every host as a JSON line; a fifth of the hosts."""
     count = max(1, hosts // 5)
@@ -264,6 +275,7 @@ def _found(hosts: int, spent: float) -> dict[str, float]:
 PARTS = {
     "judged": _states,
     "judged, compliant": _compliant,
+    "judged, in doubt": _in_doubt,
     "judged, JSON lines": _lines,
     "read and judged": _decoded,
 }

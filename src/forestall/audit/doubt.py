@@ -64,19 +64,18 @@ def settled(
     judge: Judge = lambda rule, host: rule.judge(host),
 ) -> Sequence[Judgement]:
     """`judged`, what `rules` say of the host, less what hangs on a thing that was not seen."""
+    settled = list(judged)
     cut = _not_whole(host.facts)
     if cut:
-        judged = [_by_all_of_it(cut, *one) for one in zip(rules, judged, strict=True)]
+        settled = [_by_all_of_it(cut, *one) for one in zip(rules, settled, strict=True)]
     for one in _open(host):
         changes: dict[str, Any] = {one.field: one.otherwise}
         other = Posture(replace(host.facts, **changes), host.terms)
-        judged = [
-            said
-            if said.state is FindingState.UNKNOWN or not rule.id.startswith(one.asked_by)
-            else _either(host.facts, one, said, rule, judge(rule, other))
-            for rule, said in zip(rules, judged, strict=True)
-        ]
-    return judged
+        for index, rule in enumerate(rules):
+            said = settled[index]
+            if said.state is not FindingState.UNKNOWN and rule.id.startswith(one.asked_by):
+                settled[index] = _either(host.facts, one, said, rule, judge(rule, other))
+    return settled
 
 
 def _not_whole(facts: HostFacts) -> dict[str, str]:
