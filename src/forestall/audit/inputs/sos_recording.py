@@ -21,6 +21,9 @@ PAGE_BYTES = 4096
 TICKS_PER_SECOND = 100
 PROCESS_LIMIT = 20_000
 KERNEL_THREAD = 0x00200000
+MOUNTS = ("proc/self/mountinfo", "proc/1/mountinfo", "proc/mounts", "proc/self/mounts") + (
+    "proc/1/mounts",
+)
 RECORDED = "the sosreport has no "
 
 _ARGUMENT_NAMES = re.compile(
@@ -59,7 +62,8 @@ class SosReport:
         return self.text(*self.by_command.get(word, ()))
 
     def path_of(self, word: str) -> str:
-        return next(iter(self.by_command.get(word, ())), "")
+        paths = self.by_command.get(word, ())
+        return next((path for path in paths if self.found.files.get(path)), "")
 
     def why_cut(self, word: str) -> str | None:
         """Why a command's output is not whole; None without a sign of it, and without output."""
@@ -196,7 +200,7 @@ def _put_mounts(report: SosReport) -> None:
     if first:
         report.put("proc/self/mountinfo", decode(first), "/mounts", "proc/1/mountinfo")
         return
-    text = report.text("proc/mounts", "proc/self/mounts", "proc/1/mounts")
+    text = report.text(*MOUNTS[2:])
     source = "proc/mounts"
     if text is None:
         text = _mounts_of_mount(report.answer("mount") or report.text("mount") or "")
@@ -329,7 +333,8 @@ def _put_processes(report: SosReport) -> None:
     for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps-started", "ps"):
         text = report.text("ps") if word == "ps" else report.answer(word)
         printed = list(sos_text.ps_rows(text or ""))
-        whole = report.why_cut(word) is None
+        # The report's own `ps` is a link to that of all users.
+        whole = report.why_cut("ps-aux" if word == "ps" else word) is None
         if whole and any((row.name or _name_of(row.command or "")) == "ps" for row in printed):
             told |= {"parents"} if printed[0].parent_pid is not None else set()
             told |= {"sizes"} if printed[0].rss_bytes is not None else set()
@@ -485,6 +490,8 @@ def _cut(report: SosReport) -> dict[str, str]:
         words["lsblk-plain"] = "block_devices"
     if "proc/modules" in report.found.files:
         del words["lsmod"]
+    if not any(path in report.found.files for path in MOUNTS):
+        words["mount"] = "mounts"
     found = {field: why for word, field in words.items() if (why := report.why_cut(word))}
     slices = report.cuts.why_plugin("cgroups") or why_slices_cut(report.found.files)
     return {**found, "slices": slices} if slices else found

@@ -121,7 +121,8 @@ def test_processes_of_a_cut_list_are_not_all(tmp_path):
     """ps was ended after it had printed itself: whether another process runs is not known."""
     log = LOG + "[plugin:process] command 'ps auxwwwm' timed out after 300s\n"
     assert report(tmp_path, files={}).databases == ()
-    facts = report(tmp_path, files={"sos_logs/sos.log": log.encode()})
+    linked = (RHEL9 / "sos_commands/process/ps_auxwwwm").read_bytes()
+    facts = report(tmp_path, files={"sos_logs/sos.log": log.encode(), "ps": linked})
     assert facts.databases is None
 
 
