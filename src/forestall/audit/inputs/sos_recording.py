@@ -21,9 +21,8 @@ PAGE_BYTES = 4096
 TICKS_PER_SECOND = 100
 PROCESS_LIMIT = 20_000
 KERNEL_THREAD = 0x00200000
-MOUNTS = ("proc/self/mountinfo", "proc/1/mountinfo", "proc/mounts", "proc/self/mounts") + (
-    "proc/1/mounts",
-)
+MOUNTINFO = ("proc/self/mountinfo", "proc/1/mountinfo")
+MOUNTS = ("proc/mounts", "proc/self/mounts", "proc/1/mounts")
 RECORDED = "the sosreport has no "
 
 _ARGUMENT_NAMES = re.compile(
@@ -200,7 +199,7 @@ def _put_mounts(report: SosReport) -> None:
     if first:
         report.put("proc/self/mountinfo", decode(first), "/mounts", "proc/1/mountinfo")
         return
-    text = report.text(*MOUNTS[2:])
+    text = report.text(*MOUNTS)
     source = "proc/mounts"
     if text is None:
         text = _mounts_of_mount(report.answer("mount") or report.text("mount") or "")
@@ -490,7 +489,7 @@ def _cut(report: SosReport) -> dict[str, str]:
         words["lsblk-plain"] = "block_devices"
     if "proc/modules" in report.found.files:
         del words["lsmod"]
-    if not any(path in report.found.files for path in MOUNTS):
+    if not any(path in report.found.files for path in MOUNTINFO + MOUNTS):
         words["mount"] = "mounts"
     found = {field: why for word, field in words.items() if (why := report.why_cut(word))}
     slices = report.cuts.why_plugin("cgroups") or why_slices_cut(report.found.files)
