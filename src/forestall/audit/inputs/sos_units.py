@@ -1,6 +1,6 @@
-"""Units of a report that did not ask systemd for them: sos before 3.3 keeps unit files alone.
+"""Units that a report's sos did not ask systemd for: all before 3.3, and slices in every one.
 
-What a unit file and its drop-ins set is written as `systemctl show` would answer. A unit whose file
+Of services an old sos keeps unit files alone. What a unit file and its drop-ins set is written as `systemctl show` would answer. A unit whose file
 the report does not hold is named without any limit, which stays unknown.
 """
 
@@ -159,6 +159,8 @@ def why_slices_cut(files: Mapping[str, bytes]) -> str | None:
     slices = _slices(files)
     swap = any(path.endswith("/memory.swap.max") for path in files)
     needed = ("memory.max", "memory.high", *(("memory.swap.max",) if swap else ()))
+    if len(slices) >= UNIT_LIMIT:
+        return f"there are more than {UNIT_LIMIT} slices; the rest was left out"
     for place in slices:
         for name in needed:
             path = f"sys/fs/cgroup{place}/{name}"
@@ -168,12 +170,15 @@ def why_slices_cut(files: Mapping[str, bytes]) -> str | None:
 
 
 def _slices(files: Mapping[str, bytes]) -> list[str]:
-    """The cgroup of each slice that the report has anything of, parents before what is in them."""
+    """The cgroup of each slice that the report has anything of, parents before what is in them.
+
+    At most UNIT_LIMIT: a hostile archive may have a hundred new ones in each name.
+    """
     found = set()
     for path in files:
         match = _IN_SLICE.fullmatch(path)
         place = match[1] if match else ""
-        while place and place not in found:
+        while place and place not in found and len(found) < UNIT_LIMIT:
             found.add(place)
             place = place.rpartition("/")[0]
     return sorted(found)
