@@ -1,7 +1,8 @@
 """Units that a report's sos did not ask systemd for: all before 3.3, and slices in every one.
 
-Of services an old sos keeps unit files alone. What a unit file and its drop-ins set is written as `systemctl show` would answer. A unit whose file
-the report does not hold is named without any limit, which stays unknown.
+Of services an old sos keeps unit files alone. What a unit file and its drop-ins set is written as
+`systemctl show` would answer. A unit whose file the report does not hold is named without any
+limit, which stays unknown.
 """
 
 import re
