@@ -269,12 +269,14 @@ def _own_cgroups(
     host: Host, notes: Notes, mounts: Sequence[Mount] | None
 ) -> tuple[Cgroups | None, tuple[CgroupSample, ...]]:
     if mounts is None:
-        notes.why("own_cgroups", notes.unseen["mounts"])
+        for field in ("own_cgroups", "cgroup_version", "cgroup_hybrid"):
+            notes.why(field, notes.unseen["mounts"])
         return None, ()
     cgroups = Cgroups(host, mounts)
     found = notes.attempt("own_cgroups", lambda: cgroups.chain(cgroups.place_of("self").cgroup))
-    if cgroups.problem:
-        notes.why("own_cgroups", cgroups.problem)
+    if cgroups.hierarchy is None and cgroups.problem:
+        for field in ("own_cgroups", "cgroup_version", "cgroup_hybrid"):
+            notes.why(field, cgroups.problem)
     return cgroups, found or ()
 
 
@@ -305,7 +307,9 @@ def _sysctls(host: Host, notes: Notes) -> dict[str, str]:
         name for name in procfs.SYSCTLS if host.was_denied("proc/sys/" + name.replace(".", "/"))
     ]
     if denied:
-        notes.why("sysctls", f"{NEEDS_ROOT} ({', '.join(denied)})")
+        # Some settings refuse even root.
+        why = "permission denied" if host.effective_uid == 0 else NEEDS_ROOT
+        notes.why("sysctls", f"{why} ({', '.join(denied)})")
     # A kernel may lack a setting; only where its neighbours were listed is that known.
     unread = [
         name

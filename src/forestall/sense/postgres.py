@@ -60,7 +60,8 @@ def read_server(
         config = posixpath.normpath(posixpath.join(folder, config))
     files = _Files(host, notes)
     if config is None:
-        files.miss(f"process {pid} does not say where its data lies: needs root")
+        why = "" if host.effective_uid == 0 else ": needs root"
+        files.miss(f"process {pid} does not say where its data lies{why}")
     else:
         files.follow(config)
     values = dict(files.values)
@@ -136,6 +137,8 @@ class _Files:
         self._count = 0
         self._left_bytes = TOTAL_LIMIT_BYTES
         self._full = False
+        # Half a recording without a file does not say that its host has none.
+        self._absent = "is not there" if host.complete else "was not recorded"
         self.values: dict[str, str] = {}
         self.complete = True
 
@@ -157,7 +160,7 @@ class _Files:
             if self._host.was_denied(relative):
                 self.miss(f"{path}: {NEEDS_ROOT}")
             elif not optional:
-                self.miss(f"{path} is not there")
+                self.miss(f"{path} {self._absent}")
             return
         if len(data) >= FILE_LIMIT_BYTES:
             self.miss(f"{path} is longer than {FILE_LIMIT_BYTES} bytes")
@@ -179,7 +182,7 @@ class _Files:
         names = self._host.names(folder.lstrip("/"))
         if names is None:
             denied = self._host.was_denied(folder.lstrip("/"))
-            self.miss(f"{folder}: {NEEDS_ROOT}" if denied else f"{folder} is not there")
+            self.miss(f"{folder}: {NEEDS_ROOT}" if denied else f"{folder} {self._absent}")
             self._count += 1
             self._full = self._count > FILE_LIMIT
             return

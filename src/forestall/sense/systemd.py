@@ -107,8 +107,9 @@ def read_units(host: Host) -> Units:
     services: list[UnitFacts] = []
     slices: list[UnitFacts] = []
     folders: dict[str, str] = {}
-    problem = answer.problem
-    for block in parse_show(answer.stdout, whole=answer.exit_code == 0):
+    problem = answer.problem or why_not_whole(answer.stdout)
+    ended = answer.exit_code == 0 and answer.stdout.endswith(b"\n")
+    for block in parse_show(answer.stdout, whole=ended):
         if len(services) + len(slices) >= UNIT_LIMIT:
             problem = f"more than {UNIT_LIMIT} services and slices; the rest was left out"
             break
@@ -152,6 +153,19 @@ def parse_show(data: bytes, *, whole: bool = True) -> Iterator[dict[str, str]]:
         if block.get("Id"):
             yield block
         start = end + 2
+
+
+def why_not_whole(data: bytes) -> str | None:
+    """Why these records of `systemctl show` are not all that it had to tell; None without a sign.
+
+    Every record has an Id, and the last of them ends in a newline.
+    """
+    if data and not data.endswith(b"\n"):
+        return "systemctl show was cut: it ends in the middle of a line"
+    for record in data.split(b"\n\n"):
+        if record.strip() and not re.search(rb"^Id=.", record, re.MULTILINE):
+            return "systemctl show was cut: a record of it has no Id"
+    return None
 
 
 def unit_facts(block: Mapping[str, str]) -> UnitFacts:

@@ -141,6 +141,17 @@ def test_what_came_in_time_is_used_and_said_to_be_a_part(tmp_path):
     assert units.problem == "systemctl did not answer in time; only 2 services came before"
 
 
+@pytest.mark.parametrize(
+    ("cut", "problem"),
+    [("\nId=half.serv", "middle of a line"), ("\nType=simple\nRestart=no\n", "no Id")],
+)
+def test_a_copied_answer_that_was_cut_is_said_to_be_a_part(tmp_path, cut, problem):
+    """A copy has no exit code of its own; its end tells, and half a record is no service."""
+    units = read_units(_booted(tmp_path).command("systemctl show", SHOW + cut).host())
+    assert [unit.name for unit in units.units] == ["feed-sync.service", "idle.service"]
+    assert problem in units.problem
+
+
 def test_slices_are_told_apart_from_services(tmp_path):
     """A slice has limits and no restart policy."""
     show = SHOW + "\nId=db.slice\nMemoryMax=1073741824\nMemorySwapMax=0\nTasksCurrent=7\n"

@@ -31,6 +31,8 @@ _EXACT = {
     "ps": _LARGE,
     "installed-rpms": 4 * MIB,
     "installed-debs": 4 * MIB,
+    "sos_logs/sos.log": _LARGE,
+    "sos_logs/ui.log": MIB,
 }
 
 _COPIED = (
@@ -69,6 +71,7 @@ COMMANDS = {
     "ps-long": r"ps_alxw*",
     "ps-full": r"ps_-elfL?",
     "ps-cgroup": r"ps_axo_pid\w*cgroup",
+    "ps-started": r"ps_axo_flags_state_uid_pid_ppid_\w+_lstart_tty_time_cmd",
     "df": r"df_-alP?(?:_.*)?",
     "mount": r"mount_-l",
     "lsblk": r"lsblk_-O_-P",
@@ -88,7 +91,7 @@ COMMANDS = {
 """What each command's file is called, by the word that the rest of the reader uses for it."""
 
 _LARGE_COMMANDS = {"services": 64 * MIB, "status": 32 * MIB, "ps-aux": _LARGE, "ps-long": _LARGE}
-_LARGE_COMMANDS |= {"ps-full": _LARGE, "ps-cgroup": _LARGE}
+_LARGE_COMMANDS |= {"ps-full": _LARGE, "ps-cgroup": _LARGE, "ps-started": _LARGE}
 
 
 def _of_the_host() -> dict[str, int]:
@@ -148,9 +151,7 @@ def limit_of(path: str) -> int:
 
 
 _NO_FOLDERS = (
-    frozenset(
-        ("dev", "home", "proc/fs", "proc/irq", "proc/net", "sos_logs", "sos_strings", "sys/bus")
-    )
+    frozenset(("dev", "home", "proc/fs", "proc/irq", "proc/net", "sos_strings", "sys/bus"))
     | frozenset(("sys/devices/platform", "sys/firmware", "sys/kernel/debug"))
     | frozenset(("sys/kernel/slab", "usr/share", "var/crash", "var/log"))
 )

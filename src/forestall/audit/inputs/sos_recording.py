@@ -10,15 +10,19 @@ from dataclasses import replace
 
 from forestall.audit.inputs import sos_text
 from forestall.audit.inputs.gather import Gathered
+from forestall.audit.inputs.sos_cut import Cuts, why_list_cut, why_units_cut
 from forestall.audit.inputs.sos_layout import command_of
-from forestall.audit.inputs.sos_units import shown_units
+from forestall.audit.inputs.sos_units import shown_slices, shown_units, why_slices_cut
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.sense.host import decode
 from forestall.sense.recording import Recording
 
 PAGE_BYTES = 4096
+TICKS_PER_SECOND = 100
 PROCESS_LIMIT = 20_000
 KERNEL_THREAD = 0x00200000
+MOUNTINFO = ("proc/self/mountinfo", "proc/1/mountinfo")
+MOUNTS = ("proc/mounts", "proc/self/mounts", "proc/1/mounts")
 RECORDED = "the sosreport has no "
 
 _ARGUMENT_NAMES = re.compile(
@@ -41,6 +45,8 @@ class SosReport:
         self.links: dict[str, str] = {}
         self.sources: dict[str, str] = {}
         self.listed: set[str] = set()
+        self.cuts = Cuts(found.files)
+        self.timed: set[int] = set()
 
     def text(self, *paths: str) -> str | None:
         """The first of these files that is there and not empty."""
@@ -55,7 +61,18 @@ class SosReport:
         return self.text(*self.by_command.get(word, ()))
 
     def path_of(self, word: str) -> str:
-        return next(iter(self.by_command.get(word, ())), "")
+        paths = self.by_command.get(word, ())
+        return next((path for path in paths if self.found.files.get(path)), "")
+
+    def why_cut(self, word: str) -> str | None:
+        """Why a command's output is not whole; None without a sign of it, and without output."""
+        path, text = self.path_of(word), self.answer(word)
+        if text is None:
+            return None
+        if path in self.found.cut:
+            return f"{path} is too large and was cut"
+        told = {"services": why_units_cut, "list-units": why_list_cut}.get(word)
+        return self.cuts.why(path, text) or (told(text) if told else None)
 
     def put(self, path: str, text: str, pointer: str | None = None, word: str = "") -> None:
         """Put a file where the host would have it, unless the report has that file itself."""
@@ -91,7 +108,7 @@ def recording_of(report: SosReport, name: str) -> Recording:
 
 
 def _is_the_hosts(path: str) -> bool:
-    return "/" in path and not path.startswith(("sos_commands/", "sos_reports/"))
+    return "/" in path and not path.startswith(("sos_commands/", "sos_logs/", "sos_reports/"))
 
 
 def _links(found: Gathered) -> dict[str, str]:
@@ -138,6 +155,8 @@ def _put_sysctls(report: SosReport) -> frozenset[str]:
         path = "proc/sys/" + key.replace(".", "/")
         report.put(path, value + "\n", f"/sysctls/{key}", "sysctl")
     families = [key.partition(".")[0] for key in told.values]
+    if report.why_cut("sysctl"):
+        families = []
     # Families come one after the other: of one that another follows, nothing was cut off.
     report.listed |= {f"proc/sys/{name}" for name in families if name != families[-1]}
     paths = {"proc/sys/" + key.replace(".", "/") for key in told.denied}
@@ -180,7 +199,7 @@ def _put_mounts(report: SosReport) -> None:
     if first:
         report.put("proc/self/mountinfo", decode(first), "/mounts", "proc/1/mountinfo")
         return
-    text = report.text("proc/mounts", "proc/self/mounts", "proc/1/mounts")
+    text = report.text(*MOUNTS)
     source = "proc/mounts"
     if text is None:
         text = _mounts_of_mount(report.answer("mount") or report.text("mount") or "")
@@ -259,15 +278,16 @@ def _commands(report: SosReport) -> dict[str, bytes]:
     """What commands answered, under the names that `sense` asks for."""
     found: dict[str, bytes] = {}
     services = report.answer("services")
+    slices = shown_slices(report.found.files)
     if services is not None:
         report.put("run/systemd/system/", "")
-        found["systemctl-show"] = (services.rstrip("\n") + _slices(report)).encode()
+        found["systemctl-show"] = (_whole_records(report, services) + slices).encode()
         report.sources["/units"] = report.path_of("services")
     elif report.answer("list-units"):
         shown = shown_units(report.found.files, report.answer("list-units") or "")
         if shown:
             report.put("run/systemd/system/", "")
-            found["systemctl-show"] = (shown.rstrip("\n") + _slices(report)).encode()
+            found["systemctl-show"] = (shown + slices).encode()
             report.sources["/units"] = "unit files"
     version = sos_text.value_of(report.answer("manager") or "", "Version")
     version = version or _packaged_version(report, "systemd")
@@ -287,29 +307,18 @@ def _commands(report: SosReport) -> dict[str, bytes]:
     return found
 
 
+def _whole_records(report: SosReport, services: str) -> str:
+    """Without the half of a record that a cut may have left: what it lacks would seem not set."""
+    end = services.rfind("\n\n") if report.why_cut("services") else len(services)
+    return services[: max(0, end)].rstrip("\n") + "\n"
+
+
 def _packaged_version(report: SosReport, package: str) -> str | None:
     for line in sos_text.package_lines(report.text("installed-rpms") or ""):
         if re.match(rf"{package}-\d", line):
             return line[len(package) + 1 :]
     match = re.search(rf"^ii\s+{package}\s+(\S+)", report.answer("debs") or "", re.MULTILINE)
     return match[1] if match else None
-
-
-def _slices(report: SosReport) -> str:
-    """The limits of the slices: sos asks systemd for services alone, but keeps their cgroups."""
-    found = ""
-    for path in sorted(report.found.files):
-        match = re.fullmatch(r"sys/fs/cgroup((?:/[^/]+\.slice)+)/memory\.max", path)
-        if match:
-            folder = path.rpartition("/")[0]
-            high = (report.text(f"{folder}/memory.high") or "").strip()
-            maximum = (report.text(path) or "").strip()
-            found += (
-                f"\n\nId={match[1].rpartition('/')[2]}\nActiveState=active\nControlGroup={match[1]}\n"
-                f"MemoryMax={'infinity' if maximum == 'max' else maximum}\n"
-                f"MemoryHigh={'infinity' if high == 'max' else high}"
-            )
-    return found + "\n"
 
 
 def _put_processes(report: SosReport) -> None:
@@ -320,10 +329,12 @@ def _put_processes(report: SosReport) -> None:
     """
     rows: dict[int, sos_text.PsRow] = {}
     told: set[str] = set()
-    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps"):
+    for word in ("ps-cgroup", "ps-long", "ps-aux", "ps-full", "ps-started", "ps"):
         text = report.text("ps") if word == "ps" else report.answer(word)
         printed = list(sos_text.ps_rows(text or ""))
-        if any((row.name or _name_of(row.command or "")) == "ps" for row in printed):
+        # The report's own `ps` is a link to that of all users.
+        whole = report.why_cut("ps-aux" if word == "ps" else word) is None
+        if whole and any((row.name or _name_of(row.command or "")) == "ps" for row in printed):
             told |= {"parents"} if printed[0].parent_pid is not None else set()
             told |= {"sizes"} if printed[0].rss_bytes is not None else set()
         for row in printed:
@@ -332,9 +343,38 @@ def _put_processes(report: SosReport) -> None:
     if told == {"parents", "sizes"} and len(rows) < PROCESS_LIMIT:
         report.listed.add("proc")
     places = sos_text.unit_processes(report.answer("status") or "")
-    unified = "sys/fs/cgroup/cgroup.controllers" in report.found.files
+    unified = _put_controllers(report)
     for pid in sorted({*rows, *_pids(report)}):
         _put_process(report, pid, rows.get(pid), places.get(pid), unified=unified)
+        _put_cgroups(report, pid)
+
+
+def _put_cgroups(report: SosReport, pid: int) -> None:
+    """The folders of a process's cgroups: they exist, whether or not sos came to copy them."""
+    told = report.found.files.get(f"proc/{pid}/cgroup") or report.made.get(f"proc/{pid}/cgroup")
+    for line in decode(told or b"").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, place = rest.partition(":")
+        if place.startswith("/") and ".." not in place:
+            if not controllers:
+                report.put(f"sys/fs/cgroup{place.rstrip('/')}/", "")
+            elif "memory" in controllers.split(","):
+                report.put(f"sys/fs/cgroup/memory{place.rstrip('/')}/", "")
+
+
+_V2_MEMORY = re.compile(r"sys/fs/cgroup/[^/]+/(?:[^\0]*/)?memory\.(?:max|high|swap\.max)")
+
+
+def _put_controllers(report: SosReport) -> bool:
+    """Whether cgroup v2 is at work: by the root's list of controllers, or by files of its own.
+
+    sos copies the tree file by file and may have been ended before it came to the list. v1 has
+    other names for its limits.
+    """
+    path = "sys/fs/cgroup/cgroup.controllers"
+    if path not in report.found.files and any(map(_V2_MEMORY.fullmatch, report.found.files)):
+        report.put(path, "memory\n", "/cgroup_version", "sys/fs/cgroup")
+    return path in report.found.files or path in report.made
 
 
 def _merged(known: sos_text.PsRow | None, row: sos_text.PsRow) -> sos_text.PsRow:
@@ -368,7 +408,10 @@ def _put_process(
     parent = sos_text.value_of(status, "PPid") or row.parent_pid or 0
     flags = 0 if pages else KERNEL_THREAD
     threads = sos_text.value_of(status, "Threads") or row.thread_count or 1
-    numbers = f"{parent} 0 0 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 {threads} 0 0 0"
+    if row.cpu_seconds is not None:
+        report.timed.add(pid)
+    ticks = (row.cpu_seconds or 0) * TICKS_PER_SECOND
+    numbers = f"{parent} 0 0 0 -1 {flags} 0 0 0 0 {ticks} 0 0 0 20 0 {threads} 0 0 0"
     report.put(f"{folder}/stat", f"{pid} ({name}) S {numbers}\n")
     report.put(f"{folder}/statm", f"{pages} {pages} {shared // PAGE_BYTES} 0 0 0 0\n")
     report.put(f"{folder}/comm", name + "\n")
@@ -416,15 +459,41 @@ def without_made_up(facts: HostFacts, report: SosReport) -> HostFacts:
     changes["psi"] = _psi(facts, report)
     if changes["psi"] is None:
         unseen["psi"] = RECORDED + "proc/pressure, which its sos may not have collected"
-    for word, name in (("services", "units"), ("sysctl", "sysctls"), ("ps-aux", "holders")):
-        if report.found.cut.intersection(report.by_command.get(word, ())):
-            unseen[name] = f"{report.path_of(word)} is too large and was cut"
+    unseen.update(_cut(report))
     changes["livepatches"] = _livepatches(facts, report)
     if changes["livepatches"] is None:
         unseen["livepatches"] = RECORDED + "list of modules or live patches"
     if facts.units is None:
         unseen["units"] = RECORDED + "answer of systemctl show"
     return replace(facts, **changes, unseen=unseen)  # type: ignore[arg-type]
+
+
+_LISTS = {
+    "services": "units",
+    "sysctl": "sysctls",
+    "ps-aux": "holders",
+    "ps-long": "holders",
+    "lsblk": "block_devices",
+    "lsmod": "modules",
+    "rpms": "installed_kernels",
+    "debs": "installed_kernels",
+}
+
+
+def _cut(report: SosReport) -> dict[str, str]:
+    """Why lists are not whole, by the field of each."""
+    words = dict(_LISTS)
+    if report.answer("services") is None:
+        words["list-units"] = "units"
+    if not report.answer("lsblk"):
+        words["lsblk-plain"] = "block_devices"
+    if "proc/modules" in report.found.files:
+        del words["lsmod"]
+    if not any(path in report.found.files for path in MOUNTINFO + MOUNTS):
+        words["mount"] = "mounts"
+    found = {field: why for word, field in words.items() if (why := report.why_cut(word))}
+    slices = report.cuts.why_plugin("cgroups") or why_slices_cut(report.found.files)
+    return {**found, "slices": slices} if slices else found
 
 
 def _used(sources: dict[str, str], facts: HostFacts) -> dict[str, str]:
@@ -466,6 +535,8 @@ def _livepatches(facts: HostFacts, report: SosReport) -> tuple[str, ...] | None:
         return facts.livepatches
     if facts.modules is None:
         return None
+    if "proc/modules" not in report.found.files and report.why_cut("lsmod"):
+        return None
     found = {name for name in facts.modules if _PATCH_MODULES.fullmatch(name)}
     return tuple(sorted(found | ({"kernelcare"} if "kcare" in facts.modules else set())))
 
@@ -479,7 +550,7 @@ def _honest(holder: HolderFacts, report: SosReport) -> HolderFacts:
         process=replace(
             process,
             anon_bytes=process.anon_bytes if known else None,
-            cpu_seconds=None,
+            cpu_seconds=process.cpu_seconds if process.key.pid in report.timed else None,
             thread_count=process.thread_count if "Threads" in status else None,
         ),
     )

@@ -66,6 +66,7 @@ class PsRow(NamedTuple):
     command: str | None = None
     cgroup: str | None = None
     name: str | None = None
+    cpu_seconds: int | None = None
 
 
 def ps_rows(text: str) -> Iterator[PsRow]:
@@ -78,7 +79,8 @@ def ps_rows(text: str) -> Iterator[PsRow]:
     for line in _lines(text):
         words = line.split()
         if "PID" in words and ("PPID" in words or "RSS" in words or "USER" in words):
-            header = words
+            # lstart prints a date of five words below one heading.
+            header = line.replace(" STARTED ", " DAY MONTH DATE CLOCK YEAR ").split()
             continue
         row = None if header is None else _ps_row(header, line)
         if row is not None:
@@ -105,10 +107,21 @@ def _ps_row(header: list[str], line: str) -> PsRow | None:
         uid=_whole(column.get("UID")),
         rss_bytes=None if rss is None else rss * 1024,
         thread_count=_whole(column.get("NLWP")),
-        command=None if by_cgroup else command.strip() or None,
+        # `ps f` draws a tree before the command.
+        command=None if by_cgroup else re.sub(r"^[ |]*+\\_ ", "", command).strip() or None,
         cgroup=cgroup if by_cgroup and cgroup != "-" else None,
         name=command.strip() or None if by_cgroup else None,
+        cpu_seconds=_processor_time(column.get("TIME", "")),
     )
+
+
+def _processor_time(text: str) -> int | None:
+    """`1:33`, `00:01:33` or `2-03:04:05` of ps, which leaves out the parts of a second."""
+    match = re.fullmatch(r"(?:(\d{1,6})-)?(?:(\d{1,6}):)?(\d{1,8}):(\d\d)", text, re.ASCII)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def unit_processes(text: str) -> dict[int, str]:

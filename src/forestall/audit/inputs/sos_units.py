@@ -1,7 +1,8 @@
-"""Units of a report that did not ask systemd for them: sos before 3.3 keeps unit files alone.
+"""Units that a report's sos did not ask systemd for: all before 3.3, and slices in every one.
 
-What a unit file and its drop-ins set is written as `systemctl show` would answer. A unit whose file
-the report does not hold is named without any limit, which stays unknown.
+Of services an old sos keeps unit files alone. What a unit file and its drop-ins set is written as
+`systemctl show` would answer. A unit whose file the report does not hold is named without any
+limit, which stays unknown.
 """
 
 import re
@@ -118,3 +119,67 @@ def _size(text: str) -> str:
     """A unit file's size as `systemctl show` prints it; a share of memory stays one."""
     size = None if text == "infinity" else parse_size(text)
     return (text or "infinity") if size is None else str(size)
+
+
+_LIMITS = {
+    "memory.max": "MemoryMax",
+    "memory.high": "MemoryHigh",
+    "memory.swap.max": "MemorySwapMax",
+}
+"""How systemd calls the limits of cgroup v2. The root has none of them."""
+
+_IN_SLICE = re.compile(r"sys/fs/cgroup((?:/[^/]+\.slice)+)/(?:[^\0]*/)?memory\.[\w.]+")
+
+
+def shown_slices(files: Mapping[str, bytes]) -> str:
+    """The slices as `systemctl show` would tell them: sos asks for services, but keeps cgroups.
+
+    A slice is there if anything in it is. A limit whose file the report lacks is left out.
+    """
+    slices = _slices(files)
+    blocks = [_ROOT_SLICE] if slices else []
+    for place in slices:
+        above, _, name = place.rpartition("/")
+        block = f"Id={name}\nActiveState=active\nControlGroup={place}\n"
+        block += f"Slice={above.rpartition('/')[2] or '-.slice'}\n"
+        for file, shown in _LIMITS.items():
+            value = decode(files.get(f"sys/fs/cgroup{place}/{file}", b"")).strip()
+            if value:
+                block += f"{shown}={'infinity' if value == 'max' else value}\n"
+        blocks.append(block)
+    return "".join("\n" + block for block in blocks)
+
+
+_ROOT_SLICE = "Id=-.slice\nActiveState=active\nControlGroup=/\n" + "".join(
+    f"{shown}=infinity\n" for shown in _LIMITS.values()
+)
+
+
+def why_slices_cut(files: Mapping[str, bytes]) -> str | None:
+    """Why the limits of the slices are not all known. Some kernels do not limit swap (no file)."""
+    slices = _slices(files)
+    swap = any(path.endswith("/memory.swap.max") for path in files)
+    needed = ("memory.max", "memory.high", *(("memory.swap.max",) if swap else ()))
+    if len(slices) >= UNIT_LIMIT:
+        return f"there are more than {UNIT_LIMIT} slices; the rest was left out"
+    for place in slices:
+        for name in needed:
+            path = f"sys/fs/cgroup{place}/{name}"
+            if not files.get(path):
+                return f"the sosreport has no {path}"
+    return None
+
+
+def _slices(files: Mapping[str, bytes]) -> list[str]:
+    """The cgroup of each slice that the report has anything of, parents before what is in them.
+
+    At most UNIT_LIMIT: a hostile archive may have a hundred new ones in each name.
+    """
+    found = set()
+    for path in files:
+        match = _IN_SLICE.fullmatch(path)
+        place = match[1] if match else ""
+        while place and place not in found and len(found) < UNIT_LIMIT:
+            found.add(place)
+            place = place.rpartition("/")[0]
+    return sorted(found)

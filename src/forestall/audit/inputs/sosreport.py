@@ -141,7 +141,8 @@ class _Reports:
             problem = error.message
         self.problem = problem or self.problem
         for first, gathered in found.items():
-            if gathered.files:
+            # What sos collect packs reports into has logs of its own, and is no host's.
+            if not all(path.startswith("sos_logs/") for path in gathered.files):
                 if unsafe:
                     gathered.note(f"{unsafe} members with unsafe names were passed over")
                 self.count += 1

@@ -159,3 +159,25 @@ def test_no_text_raises(text):
     sos_text.block_tree(text)
     sos_text.uname(text)
     list(sos_text.package_lines(text))
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("0:10", 10), ("183:32", 11012), ("00:01:33", 93), ("2-03:04:05", 183845), ("-", None)],
+)
+def test_the_processor_time_of_ps(time, seconds):
+    """Minutes of the old formats have no hours, and days stand before a dash."""
+    text = f"USER PID %CPU RSS STAT START TIME COMMAND\nroot 7 0.0 4 S 10:00 {time} /bin/x y\n"
+    (row,) = sos_text.ps_rows(text)
+    assert (row.cpu_seconds, row.command) == (seconds, "/bin/x y")
+
+
+def test_a_start_of_five_words_and_a_drawn_tree_are_no_part_of_the_command():
+    """`ps -o lstart` has more words than headings; `ps f` draws who started whom."""
+    text = (
+        "F S   UID     PID    PPID ADDR    SZ WCHAN  STARTED TT           TIME CMD\n"
+        "0 S   100     398       1    - 53837 do_epo Thu Nov 26 15:23:21 2026 ?  00:00:06"
+        " |   \\_ /bin/x y\n"
+    )
+    (row,) = sos_text.ps_rows(text)
+    assert (row.pid, row.uid, row.cpu_seconds, row.command) == (398, 100, 6, "/bin/x y")

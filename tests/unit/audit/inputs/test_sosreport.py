@@ -38,6 +38,8 @@ feed.service loaded active running Feed
 ● lost.service loaded failed failed Lost
 gone.service not-found inactive dead gone
 getty@tty1.service loaded active running Getty
+
+4 loaded units listed.
 """.encode()
 SMALL = Limits(
     unpacked_bytes=64 * 1024 * 1024, ratio=100, ratio_from_bytes=1024 * 1024, seconds=20.0
@@ -103,11 +105,11 @@ def test_a_report_says_what_its_host_says():
 
 
 def test_what_a_report_does_not_tell_is_not_made_up():
-    """ps knows no anonymous memory, no start and no OOM score: None, not 0."""
+    """ps knows no anonymous memory and no OOM score: None, not 0. It knows the processor time."""
     (seen,) = _read(RHEL7)
     holder = seen.facts.holders[0]
     assert holder.process.anon_bytes is None
-    assert holder.process.cpu_seconds is None
+    assert holder.process.cpu_seconds == 183 * 60 + 32
     assert (holder.oom_score, holder.oom_score_adjust) == (None, None)
     assert seen.facts.slices is None
 
