@@ -237,7 +237,7 @@ def _compliant(hosts: int) -> dict[str, float]:
 
 
 def _in_doubt(hosts: int) -> dict[str, float]:
-    """Those, with kubelets and livepatches not told of, as by a Prometheus: some is judged twice."""
+    """Those without what a Prometheus never tells (kubelets, livepatches): some is judged twice."""
     count = max(1, hosts // 5)
     made = audit_hosts.hosts(count)
     _, spent = _judged(replace(one, kubernetes=None, livepatches=None) for one in made)

@@ -4,9 +4,12 @@ Memory here is RSS plus swap, because that is what the OOM killer counts; memory
 processes share, such as PostgreSQL's shared buffers, is in the RSS of each.
 """
 
+from collections.abc import Set
+
 from forestall.audit.engines import engine_of
 from forestall.model.facts import HolderFacts, HostFacts
 from forestall.model.finding import Holder
+from forestall.model.sample import ProcessSample
 from forestall.units import MIB
 
 UNKILLABLE = -1000
@@ -211,11 +214,38 @@ def weight_bytes(facts: HostFacts, holder: HolderFacts) -> float | None:
 
 def is_database(facts: HostFacts, holder: HolderFacts) -> bool:
     """Whether a process is one of a database's: by name, or by the unit it belongs to."""
-    databases = facts.databases or ()
-    if holder.process.name in {database.process.name for database in databases}:
-        return True
-    units = {database.process.unit for database in databases} - {None}
-    return holder.process.unit in units or holder.process.name.startswith("ora_")
+    return _is_of(holder.process, *_databases(facts))
+
+
+def large_others(facts: HostFacts) -> list[tuple[int, HolderFacts]]:
+    """The large holders that are no database's, each with its index in `facts.holders`."""
+    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    found = [one for one in enumerate(facts.holders) if counted_bytes(one[1]) >= least]
+    if not found:
+        return found
+    names, units = _databases(facts)
+    return [one for one in found if not _is_of(one[1].process, names, units)]
+
+
+def others_by_unit(facts: HostFacts) -> dict[str, int]:
+    """What the seen processes of each unit hold (RSS plus swap), those of databases left out."""
+    names, units = _databases(facts)
+    held: dict[str, int] = {}
+    for one in facts.holders:
+        unit = one.process.unit
+        if unit is not None and not _is_of(one.process, names, units):
+            held[unit] = held.get(unit, 0) + counted_bytes(one)
+    return held
+
+
+def _databases(facts: HostFacts) -> tuple[set[str], set[str | None]]:
+    """The names and the units of the databases' main processes."""
+    processes = [one.process for one in facts.databases or ()]
+    return {one.name for one in processes}, {one.unit for one in processes} - {None}
+
+
+def _is_of(process: ProcessSample, names: Set[str], units: Set[str | None]) -> bool:
+    return process.name in names or process.unit in units or process.name.startswith("ora_")
 
 
 def counted_bytes(holder: HolderFacts) -> int:
@@ -251,10 +281,8 @@ def spared_for_database(facts: HostFacts) -> tuple[int, ...]:
         return ()
     return tuple(
         index
-        for index, holder in enumerate(facts.holders)
+        for index, holder in large_others(facts)
         if holder.oom_score_adjust != UNKILLABLE
-        and _is_large(facts, holder)
-        and not is_database(facts, holder)
         and (own := weight_bytes(facts, holder)) is not None
         and own + left < weight
     )
@@ -262,14 +290,10 @@ def spared_for_database(facts: HostFacts) -> tuple[int, ...]:
 
 def hardly_killable(facts: HostFacts) -> tuple[int, ...]:
     """Indexes of large holders, not a database's, whose oom_score_adj is as good as -1000."""
-    return tuple(
-        index
-        for index, holder in enumerate(facts.holders)
-        if holder.oom_score_adjust is not None
-        and UNKILLABLE < holder.oom_score_adjust < LOWEST_ADVISED
-        and _is_large(facts, holder)
-        and not is_database(facts, holder)
-    )
+    low = range(UNKILLABLE + 1, LOWEST_ADVISED)
+    if not any(holder.oom_score_adjust in low for holder in facts.holders):
+        return ()
+    return tuple(index for index, holder in large_others(facts) if holder.oom_score_adjust in low)
 
 
 def unseen_large(facts: HostFacts) -> str | None:

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Set
 
-from forestall.audit.holders import LARGE_SHARE, counted_bytes, database_bytes, is_database
+from forestall.audit.holders import (
+    LARGE_SHARE,
+    counted_bytes,
+    database_bytes,
+    large_others,
+    others_by_unit,
+)
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
 
@@ -65,10 +71,8 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
     """
     own = own_services(facts)
     least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
-    # A database whose own unit was not seen is known by its other processes.
-    of_databases = {one.process.unit for one in facts.holders if is_database(facts, one)}
-    large = {name for name, size in held_by_unit(facts).items() if size >= max(least, 1)}
-    large -= {one.name for one in own} | database_units(facts) | of_databases
+    large = {name for name, size in others_by_unit(facts).items() if size >= least}
+    large -= {one.name for one in own}
     if not large:
         return own
     units = facts.units or ()
@@ -101,17 +105,17 @@ def outside_services(facts: HostFacts) -> list[int]:
     That is what runs in a container, in somebody's login, or under a user's own systemd; a slice
     or the user's service above it may limit it all the same. Databases are left out.
     """
-    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    large = large_others(facts)
+    if not large:
+        return []
     known = {unit.name for unit in facts.units or ()}
     above = slice_limits(facts)
     above |= {one.name: limit for one in facts.units or () if (limit := _limit(facts, one))}
     total = facts.memory.mem_total_bytes
     return [
         index
-        for index, one in enumerate(facts.holders)
-        if counted_bytes(one) >= least
-        and one.process.unit not in known
-        and not is_database(facts, one)
+        for index, one in large
+        if one.process.unit not in known
         and not any(
             part in above and _below(above[part], total)
             for part in (one.process.cgroup or "").split("/")
@@ -121,7 +125,9 @@ def outside_services(facts: HostFacts) -> list[int]:
 
 def limits_are_off(facts: HostFacts) -> bool:
     """Whether the kernel was started without its memory controller: no limit does anything."""
-    words = (facts.cmdline or "").split()
+    if facts.cmdline is None or "cgroup_disable=" not in facts.cmdline:
+        return False
+    words = facts.cmdline.split()
     if "cgroup_enable=memory" in words:
         return False
     off = [word.partition("=")[2] for word in words if word.startswith("cgroup_disable=")]

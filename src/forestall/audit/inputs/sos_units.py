@@ -175,7 +175,7 @@ def _slices(files: Mapping[str, bytes]) -> list[str]:
 
     At most UNIT_LIMIT: a hostile archive may have a hundred new ones in each name.
     """
-    found = set()
+    found: set[str] = set()
     for path in files:
         match = _IN_SLICE.fullmatch(path)
         place = match[1] if match else ""

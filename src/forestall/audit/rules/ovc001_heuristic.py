@@ -8,7 +8,7 @@ browsers) are refused as well, so the rule does not apply where other services r
 remedy says what the limit would be before anybody switches.
 """
 
-from forestall.audit.holders import LARGE_SHARE, counted_bytes, is_database
+from forestall.audit.holders import large_others
 from forestall.audit.posture import Posture
 from forestall.audit.rule import PASS, Judgement, Rule, fail, not_applicable, unknown
 from forestall.audit.rules.shared.overcommit import COMFORT_SHARE, comfortable_ratio, limit_bytes
@@ -63,14 +63,9 @@ def _beside(host: Posture) -> str | None:
     if host.own_services:
         return host.own_services[0].name
     names = {one.process.name for one in facts.databases or ()}
-    total = facts.memory.mem_total_bytes or 0
-    large = (
-        holder.process.name
-        for holder in facts.holders
-        if not is_database(facts, holder) and counted_bytes(holder) >= LARGE_SHARE * total
-    )
+    large = [holder.process.name for _, holder in large_others(facts)]
     strangers = sorted(name for name in names if not name.startswith("post"))
-    return strangers[0] if strangers else next(large, None)
+    return next(iter([*strangers, *large]), None)
 
 
 def _simulated(host: Posture) -> Judgement:
