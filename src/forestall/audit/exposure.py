@@ -31,6 +31,7 @@ class Exposure:
 
     `needs` are the different needs of the open faults, each once; `minor` is the minor release
     the kernel belongs to. `paid` = it may hold fixes under numbers that are not in the table.
+    `own_at` is when the very kernel came out, None where that is not in the table.
     """
 
     open: tuple[Fix, ...]
@@ -40,6 +41,7 @@ class Exposure:
     missed_undecided: tuple[Update, ...]
     minor: Minor | None
     paid: bool
+    own_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ def _exposure(release: str, system: str | None, tables: Tables, days: float) -> 
         missed_undecided=tuple(maybe),
         minor=minor,
         paid=streams.paid,
+        own_at=next((update.at for update in updates if update.key == kernel.order), None),
     )
 
 

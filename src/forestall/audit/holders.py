@@ -153,7 +153,9 @@ def _most_held_bytes(facts: HostFacts, database: HolderFacts) -> int | None:
     process = database.process
     if not facts.holders or (process.unit is None and process.cgroup is None):
         return None
-    if process.unit is not None and all(unit.name != process.unit for unit in facts.units or ()):
+    # Of a scope (a container's, a login's) systemd's list of services never tells.
+    listed = process.unit is not None and not process.unit.endswith(".scope")
+    if listed and all(unit.name != process.unit for unit in facts.units or ()):
         return None
     held = database_bytes(facts, database)
     if process.swap_bytes is not None:

@@ -11,6 +11,7 @@ from forestall.audit.holders import (
 )
 from forestall.model.facts import HostFacts, UnitFacts
 from forestall.model.finding import Service
+from forestall.units import MIB
 
 DISTRIBUTION_FOLDERS = ("/usr/lib/systemd/", "/lib/systemd/", "/run/systemd/generator")
 
@@ -22,6 +23,8 @@ ALL_IN_ETC = ("nixos",)
 
 ROOT_SLICES = (None, "", "-.slice", "system.slice")
 """Slices that systemd itself makes, which a site seldom limits."""
+
+MUCH_BYTES = 512 * MIB
 
 NAMED_MOST = 3
 """How many services a sentence names before it only counts."""
@@ -67,10 +70,11 @@ def services_beside(facts: HostFacts) -> tuple[Service, ...]:
     """What may grow beside a database: the site's own, then whatever else holds much already.
 
     A service that holds 5 % of the memory leaks no less for coming in a package, and a service of
-    the site's is not seldom packed as one, or started by a script of SysV's.
+    the site's is not seldom packed as one, or started by a script of SysV's. It must hold half a
+    GiB too: on a small host everything is a twentieth.
     """
     own = own_services(facts)
-    least = LARGE_SHARE * (facts.memory.mem_total_bytes or 0)
+    least = max(LARGE_SHARE * (facts.memory.mem_total_bytes or 0), MUCH_BYTES)
     large = {name for name, size in others_by_unit(facts).items() if size >= least}
     large -= {one.name for one in own}
     if not large:
@@ -283,7 +287,9 @@ def is_running(unit: UnitFacts, seen: Set[str | None] = frozenset()) -> bool:
         return unit.active is not False
     if unit.active is None:
         return unit.main_pid is not None
-    has_process = unit.main_pid or unit.memory_current_bytes or unit.task_count
+    if unit.main_pid is None and unit.task_count is not None:
+        return unit.active and unit.task_count > 0
+    has_process = unit.main_pid or unit.memory_current_bytes
     return unit.active and bool(has_process or unit.service_type == "forking")
 
 

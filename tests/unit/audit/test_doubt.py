@@ -91,6 +91,18 @@ def test_of_two_databases_either_may_be_the_larger():
     assert states(facts)["THP-001"] is UNKNOWN
 
 
+def test_a_small_database_in_a_container_is_no_doubt():
+    """Its size was seen: no scope is ever in systemd's list of services."""
+    one = holder("postgres", 800, 8 << 30, unit="postgresql.service")
+    two = holder("redis-server", 900, 30 << 20, unit="docker-0123.scope")
+    placed = replace(two, process=replace(two.process, cgroup="/system.slice/docker-0123.scope"))
+    units = (unit("postgresql.service", memory_current_bytes=8 << 30),)
+    facts = healthy(
+        units=units, databases=(one, placed), holders=(one, placed), transparent_hugepage="always"
+    )
+    assert states(facts)["THP-001"] is FAIL
+
+
 @pytest.mark.parametrize("one", BY_LIST, ids=lambda one: one.field)
 def test_which_rules_ask(one):
     """Those that are named, and no other, say something else where it is otherwise."""

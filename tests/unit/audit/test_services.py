@@ -1,5 +1,7 @@
 """Which services have a limit, and which of them are the site's own."""
 
+from dataclasses import replace
+
 import pytest
 from tests.fakes.facts import GIB, healthy, holder, seed_like, unit
 
@@ -11,6 +13,7 @@ from forestall.audit.services import (
     slices_above,
     unlimited_text,
 )
+from forestall.units import MIB
 
 
 def test_the_sites_own_come_first_then_the_larger():
@@ -165,6 +168,7 @@ def test_slices_nest_by_name():
         ({"active": True, "task_count": 3}, True),
         ({"active": True, "service_type": "forking"}, True),
         ({"active": True, "service_type": "oneshot", "task_count": 0}, False),
+        ({"active": True, "memory_current_bytes": 4096, "task_count": 0}, False),
         ({"active": True}, False),
         ({"active": False, "main_pid": 7}, False),
         ({"active": None, "main_pid": 7}, True),
@@ -196,3 +200,17 @@ def test_a_database_is_not_beside_itself():
         holders=(main, session, java),
     )
     assert [one.name for one in services_beside(facts)] == ["tomcat.service"]
+
+
+def test_on_a_small_host_everything_is_a_twentieth():
+    """A journal of 200 MiB is no leak that came in a package; 600 MiB are much on any host."""
+    journal = holder("systemd-journal", 400, 200 * MIB, unit="systemd-journald.service")
+    facts = healthy(
+        memory=replace(healthy().memory, mem_total_bytes=2 * GIB),
+        units=(unit("systemd-journald.service"),),
+        holders=(journal,),
+    )
+    assert services_beside(facts) == ()
+    process = replace(journal.process, rss_bytes=600 * MIB)
+    large = replace(facts, holders=(replace(journal, process=process),))
+    assert [one.name for one in services_beside(large)] == ["systemd-journald.service"]

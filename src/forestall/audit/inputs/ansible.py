@@ -108,6 +108,9 @@ def facts_of(document: Mapping[str, Any], written_at: float) -> HostFacts:
     unseen = {
         "units": "Ansible's facts tell no limits of units",
         "holders": "Ansible's facts tell no processes",
+        "baseline": "Ansible's facts tell no hardening baseline",
+        "extended_support": "Ansible's facts tell no paid support",
+        "journal_runtime_max_bytes": "Ansible's facts tell no settings of the journal",
     }
     found = HostFacts(
         at=at,

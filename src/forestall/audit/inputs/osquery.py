@@ -183,6 +183,9 @@ def _facts(host: _Host) -> HostFacts:
         unseen={
             "units": "osquery tells no limits of units",
             "psi": "osquery has no table of pressure",
+            "baseline": "our pack does not ask for a hardening baseline",
+            "extended_support": "our pack does not ask for paid support",
+            "journal_runtime_max_bytes": "our pack does not ask for settings of the journal",
         },
         guards=_guards(units),
         origin="osquery",

@@ -352,6 +352,9 @@ def _unseen(fleet: _Fleet, *, units: bool) -> dict[str, str]:
     found = {
         "units": "node_exporter tells no limits of units",
         "holders": "node_exporter tells no processes",
+        "baseline": "node_exporter tells no hardening baseline",
+        "extended_support": "node_exporter tells no paid support",
+        "journal_runtime_max_bytes": "node_exporter tells no settings of the journal",
     }
     if not units:
         found["guards"] = "node_exporter runs without --collector.systemd"

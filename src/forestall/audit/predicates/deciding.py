@@ -394,6 +394,9 @@ def _at_pointer(name: Name, facts: HostFacts) -> object:
     if name.kind is Kind.VERSION and value is not None:
         return version(str(value))
     if isinstance(value, list | Mapping):
+        if name.pointer.split("/")[1] in facts.unseen:
+            # What is not in a list that was cut may be in the rest of it.
+            return None
         # A list by its short name can be asked for what it has; a whole document for nothing.
         return tuple(value) if name.kind is Kind.LIST else None
     return value

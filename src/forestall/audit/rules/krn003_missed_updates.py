@@ -55,7 +55,10 @@ def judge(host: Posture) -> Judgement:
             f"{DAYS_TO_BOOT} days.",
             remedy=REFRESH,
         )
-    if not host.tables.knows_every_update(major, limit - 1, limit):
+    own = found.own_at
+    newer = own is not None and own >= limit
+    # A kernel that came out since cannot have missed what came before it.
+    if not newer and not host.tables.knows_every_update(major, limit - 1, limit):
         return unknown(
             f"No missed update is known, but of those before {iso(limit)} the table has only some.",
             remedy=REFRESH,

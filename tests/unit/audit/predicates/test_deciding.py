@@ -271,3 +271,10 @@ def test_a_kernel_of_another_maker_is_named():
     """Why it is unknown: the release that was seen."""
     checked = ask("all host: kernel_release > 5.0.0-1", host(kernel_release="6.8.0-31-generic"))
     assert checked.unknown[0].text == "kernel_release is 6.8.0-31-generic, which cannot be compared"
+
+
+def test_a_list_that_was_cut():
+    """What is not in it may be in the rest: neither what it lacks nor what it has is decided."""
+    cut = host(guards=(), unseen={"guards": "processes are hidden in part"})
+    assert ask("no host: guards has earlyoom", cut).answer is UNKNOWN
+    assert ask("no host: guards has earlyoom", host(guards=())).answer is YES

@@ -105,7 +105,9 @@ def test_an_update_that_does_not_bear_on_memory_counts():
 def test_some_updates_accuse_and_do_not_acquit():
     """Of the spring the table knows those about memory alone: there may be one that is missed."""
     facts = alma(at=day("2026-08-25"))
-    judged = missed(facts)
+    assert missed(facts).state is PASS, "a kernel of this week missed nothing of the spring"
+    unlisted = replace(facts, kernel_release="5.14.0-687.25.2.el9_8.x86_64")
+    judged = missed(unlisted)
     assert judged.state is UNKNOWN
     assert "the table has only some" in judged.text
     old = missed(replace(facts, kernel_release=OLD))

@@ -30,7 +30,8 @@ def no_database(host: Posture) -> Judgement | None:
     idle today; `gravity` makes less of it.
     """
     if host.is_database_host:
-        return None
+        # Which of the services is the database would be a guess: it is not beside itself.
+        return UNRECOGNISED if host.facts.databases == () else None
     if host.facts.databases:
         if host.terms.roles is None:
             return None
@@ -55,9 +56,7 @@ def scored_database(host: Posture) -> HolderFacts | Judgement:
         return elsewhere
     if host.database is not None:
         return host.database
-    if host.facts.databases is None:
-        return unknown("The database's processes could not be seen.")
-    return UNRECOGNISED
+    return unknown("The database's processes could not be seen.")
 
 
 def gravity(host: Posture, severity: Severity) -> Severity:
