@@ -10,7 +10,7 @@ from forestall.audit.rule import Judgement, Rule
 from forestall.audit.rules import RULES
 from forestall.audit.terms import Terms
 from forestall.model.facts import HostFacts
-from forestall.model.finding import Fact, Finding, FindingState, Severity
+from forestall.model.finding import Cost, Fact, Finding, FindingState, Severity
 
 TONIGHT = (
     "MEM-001",
@@ -50,6 +50,9 @@ BY_ID = {rule.id: rule for rule in RULES}
 STANDARD = tuple(rule for rule in RULES if not rule.optional)
 """The rules that run unless others are asked for."""
 
+TO_SEE = "give the audit this evidence: on the host itself as root, or `audit ssh --sudo HOST`"
+"""The remedy of an UNKNOWN whose rule knows no better one."""
+
 GRAVITY = tuple(Severity)
 
 
@@ -77,6 +80,8 @@ def finding(
     """
     facts = None if posture is None else posture.facts
     reads = rule.reads if judged.reads is None else judged.reads
+    # What would repair a finding repairs nothing where there may be none.
+    open_question = judged.state is FindingState.UNKNOWN
     return Finding(
         rule=rule.id,
         host=host or (facts.hostname if facts else ""),
@@ -85,10 +90,10 @@ def finding(
         text=judged.text,
         observed=() if facts is None else tuple(tell(facts, pointer) for pointer in reads),
         expected=rule.expected if judged.expected is None else judged.expected,
-        remedy=rule.remedy if judged.remedy is None else judged.remedy,
+        remedy=judged.remedy or (TO_SEE if open_question else rule.remedy),
         reference=rule.reference if judged.reference is None else judged.reference,
-        undo=rule.undo if judged.undo is None else judged.undo,
-        cost=rule.cost if judged.cost is None else judged.cost,
+        undo="" if open_question else judged.undo or rule.undo,
+        cost=Cost.NONE if open_question else judged.cost or rule.cost,
         at=facts.at if facts else None,
         waiver=waiver,
     )
