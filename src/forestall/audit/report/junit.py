@@ -63,8 +63,10 @@ def _body(finding: Finding, kind: str) -> str:
         return f"<system-out>{escape(xml_text(said))}</system-out>"
     body = (
         f"{finding.severity.value}: {text}\nseen: {observed(finding.observed)}\n"
-        f"expected: {finding.expected}\ndo: {finding.remedy}\nundo: {finding.undo}"
+        f"expected: {finding.expected}\ndo: {finding.remedy}"
     )
+    if finding.undo:
+        body += f"\nundo: {finding.undo}"
     return (
         f"<{kind} type={_attribute(finding.severity.value)} message={_attribute(text)}>"
         f"{escape(xml_text(body))}</{kind}>"

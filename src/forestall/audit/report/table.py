@@ -130,7 +130,8 @@ def _in_full(finding: Finding, look: Look) -> Iterator[str]:
     yield from _wrapped(f"want    {finding.expected} [{finding.reference}]", look, "  ", " " * 10)
     cost = "" if finding.cost is Cost.NONE else f" (costs a {finding.cost.value})"
     yield from _wrapped(f"do      {finding.remedy}{cost}", look, "  ", " " * 10)
-    yield from _wrapped(f"undo    {finding.undo}", look, "  ", " " * 10)
+    if finding.undo:
+        yield from _wrapped(f"undo    {finding.undo}", look, "  ", " " * 10)
 
 
 def _head(fleet: Fleet, about: About, look: Look) -> Iterator[str]:
