@@ -23,7 +23,8 @@ def test_it_replaces_the_file_at_the_end(tmp_path):
 
 
 @pytest.fixture(params=[0, 0o022, 0o027, 0o077, 0o777], ids=oct)
-def umask(request):
+def umask(request, tmp_path):
+    assert tmp_path, "made before, as a folder that its owner may enter"
     before = os.umask(request.param)
     yield
     os.umask(before)
