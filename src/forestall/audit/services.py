@@ -172,12 +172,8 @@ def database_units(facts: HostFacts) -> set[str]:
     return {one.process.unit for one in facts.databases or () if one.process.unit is not None}
 
 
-def limited(facts: HostFacts, unit: UnitFacts, above: Mapping[str, int]) -> bool | None:
-    """Whether a limit ends the unit's growth before the host's memory does; None = not told."""
-    return _ends(facts, unit, limit_bytes(facts, unit, above))
-
-
 def _ends(facts: HostFacts, unit: UnitFacts, limit: int | None) -> bool | None:
+    """Whether `limit` ends the unit's growth before the host's memory does; None = not told."""
     if limits_are_off(facts):
         return False
     if limit is not None:
